@@ -1,0 +1,25 @@
+// Package taintstart knows since when a node has carried each of its NoExecute taints.
+//
+// Countdowns of tolerationSeconds begin when a taint was put on the node, and the API does not simply say when that was:
+// `kubectl taint` sets no timeAdded, the node lifecycle controller sets it anew after each restart of its own, and a watch
+// that was cut hides what happened meanwhile. This package weighs the evidence that there is:
+//
+//   - the taint's own timeAdded;
+//   - the API server's time of the last change of spec.taints, from the managedFields entry that owns f:taints: the list is
+//     atomic, so at that time every taint that is there now was there;
+//   - the moment at which we saw the taint first.
+//
+// The earliest counts. Times of the API are cut to the second and count as the second's end; our own are exact.
+//
+// # Guarantees
+//
+//   - A start is never before the beginning of one unbroken presence of the taint's key, value and effect, unless timeAdded
+//     itself says so. Another value is another taint.
+//   - While the presence is seen without a gap, a start only ever moves to the earlier side: stamping timeAdded anew does not
+//     begin a count again.
+//   - node.kubernetes.io/not-ready and node.kubernetes.io/unreachable take turns while a node is ill; they are one illness
+//     with one start.
+//   - After a gap (a relist, a node that was deleted and made anew, a live read that is ahead of the watch) an older start
+//     stands only where the object proves that the presence is unbroken; in doubt the later time counts.
+//   - Memory is held for nodes that carry NoExecute taints, and for no others.
+package taintstart

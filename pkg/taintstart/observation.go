@@ -1,0 +1,99 @@
+package taintstart
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Taint is a NoExecute taint as the node object shows it.
+type Taint struct {
+	Key, Value string
+	// TimeAdded is in whole seconds, zero where the API object has none.
+	TimeAdded time.Time
+}
+
+// Observation is what one version of a node says about its NoExecute taints, and when and how we came to see it.
+type Observation struct {
+	UID             types.UID
+	ResourceVersion string
+	// Taints are those with the effect NoExecute, in the order of the object.
+	Taints []Taint
+	// Changed is the API server's time of the last change of spec.taints, in whole seconds; zero where it is unknown.
+	// It may be later than the change where its writer has since changed other fields, never earlier.
+	Changed time.Time
+	// Written is the API server's time of the last write that this version shows, in whole seconds; zero where unknown.
+	Written time.Time
+	// NotReadySince is the transition time of the Ready condition, in whole seconds; zero while Ready is True or missing.
+	NotReadySince time.Time
+	// Seen is when this version reached us.
+	Seen time.Time
+	// Gap says that changes between the version seen before and this one may have escaped us.
+	Gap bool
+}
+
+// Observe distils a node. It keeps no reference to it.
+func Observe(node *v1.Node, seen time.Time) Observation {
+	o := Observation{UID: node.UID, ResourceVersion: node.ResourceVersion, Seen: seen}
+	for i := range node.Spec.Taints {
+		taint := &node.Spec.Taints[i]
+		if taint.Effect != v1.TaintEffectNoExecute {
+			continue
+		}
+		added := time.Time{}
+		if taint.TimeAdded != nil {
+			added = taint.TimeAdded.Time
+		}
+		o.Taints = append(o.Taints, Taint{Key: taint.Key, Value: taint.Value, TimeAdded: added})
+	}
+	if len(o.Taints) == 0 {
+		return o // nobody asks since when
+	}
+	o.Changed, o.Written = writeTimes(node.ManagedFields)
+	ready := slices.IndexFunc(node.Status.Conditions, func(c v1.NodeCondition) bool { return c.Type == v1.NodeReady })
+	if ready >= 0 && node.Status.Conditions[ready].Status != v1.ConditionTrue {
+		o.NotReadySince = node.Status.Conditions[ready].LastTransitionTime.Time
+	}
+	return o
+}
+
+// writeTimes are the time at which the taints were last changed, and the time of the last write of any field.
+//
+// The list is atomic, so a change of it leaves one owner. Server-side apply may make two agree on one value; then the later
+// time is taken.
+func writeTimes(entries []metav1.ManagedFieldsEntry) (changed, written time.Time) {
+	for i := range entries {
+		entry := &entries[i]
+		if entry.Time == nil {
+			continue
+		}
+		if entry.Time.After(written) {
+			written = entry.Time.Time
+		}
+		if entry.Subresource == "" && entry.Time.After(changed) && ownsTaints(entry.FieldsV1) {
+			changed = entry.Time.Time
+		}
+	}
+	return changed, written
+}
+
+// ownsTaints says whether a set of fields has f:spec.f:taints. What cannot be read owns nothing: less evidence is later.
+func ownsTaints(fields *metav1.FieldsV1) bool {
+	const taints = "f:taints"
+	if fields == nil || !strings.Contains(fields.GetRawString(), taints) {
+		return false // most sets end here, without being parsed
+	}
+	var set struct {
+		Spec map[string]json.RawMessage `json:"f:spec"`
+	}
+	if err := json.Unmarshal(fields.GetRawBytes(), &set); err != nil {
+		return false
+	}
+	_, owned := set.Spec[taints]
+	return owned
+}
