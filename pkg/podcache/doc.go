@@ -1,0 +1,13 @@
+// Package podcache has the compact objects that informers keep of pods and nodes, and the informers that keep them.
+//
+// A cluster has many more pods than evictions, so what is kept of each pod decides what the controller costs. Objects are
+// distilled before the informer stores them: [Pod] and [Node] hold what the rules read, and nothing more.
+//
+// # Guarantees
+//
+//   - Only pods that are bound to a node are listed and watched.
+//   - A distilled object shares no memory with the API object that it came from, so that one can be freed at once.
+//   - Nothing that package deadline or package taintstart reads is lost: the time of the last change of the taints is
+//     taken from managedFields before these are dropped.
+//   - Each object knows when it reached us; a node knows too whether changes of it may have escaped us before.
+package podcache

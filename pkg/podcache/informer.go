@@ -1,0 +1,121 @@
+package podcache
+
+import (
+	"context"
+	"fmt"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+)
+
+// ByNode is the name of the pod informer's index by spec.nodeName.
+const ByNode = "spec.nodeName"
+
+// Pods are an informer that keeps the pods that are bound to a node.
+type Pods struct {
+	cache.TypedSharedIndexInformer[*Pod]
+	*Source
+}
+
+// NewPods returns an informer that has not been started.
+func NewPods(client kubernetes.Interface, now clock.PassiveClock) (*Pods, error) {
+	bound := fields.OneTermNotEqualSelector("spec.nodeName", "").String()
+	api := client.CoreV1().Pods(metav1.NamespaceAll)
+	source := newSource("pods", client,
+		func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			options.FieldSelector = bound
+			return api.List(ctx, options)
+		},
+		func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			options.FieldSelector = bound
+			return api.Watch(ctx, options)
+		})
+	index := cache.TypedIndexers[*Pod]{ByNode: func(pod *Pod) ([]string, error) { return []string{pod.Node}, nil }}
+	informer, err := source.informer(&v1.Pod{}, cache.TypedIndexersToIndexers(index), func(obj any) (any, error) {
+		if pod, ok := obj.(*v1.Pod); ok {
+			return NewPod(pod, now.Now()), nil
+		}
+		return obj, nil // distilled already, or a tombstone
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Pods{cache.NewTypedSharedIndexInformer[*Pod](informer), source}, nil
+}
+
+// Get is the pod of a namespace and name, or nil where there is none.
+func (p *Pods) Get(namespace, name string) *Pod {
+	obj, exists, err := p.GetIndexer().GetByKey(namespace + "/" + name)
+	if err != nil || !exists {
+		return nil // a lookup in memory has no errors
+	}
+	return obj.(*Pod)
+}
+
+// On are the pods that are bound to a node.
+func (p *Pods) On(node string) ([]*Pod, error) {
+	return p.GetTypedIndexer().ByTypedIndex(ByNode, node)
+}
+
+// Nodes are an informer that keeps all nodes.
+type Nodes struct {
+	cache.TypedSharedIndexInformer[*Node]
+	*Source
+}
+
+// NewNodes returns an informer that has not been started.
+func NewNodes(client kubernetes.Interface, now clock.PassiveClock) (*Nodes, error) {
+	api := client.CoreV1().Nodes()
+	source := newSource("nodes", client,
+		func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			return api.List(ctx, options)
+		},
+		func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return api.Watch(ctx, options)
+		})
+	informer, err := source.informer(&v1.Node{}, cache.Indexers{}, func(obj any) (any, error) {
+		if node, ok := obj.(*v1.Node); ok {
+			return newNode(node, now.Now().Round(0), source.lists.Load()), nil
+		}
+		return obj, nil // distilled already, or a tombstone
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Nodes{cache.NewTypedSharedIndexInformer[*Node](informer), source}, nil
+}
+
+// informer keeps what the source brings, distilled.
+func (s *Source) informer(example runtime.Object, indexers cache.Indexers, distil cache.TransformFunc) (cache.SharedIndexInformer, error) {
+	informer := cache.NewSharedIndexInformer(s.listerWatcher, example, 0, indexers)
+	if err := informer.SetTransform(distil); err != nil {
+		return nil, fmt.Errorf("informer of %s: %w", s.resource, err)
+	}
+	if err := informer.SetWatchErrorHandlerWithContext(s.report); err != nil {
+		return nil, fmt.Errorf("informer of %s: %w", s.resource, err)
+	}
+	return informer, nil
+}
+
+// report logs why the resource cannot be read, and what to do. The reflector comes back with a backoff of its own.
+func (s *Source) report(ctx context.Context, _ *cache.Reflector, err error) {
+	logger := klog.FromContext(ctx).WithValues("resource", s.resource)
+	switch {
+	case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+		logger.V(2).Info("The watch is too old to go on, listing anew", "reason", err.Error())
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+		logger.Error(err, "Not allowed to read: grant list and watch on "+s.resource+" to our account; trying again")
+	case s.Err() != nil:
+		logger.Error(err, "Cannot read from the API server: check that it runs and that the kubeconfig names its address; trying again")
+	default:
+		logger.V(2).Info("The watch ended, going on", "reason", err.Error())
+	}
+}

@@ -1,0 +1,43 @@
+package podcache
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// noMeta answers for all metadata that is not kept, and takes no memory. Informers find their way by metav1.Object; what
+// they really use of it (namespace, name, resource version) is defined by the types that embed noMeta.
+type noMeta struct{}
+
+func (noMeta) GetNamespace() string                          { return "" }
+func (noMeta) SetNamespace(string)                           {}
+func (noMeta) SetName(string)                                {}
+func (noMeta) GetGenerateName() string                       { return "" }
+func (noMeta) SetGenerateName(string)                        {}
+func (noMeta) SetUID(types.UID)                              {}
+func (noMeta) SetResourceVersion(string)                     {}
+func (noMeta) GetGeneration() int64                          { return 0 }
+func (noMeta) SetGeneration(int64)                           {}
+func (noMeta) GetSelfLink() string                           { return "" }
+func (noMeta) SetSelfLink(string)                            {}
+func (noMeta) GetCreationTimestamp() metav1.Time             { return metav1.Time{} }
+func (noMeta) SetCreationTimestamp(metav1.Time)              {}
+func (noMeta) GetDeletionTimestamp() *metav1.Time            { return nil }
+func (noMeta) SetDeletionTimestamp(*metav1.Time)             {}
+func (noMeta) GetDeletionGracePeriodSeconds() *int64         { return nil }
+func (noMeta) SetDeletionGracePeriodSeconds(*int64)          {}
+func (noMeta) GetLabels() map[string]string                  { return nil }
+func (noMeta) SetLabels(map[string]string)                   {}
+func (noMeta) GetAnnotations() map[string]string             { return nil }
+func (noMeta) SetAnnotations(map[string]string)              {}
+func (noMeta) GetFinalizers() []string                       { return nil }
+func (noMeta) SetFinalizers([]string)                        {}
+func (noMeta) GetOwnerReferences() []metav1.OwnerReference   { return nil }
+func (noMeta) SetOwnerReferences([]metav1.OwnerReference)    {}
+func (noMeta) GetManagedFields() []metav1.ManagedFieldsEntry { return nil }
+func (noMeta) SetManagedFields([]metav1.ManagedFieldsEntry)  {}
+
+var (
+	_ metav1.Object = &Pod{}
+	_ metav1.Object = &Node{}
+)

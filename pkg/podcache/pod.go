@@ -1,0 +1,113 @@
+package podcache
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+	"unique"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
+)
+
+// Pod is what is kept of a pod that is bound to a node. All but the moment it was first seen at is fixed once distilled.
+type Pod struct {
+	noMeta
+	Namespace, Name string
+	UID             types.UID
+	ResourceVersion string
+	// Node is spec.nodeName.
+	Node string
+	// Tolerations are spec.tolerations, in their order.
+	Tolerations []v1.Toleration
+	// Generation is metadata.generation, which a condition refers to.
+	Generation int64
+	// Mirror, Terminating and Finished are as in deadline.Pod.
+	Mirror, Terminating, Finished bool
+	// DisruptionTarget says that the pod's condition of that type is True already.
+	DisruptionTarget bool
+
+	// boundAt is when the API says that the pod came to its node: the transition time of PodScheduled=True, or the
+	// creation where that is missing. In whole seconds of Unix time.
+	boundAt int64
+	// seen is when this UID reached us first, bound. In nanoseconds of Unix time.
+	seen atomic.Int64
+}
+
+// NewPod distils a pod that reached us at the given moment.
+func NewPod(pod *v1.Pod, seen time.Time) *Pod {
+	p := &Pod{
+		Namespace:       unique.Make(pod.Namespace).Value(),
+		Name:            pod.Name,
+		UID:             pod.UID,
+		ResourceVersion: pod.ResourceVersion,
+		Node:            unique.Make(pod.Spec.NodeName).Value(),
+		Tolerations:     slices.Clone(pod.Spec.Tolerations),
+		Generation:      pod.Generation,
+		Terminating:     pod.DeletionTimestamp != nil,
+		Finished:        pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed,
+		boundAt:         pod.CreationTimestamp.Unix(),
+	}
+	_, p.Mirror = pod.Annotations[v1.MirrorPodAnnotationKey]
+	for i := range pod.Status.Conditions {
+		condition := &pod.Status.Conditions[i]
+		if condition.Status != v1.ConditionTrue {
+			continue
+		}
+		switch condition.Type {
+		case v1.PodScheduled:
+			if !condition.LastTransitionTime.IsZero() {
+				p.boundAt = condition.LastTransitionTime.Unix()
+			}
+		case v1.DisruptionTarget:
+			p.DisruptionTarget = true
+		}
+	}
+	p.seen.Store(seen.UnixNano())
+	return p
+}
+
+func (p *Pod) GetNamespace() string       { return p.Namespace }
+func (p *Pod) GetName() string            { return p.Name }
+func (p *Pod) GetUID() types.UID          { return p.UID }
+func (p *Pod) GetResourceVersion() string { return p.ResourceVersion }
+
+// Bound is when the pod came to its node, and never later than we first saw it there. A second of the API counts as its
+// end, so that nobody goes early.
+func (p *Pod) Bound() time.Time {
+	bound, seen := time.Unix(p.boundAt+1, 0), time.Unix(0, p.seen.Load())
+	if seen.Before(bound) {
+		return seen
+	}
+	return bound
+}
+
+// Follows takes over from an earlier version of the same pod when it was first seen.
+func (p *Pod) Follows(earlier *Pod) {
+	if seen := earlier.seen.Load(); p.UID == earlier.UID && seen < p.seen.Load() {
+		p.seen.Store(seen)
+	}
+}
+
+// Input is the pod as the rules read it.
+func (p *Pod) Input() deadline.Pod {
+	return deadline.Pod{
+		Tolerations: p.Tolerations,
+		Bound:       p.Bound(),
+		Mirror:      p.Mirror,
+		Terminating: p.Terminating,
+		Finished:    p.Finished,
+	}
+}
+
+// SameInput says whether the rules read the same of two pods.
+func (p *Pod) SameInput(q *Pod) bool {
+	return p.UID == q.UID && p.Node == q.Node && p.Mirror == q.Mirror && p.Terminating == q.Terminating &&
+		p.Finished == q.Finished && p.Bound().Equal(q.Bound()) &&
+		slices.EqualFunc(p.Tolerations, q.Tolerations, func(a, b v1.Toleration) bool {
+			return a.MatchToleration(&b) && ptr.Equal(a.TolerationSeconds, b.TolerationSeconds)
+		})
+}
