@@ -1,0 +1,14 @@
+// Package evictionqueue holds one deadline for each pod UID and hands the pod out when it is due.
+//
+// The map from UID to deadline is the truth, so moving or cancelling an eviction is a change of the map. Nothing waits for
+// a single deadline: the consumers share one heap and one timer each while they wait.
+//
+// # Guarantees
+//
+//   - A pod is handed out at its deadline or after it, never before, and after a failure not before its backoff is over.
+//   - A pod that has been handed out is not handed out again until Done, whatever is set meanwhile.
+//   - A cancelled pod is not handed out, and a moved one at its new deadline.
+//   - Of the pods that are handed out at the same time, no node and no namespace has more than its share, so one that is
+//     blocked does not hold up the others; among what is due, nodes take turns, and namespaces within a node.
+//   - Set, Cancel and Done cost O(log n). There is no goroutine and no timer for each item. All state goes with the item.
+package evictionqueue

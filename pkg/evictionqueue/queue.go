@@ -1,0 +1,251 @@
+package evictionqueue
+
+import (
+	"container/heap"
+	"container/list"
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+)
+
+// maxSleep bounds how long a consumer sleeps, so that a step of the system's clock makes nobody late for longer than this:
+// deadlines are times of day, and timers do not notice when these jump.
+const maxSleep = 5 * time.Second
+
+// Pod names a pod. The UID alone is its identity.
+type Pod struct {
+	UID             types.UID
+	Namespace, Name string
+	Node            string
+}
+
+// Item is a pod that is due.
+type Item struct {
+	Pod
+	// Deadline is what was last set when the item was handed out.
+	Deadline time.Time
+	// Failures counts the attempts that failed since the pod was first set.
+	Failures int
+}
+
+// entry is an item and where it is.
+type entry struct {
+	Item
+	// notBefore is when the backoff after the last failure ends.
+	notBefore time.Time
+	// place is where the entry is; index is its position in the heap, and element that in the ring, while it is there.
+	place   place
+	index   int
+	element *list.Element
+	// calledOff marks an entry that was cancelled while it was handed out. It stays until Done, so that the pod is not
+	// handed out twice when it is set again.
+	calledOff bool
+}
+
+type place uint8
+
+const (
+	waiting place = iota
+	ready
+	handedOut
+)
+
+// at is the moment at which the entry may be handed out.
+func (e *entry) at() time.Time {
+	if e.notBefore.After(e.Deadline) {
+		return e.notBefore
+	}
+	return e.Deadline
+}
+
+// Queue is the timed queue. It is safe for concurrent use.
+type Queue struct {
+	clock clock.WithTicker
+
+	lock    sync.Mutex
+	entries map[types.UID]*entry
+	// scheduled counts the entries that are not called off.
+	scheduled int
+	waiting   waitHeap
+	ready     *ring
+	// changed is closed and replaced when a consumer that sleeps should look again.
+	changed chan struct{}
+}
+
+// New returns an empty queue. At most share pods of one node, and of one namespace, are handed out at the same time.
+func New(clock clock.WithTicker, share int) *Queue {
+	return &Queue{
+		clock:   clock,
+		entries: map[types.UID]*entry{},
+		ready:   newRing(share),
+		changed: make(chan struct{}),
+	}
+}
+
+// Set schedules a pod, or moves its deadline, and says whether the pod was not scheduled before. A backoff goes on.
+func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	e := q.entries[pod.UID]
+	switch {
+	case e == nil:
+		e = &entry{Item: Item{Pod: pod, Deadline: deadline}}
+		q.entries[pod.UID] = e
+		q.wait(e)
+		q.scheduled++
+		return true
+	case e.calledOff:
+		e.calledOff, e.Deadline, e.Failures = false, deadline, 0
+		q.scheduled++
+		return true
+	case !e.Deadline.Equal(deadline):
+		q.leave(e)
+		e.Deadline = deadline
+		if e.place != handedOut {
+			q.wait(e)
+		}
+	}
+	return false
+}
+
+// Cancel takes a pod out, and says whether it was scheduled. An attempt that has been handed out goes on; its caller finds
+// out by Due.
+func (q *Queue) Cancel(uid types.UID) bool {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	e := q.entries[uid]
+	if e == nil || e.calledOff {
+		return false
+	}
+	q.scheduled--
+	q.leave(e)
+	if e.place == handedOut {
+		e.calledOff = true
+	} else {
+		delete(q.entries, uid)
+	}
+	return true
+}
+
+// Due says whether a pod is scheduled, and its deadline has come.
+func (q *Queue) Due(uid types.UID) bool {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	e := q.entries[uid]
+	return e != nil && !e.calledOff && !q.clock.Now().Before(e.Deadline)
+}
+
+// Has says whether a pod is scheduled.
+func (q *Queue) Has(uid types.UID) bool {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	e := q.entries[uid]
+	return e != nil && !e.calledOff
+}
+
+// Len is the number of pods that are scheduled, those that are due or handed out included.
+func (q *Queue) Len() int {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	return q.scheduled
+}
+
+// Get waits until a pod is due and hands it out. The caller must call Done with it. False when ctx is over; then nothing
+// was handed out.
+func (q *Queue) Get(ctx context.Context) (Item, bool) {
+	for {
+		q.lock.Lock()
+		if ctx.Err() != nil {
+			q.lock.Unlock()
+			return Item{}, false
+		}
+		now := q.clock.Now()
+		q.collect(now)
+		if e := q.ready.take(); e != nil {
+			e.place = handedOut
+			item := e.Item
+			q.lock.Unlock()
+			return item, true
+		}
+		sleep, changed := q.untilNext(now), q.changed
+		q.lock.Unlock()
+		timer := q.clock.NewTimer(sleep)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-timer.C():
+		}
+		timer.Stop()
+	}
+}
+
+// Done ends the attempt that an item was handed out for. Where finished, the pod is taken out. Otherwise it is handed out
+// again, unless it was cancelled meanwhile, when it is due and retryAfter is over; that above zero counts as a failure.
+func (q *Queue) Done(item Item, finished bool, retryAfter time.Duration) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	q.ready.release(item.Pod)
+	defer q.wake() // a share has become free
+	e := q.entries[item.UID]
+	if finished || e.calledOff {
+		if !e.calledOff {
+			q.scheduled--
+		}
+		delete(q.entries, item.UID)
+		return
+	}
+	if retryAfter > 0 {
+		e.Failures++
+		e.notBefore = q.clock.Now().Add(retryAfter)
+	}
+	q.wait(e)
+}
+
+// collect moves what is due from the heap to the ready ring.
+func (q *Queue) collect(now time.Time) {
+	for len(q.waiting) > 0 && !now.Before(q.waiting[0].at()) {
+		e := heap.Pop(&q.waiting).(*entry)
+		e.place = ready
+		q.ready.add(e)
+	}
+}
+
+// untilNext is how long a consumer may sleep.
+func (q *Queue) untilNext(now time.Time) time.Duration {
+	if len(q.waiting) == 0 {
+		return maxSleep
+	}
+	return min(q.waiting[0].at().Sub(now), maxSleep)
+}
+
+// wait puts an entry into the heap.
+func (q *Queue) wait(e *entry) {
+	e.place = waiting
+	heap.Push(&q.waiting, e)
+	q.wakeFor(e)
+}
+
+// leave takes an entry out of the heap or the ring. What is handed out is in neither.
+func (q *Queue) leave(e *entry) {
+	switch e.place {
+	case waiting:
+		heap.Remove(&q.waiting, e.index)
+	case ready:
+		q.ready.remove(e)
+	}
+}
+
+// wakeFor wakes the consumers where they would sleep past the entry.
+func (q *Queue) wakeFor(e *entry) {
+	if e.index == 0 {
+		q.wake()
+	}
+}
+
+func (q *Queue) wake() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}

@@ -1,0 +1,113 @@
+package evictionqueue
+
+import "container/list"
+
+// ring holds what is due and says who is next: nodes take turns, and the namespaces within each node, and none of them has
+// more than its share of what is handed out.
+type ring struct {
+	share  int
+	nodes  map[string]*nodeTurn
+	order  *list.List // of *nodeTurn, the next one in front
+	byNode map[string]int
+	// byNamespace counts what is handed out of each namespace, as byNode does of each node.
+	byNamespace map[string]int
+}
+
+// nodeTurn is what is due on one node.
+type nodeTurn struct {
+	element    *list.Element
+	namespaces map[string]*namespaceTurn
+	order      *list.List // of *namespaceTurn, the next one in front
+}
+
+// namespaceTurn is what is due on one node in one namespace.
+type namespaceTurn struct {
+	element *list.Element
+	entries *list.List // of *entry, the longest due in front
+}
+
+func newRing(share int) *ring {
+	return &ring{
+		share:       max(1, share),
+		nodes:       map[string]*nodeTurn{},
+		order:       list.New(),
+		byNode:      map[string]int{},
+		byNamespace: map[string]int{},
+	}
+}
+
+// add puts an entry behind those of its node and namespace.
+func (r *ring) add(e *entry) {
+	node := r.nodes[e.Node]
+	if node == nil {
+		node = &nodeTurn{namespaces: map[string]*namespaceTurn{}, order: list.New()}
+		node.element = r.order.PushBack(node)
+		r.nodes[e.Node] = node
+	}
+	namespace := node.namespaces[e.Namespace]
+	if namespace == nil {
+		namespace = &namespaceTurn{entries: list.New()}
+		namespace.element = node.order.PushBack(namespace)
+		node.namespaces[e.Namespace] = namespace
+	}
+	e.element = namespace.entries.PushBack(e)
+}
+
+// remove takes an entry out, and its node and namespace with it where nothing else is left of them.
+func (r *ring) remove(e *entry) {
+	node := r.nodes[e.Node]
+	namespace := node.namespaces[e.Namespace]
+	namespace.entries.Remove(e.element)
+	e.element = nil
+	if namespace.entries.Len() == 0 {
+		node.order.Remove(namespace.element)
+		delete(node.namespaces, e.Namespace)
+	}
+	if node.order.Len() == 0 {
+		r.order.Remove(node.element)
+		delete(r.nodes, e.Node)
+	}
+}
+
+// take is the next entry whose node and namespace have a share left, which it uses up until release; nil where none has.
+func (r *ring) take() *entry {
+	for el := r.order.Front(); el != nil; el = el.Next() {
+		e := r.next(el.Value.(*nodeTurn))
+		if e == nil {
+			continue
+		}
+		r.remove(e)
+		r.byNode[e.Node]++
+		r.byNamespace[e.Namespace]++
+		return e
+	}
+	return nil
+}
+
+// next is the entry of a node that is next, and sends the node and its namespace to the back; nil where it has none.
+func (r *ring) next(node *nodeTurn) *entry {
+	for el := node.order.Front(); el != nil; el = el.Next() {
+		e := el.Value.(*namespaceTurn).entries.Front().Value.(*entry)
+		if r.byNode[e.Node] >= r.share {
+			return nil
+		}
+		if r.byNamespace[e.Namespace] < r.share {
+			node.order.MoveToBack(el)
+			r.order.MoveToBack(node.element)
+			return e
+		}
+	}
+	return nil
+}
+
+// release gives a share back.
+func (r *ring) release(pod Pod) {
+	decrement(r.byNode, pod.Node)
+	decrement(r.byNamespace, pod.Namespace)
+}
+
+func decrement(counts map[string]int, key string) {
+	if counts[key]--; counts[key] <= 0 {
+		delete(counts, key)
+	}
+}
