@@ -1,0 +1,153 @@
+// Package events writes Events, and keeps them through a storm.
+//
+// client-go's recorders hand Events over by a channel of 1,000 and drop what does not fit, so that of a storm's Events few
+// arrive. Here they wait in a queue for the writers.
+//
+// # Guarantees
+//
+//   - Record never blocks and never fails: an eviction does not wait for its Event.
+//   - An Event is written once: its name is chosen when it is recorded, so that a write whose answer was lost is not done
+//     twice.
+//   - What cannot be written is tried again with backoff, and dropped, counted, after a number of tries; at once where its
+//     namespace is terminating and no Event can be written there any more.
+//   - At most a fixed number of Events wait; what comes beyond is dropped, counted.
+package events
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/component-base/metrics"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+)
+
+const (
+	// component is the source of our Events.
+	component = "taint-manager"
+	writers   = 2
+	// capacity is how many Events may wait, about 60 MB of them.
+	capacity = 50_000
+	// tries with a backoff between firstRetry and lastRetry cover an outage of about five minutes.
+	tries                 = 16
+	firstRetry, lastRetry = 100 * time.Millisecond, 30 * time.Second
+	callTimeout           = 10 * time.Second
+	maxNameLength         = 253
+)
+
+// Recorder records Events about objects.
+type Recorder struct {
+	client  kubernetes.Interface
+	clock   clock.WithTicker
+	counter *metrics.CounterVec
+	queue   workqueue.TypedRateLimitingInterface[*v1.Event]
+}
+
+// NewRecorder returns a recorder whose Events are written while Run runs. The counter has the label result.
+func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *metrics.CounterVec) *Recorder {
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[*v1.Event](firstRetry, lastRetry)
+	return &Recorder{
+		client:  client,
+		clock:   clock,
+		counter: counter,
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
+			workqueue.TypedRateLimitingQueueConfig[*v1.Event]{Name: "events", Clock: clock}),
+	}
+}
+
+// Record writes an Event of type Normal about an object, soon.
+func (r *Recorder) Record(about v1.ObjectReference, reason, message string) {
+	if r.queue.Len() >= capacity {
+		r.counter.WithLabelValues("dropped").Inc()
+		return
+	}
+	r.queue.Add(r.event(about, reason, message))
+}
+
+func (r *Recorder) event(about v1.ObjectReference, reason, message string) *v1.Event {
+	now := r.clock.Now()
+	suffix := fmt.Sprintf(".%x", now.UnixNano())
+	namespace := about.Namespace
+	if namespace == "" {
+		namespace = metav1.NamespaceDefault // where Events about objects without a namespace live
+	}
+	return &v1.Event{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace,
+			Name:      about.Name[:min(len(about.Name), maxNameLength-len(suffix))] + suffix,
+		},
+		InvolvedObject:      about,
+		Reason:              reason,
+		Message:             message,
+		Type:                v1.EventTypeNormal,
+		Source:              v1.EventSource{Component: component},
+		ReportingController: component,
+		FirstTimestamp:      metav1.NewTime(now),
+		LastTimestamp:       metav1.NewTime(now),
+		Count:               1,
+	}
+}
+
+// Run writes Events until ctx is over, and then those that still wait, for as long as grace.
+func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var running sync.WaitGroup
+	for range writers {
+		running.Go(func() {
+			for r.writeNext(writing) {
+			}
+		})
+	}
+	<-ctx.Done()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		r.queue.ShutDownWithDrain()
+		running.Wait()
+	}()
+	timer := r.clock.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-drained:
+	case <-timer.C():
+		stop()
+		r.queue.ShutDown()
+		<-drained
+	}
+}
+
+func (r *Recorder) writeNext(ctx context.Context) bool {
+	event, shutdown := r.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer r.queue.Done(event)
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := r.client.CoreV1().Events(event.Namespace).Create(call, event, metav1.CreateOptions{})
+	logger := klog.FromContext(ctx).WithValues("reason", event.Reason, "object", klog.KRef(event.InvolvedObject.Namespace, event.InvolvedObject.Name))
+	switch {
+	case err == nil, apierrors.IsAlreadyExists(err):
+		r.counter.WithLabelValues("written").Inc()
+	case apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
+		logger.V(2).Info("Dropped an Event whose namespace is going", "error", err.Error())
+		r.counter.WithLabelValues("dropped").Inc()
+	case ctx.Err() != nil, r.queue.NumRequeues(event) >= tries:
+		logger.Error(err, "Dropped an Event that the API server did not take", "tries", r.queue.NumRequeues(event)+1)
+		r.counter.WithLabelValues("dropped").Inc()
+	default:
+		logger.V(2).Info("Cannot write an Event, trying again", "error", err.Error())
+		r.queue.AddRateLimited(event)
+		return true
+	}
+	r.queue.Forget(event)
+	return true
+}
