@@ -1,0 +1,131 @@
+package evictor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/podcache"
+)
+
+const (
+	// conditionReason and conditionMessage are the built-in controller's contract: Job's podFailurePolicy and people
+	// look for the reason.
+	conditionReason  = "DeletionByTaintManager"
+	conditionMessage = "Taint manager: deleting due to NoExecute taint"
+)
+
+// mark adds the condition DisruptionTarget and returns the live pod. Where the condition may not be written, it says so and
+// returns the live pod all the same.
+func (e *Evictor) mark(ctx context.Context, pod *podcache.Pod) (live *v1.Pod, refused bool, err error) {
+	if !pod.DisruptionTarget {
+		live, err = e.patchCondition(ctx, pod)
+		switch {
+		case err == nil:
+			return live, false, nil
+		case isUIDMismatch(err), apierrors.IsNotFound(err):
+			return nil, false, err
+		case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+			refused = true
+		case apierrors.IsConflict(err):
+			// Another writer was faster, or another pod has the name. Reading tells.
+		default:
+			return nil, false, fmt.Errorf("writing the condition DisruptionTarget: %w", err)
+		}
+	}
+	live, err = e.getPod(ctx, pod)
+	return live, refused, err
+}
+
+// patchCondition writes the condition by a strategic merge patch: the list of conditions merges by type. Not by server-side
+// apply, which upstream tried and had to take back.
+func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error) {
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": pod.UID},
+		"status": map[string]any{"conditions": []v1.PodCondition{{
+			Type:               v1.DisruptionTarget,
+			Status:             v1.ConditionTrue,
+			Reason:             conditionReason,
+			Message:            conditionMessage,
+			LastTransitionTime: metav1.NewTime(e.clock.Now()),
+			ObservedGeneration: pod.Generation,
+		}}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the condition: %w", err)
+	}
+	live := &v1.Pod{}
+	err = e.call(ctx, true, func(ctx context.Context, api rest.Interface) error {
+		return api.Patch(types.StrategicMergePatchType).Namespace(pod.Namespace).Resource("pods").Name(pod.Name).
+			SubResource("status").Body(patch).MaxRetries(0).Do(ctx).Into(live)
+	})
+	return live, err
+}
+
+// getPod reads the pod of that name from the API server's storage.
+func (e *Evictor) getPod(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error) {
+	live := &v1.Pod{}
+	err := e.call(ctx, true, func(ctx context.Context, api rest.Interface) error {
+		return api.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).MaxRetries(0).Do(ctx).Into(live)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading pod: %w", err)
+	}
+	return live, nil
+}
+
+// deletePod sends the DELETE for this version of the pod. It has waited for the limiter already.
+func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod) error {
+	options := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{
+		UID:             ptr.To(live.UID),
+		ResourceVersion: ptr.To(live.ResourceVersion),
+	}}
+	return e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {
+		return api.Delete().Namespace(live.Namespace).Resource("pods").Name(live.Name).Body(options).
+			MaxRetries(0).Do(ctx).Error()
+	})
+}
+
+// getNode reads a node. The node reader has waited for the limiter already.
+func (e *Evictor) getNode(ctx context.Context, name string) (*v1.Node, error) {
+	node := &v1.Node{}
+	err := e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {
+		return api.Get().Resource("nodes").Name(name).MaxRetries(0).Do(ctx).Into(node)
+	})
+	return node, err
+}
+
+// call makes a call with a timeout, after waiting for the limiter where limited says so.
+func (e *Evictor) call(ctx context.Context, limited bool, do func(context.Context, rest.Interface) error) error {
+	if limited {
+		if err := e.limiter.Wait(ctx); err != nil {
+			return fmt.Errorf("waiting for the client's rate limit: %w", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return do(ctx, e.client.CoreV1().RESTClient())
+}
+
+// isUIDMismatch says whether a PATCH was refused because another pod has the name now: metadata.uid cannot be changed.
+func isUIDMismatch(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Code != http.StatusUnprocessableEntity || status.Status().Details == nil {
+		return false
+	}
+	for _, cause := range status.Status().Details.Causes {
+		if cause.Field == "metadata.uid" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,23 @@
+// Package evictor removes one pod from its node, by a call to the API server that cannot remove another one.
+//
+// # How a pod goes
+//
+//  1. The node is read live. One read serves all evictions from that node for a moment.
+//  2. PATCH pods/status adds the condition DisruptionTarget, with the pod's UID in the body. The answer is the live pod. It
+//     is read instead where the condition is there already.
+//  3. On the live pod and the live node it is decided once more whether the pod is due.
+//  4. DELETE, with the UID and the resource version of that pod as preconditions: the decision and the delete are about the
+//     same version of the same pod.
+//
+// # Guarantees
+//
+//   - The read of the node on which a DELETE is decided began at most one second before it is sent. A read that fails or
+//     takes longer evicts nobody.
+//   - No other pod of the same name is touched: a mismatch of the UID ends the work.
+//   - An attempt makes a bounded number of calls, each with a timeout. client-go's own retries are off, because they
+//     would send an old decision later.
+//   - A condition that may not be written does not save the pod.
+//   - At most one read of a node begins in each second.
+//
+// The eviction API is not used: it would enforce budgets and write another reason.
+package evictor

@@ -1,0 +1,144 @@
+package evictor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/utils/clock"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/podcache"
+)
+
+const (
+	// callTimeout bounds each call, so that one that hangs does not hold its slot for long.
+	callTimeout = 10 * time.Second
+	// deletes is how often one attempt sends a DELETE when the pod keeps changing under it.
+	deletes = 4
+)
+
+// Outcome says how an attempt ended that needs no retry as a failure.
+type Outcome string
+
+const (
+	// Deleted: the API server accepted our DELETE.
+	Deleted Outcome = "Deleted"
+	// Gone: the pod did not exist any more.
+	Gone Outcome = "Gone"
+	// Terminating: the pod was being deleted already.
+	Terminating Outcome = "Terminating"
+	// NameReused: another pod has the name now.
+	NameReused Outcome = "NameReused"
+	// NotDue: by the live node and pod, the pod need not go, or not yet.
+	NotDue Outcome = "NotDue"
+)
+
+// Result is what came of an attempt without error.
+type Result struct {
+	Outcome Outcome
+	// Decision is the last one taken, on which the pod was deleted or spared. Zero for the other outcomes.
+	Decision deadline.Decision
+	// ConditionRefused says that the pod was deleted without the condition DisruptionTarget.
+	ConditionRefused bool
+}
+
+// Decide says whether a pod is due, by a live node and a pod. It is asked right before each call that changes anything.
+type Decide func(node NodeReading, pod *podcache.Pod) (decision deadline.Decision, due bool)
+
+// Evictor removes pods.
+type Evictor struct {
+	client  kubernetes.Interface
+	limiter flowcontrol.RateLimiter
+	clock   clock.WithTicker
+	decide  Decide
+	nodes   *nodeReader
+}
+
+// New returns an evictor. The client must have no rate limiter of its own: waiting between a decision and its DELETE is not
+// allowed, so the limiter is asked before the decision.
+func New(client kubernetes.Interface, limiter flowcontrol.RateLimiter, clock clock.WithTicker, decide Decide) *Evictor {
+	e := &Evictor{client: client, limiter: limiter, clock: clock, decide: decide}
+	e.nodes = &nodeReader{admit: limiter.Wait, get: e.getNode, clock: clock, nodes: map[string]*sharedRead{}}
+	return e
+}
+
+// errChanged is that the pod changed between the decision and the DELETE.
+var errChanged = errors.New("the pod changed")
+
+// Evict makes one attempt to remove the pod. An error means that the pod may still be there and due: try again later.
+func (e *Evictor) Evict(ctx context.Context, pod *podcache.Pod) (Result, error) {
+	node, err := e.nodes.read(ctx, pod.Node)
+	if err != nil {
+		return Result{}, err
+	}
+	if decision, due := e.decide(node, pod); !due {
+		return Result{Outcome: NotDue, Decision: decision}, nil
+	}
+	live, refused, err := e.mark(ctx, pod)
+	for range deletes {
+		if err != nil {
+			break
+		}
+		var result Result
+		if result, err = e.deleteIfDue(ctx, pod, live); !errors.Is(err, errChanged) {
+			result.ConditionRefused = refused && result.Outcome == Deleted
+			return result, err
+		}
+		live, err = e.getPod(ctx, pod)
+	}
+	if outcome := outcomeOf(err); outcome != "" {
+		return Result{Outcome: outcome}, nil
+	}
+	return Result{}, err
+}
+
+// deleteIfDue decides on the live pod and a fresh node, and deletes that version of the pod, no other.
+func (e *Evictor) deleteIfDue(ctx context.Context, pod *podcache.Pod, live *v1.Pod) (Result, error) {
+	if live.UID != pod.UID {
+		return Result{Outcome: NameReused}, nil
+	}
+	if live.DeletionTimestamp != nil {
+		return Result{Outcome: Terminating}, nil
+	}
+	if err := e.limiter.Wait(ctx); err != nil {
+		return Result{}, fmt.Errorf("waiting for the client's rate limit: %w", err)
+	}
+	node, err := e.nodes.read(ctx, pod.Node)
+	if err != nil {
+		return Result{}, err
+	}
+	now := podcache.NewPod(live, e.clock.Now())
+	now.Follows(pod)
+	decision, due := e.decide(node, now)
+	if !due {
+		return Result{Outcome: NotDue, Decision: decision}, nil
+	}
+	switch err := e.deletePod(ctx, live); {
+	case err == nil:
+		return Result{Outcome: Deleted, Decision: decision}, nil
+	case apierrors.IsNotFound(err):
+		return Result{Outcome: Gone}, nil
+	case apierrors.IsConflict(err):
+		return Result{}, errChanged
+	default:
+		return Result{}, fmt.Errorf("deleting pod: %w", err)
+	}
+}
+
+// outcomeOf is the outcome that an error means, or empty where it is a failure.
+func outcomeOf(err error) Outcome {
+	switch {
+	case apierrors.IsNotFound(err):
+		return Gone
+	case isUIDMismatch(err):
+		return NameReused
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,149 @@
+package evictor
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+
+	"github.com/taint-manager/taint-manager/pkg/taintstart"
+)
+
+const (
+	// readInterval is the least time between the beginnings of two reads of one node.
+	readInterval = time.Second
+	// freshFor is how long after its beginning a read may be decided on: the rule says a second before the DELETE is
+	// sent, and between the decision and the sending some time passes.
+	freshFor = 950 * time.Millisecond
+)
+
+// NodeReading is what a live read of a node found.
+type NodeReading struct {
+	// Began is when the read was sent: the node was so at Began or later.
+	Began time.Time
+	// Exists is false where there is no such node.
+	Exists bool
+	// Observation is what the node says of its taints. Zero unless Exists.
+	taintstart.Observation
+}
+
+// nodeReader reads nodes for many evictions at once.
+type nodeReader struct {
+	// admit waits for the client's rate limit; a read begins after it.
+	admit func(ctx context.Context) error
+	get   func(ctx context.Context, name string) (*v1.Node, error)
+	clock clock.WithTicker
+
+	lock  sync.Mutex
+	nodes map[string]*sharedRead
+}
+
+// sharedRead is the last read of one node.
+type sharedRead struct {
+	began   time.Time
+	reading NodeReading
+	err     error
+	// done is closed when the read has ended.
+	done chan struct{}
+}
+
+// read returns a reading that is fresh now. It shares a read that is fresh or under way, or else waits until one may begin.
+func (r *nodeReader) read(ctx context.Context, name string) (NodeReading, error) {
+	for {
+		last, wait, mine := r.join(name)
+		switch {
+		case mine:
+			r.fetch(ctx, name, last)
+		case wait > 0:
+			if err := sleep(ctx, r.clock, wait); err != nil {
+				return NodeReading{}, err
+			}
+			continue
+		default:
+			select {
+			case <-ctx.Done():
+				return NodeReading{}, ctx.Err()
+			case <-last.done:
+			}
+		}
+		if last.err != nil {
+			return NodeReading{}, fmt.Errorf("reading node %s: %w", name, last.err)
+		}
+		if age := r.clock.Since(last.began); age < freshFor {
+			return last.reading, nil
+		} else if mine {
+			return NodeReading{}, fmt.Errorf("reading node %s took %s: too old to decide on", name, age)
+		}
+	}
+}
+
+// join returns the read to wait for, or how long to wait before there may be another, or a new one that the caller makes.
+func (r *nodeReader) join(name string) (last *sharedRead, wait time.Duration, mine bool) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	now := r.clock.Now()
+	if last = r.nodes[name]; last != nil {
+		age := now.Sub(last.began)
+		switch {
+		case !last.ended(), age < freshFor:
+			return last, 0, false
+		case age < readInterval:
+			return nil, readInterval - age, false
+		}
+	}
+	// What is old helps nobody; so the map does not outgrow the nodes that evictions go on at.
+	maps.DeleteFunc(r.nodes, func(_ string, read *sharedRead) bool {
+		return read.ended() && now.Sub(read.began) >= readInterval
+	})
+	last = &sharedRead{began: now, done: make(chan struct{})}
+	r.nodes[name] = last
+	return last, 0, true
+}
+
+func (s *sharedRead) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// fetch makes the read. The node is read from the API server's storage, not from its cache: no resource version is given.
+func (r *nodeReader) fetch(ctx context.Context, name string, read *sharedRead) {
+	defer close(read.done)
+	if read.err = r.admit(ctx); read.err != nil {
+		return
+	}
+	r.lock.Lock()
+	read.began = r.clock.Now()
+	r.lock.Unlock()
+	node, err := r.get(ctx, name)
+	switch {
+	case apierrors.IsNotFound(err):
+		read.reading = NodeReading{Began: read.began}
+	case err != nil:
+		read.err = err
+	default:
+		read.reading = NodeReading{
+			Began: read.began, Exists: true, Observation: taintstart.Observe(node, r.clock.Now().Round(0)),
+		}
+	}
+}
+
+// sleep waits, or returns why ctx is over.
+func sleep(ctx context.Context, clock clock.WithTicker, d time.Duration) error {
+	timer := clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C():
+		return nil
+	}
+}
