@@ -1,0 +1,163 @@
+package tainteviction
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/keymutex"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/events"
+	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
+	"github.com/taint-manager/taint-manager/pkg/evictor"
+	"github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/taintstart"
+)
+
+const (
+	// updateWorkers is how many workers each update queue has. They wait for nothing but locks.
+	updateWorkers = 4
+	// eventGrace is how long Events that wait may still be written at the end.
+	eventGrace = 5 * time.Second
+	// complaintInterval is the time between two error messages about failing evictions.
+	complaintInterval = 10 * time.Second
+)
+
+// Config is what a controller needs. All fields but EvictionLimiter are required.
+type Config struct {
+	// Informers is the client that lists and watches.
+	Informers kubernetes.Interface
+	// Evictions is the client that evicts. It has no rate limiter: see package evictor.
+	Evictions kubernetes.Interface
+	// Events is the client that writes Events.
+	Events kubernetes.Interface
+	// EvictionLimiter bounds the calls of evictions; nil for no limit.
+	EvictionLimiter flowcontrol.RateLimiter
+	// Clock is the time of everything that the controller does.
+	Clock clock.WithTicker
+	// Rules are the operator's choices among the rules.
+	Rules deadline.Rules
+	// ConcurrentEvictions is how many pods are being evicted at the same time, at most; 1 or more.
+	ConcurrentEvictions int
+	// Metrics is where figures go.
+	Metrics *metrics.Metrics
+}
+
+// Controller is the taint eviction controller.
+type Controller struct {
+	config Config
+
+	pods   *podcache.Pods
+	nodes  *podcache.Nodes
+	starts *taintstart.Tracker
+	synced []cache.InformerSynced
+
+	nodeUpdateQueue    workqueue.TypedInterface[string]
+	podUpdateQueue     workqueue.TypedInterface[podKey]
+	taintEvictionQueue *evictionqueue.Queue
+
+	// evaluating serialises evaluations of one pod.
+	evaluating keymutex.KeyMutex
+	evictor    *evictor.Evictor
+	recorder   *events.Recorder
+	leading    atomic.Bool
+	// complaints bounds how often failures are logged as errors.
+	complaints *rate.Sometimes
+}
+
+// New returns a controller that has not been started.
+func New(config Config) (*Controller, error) {
+	if config.ConcurrentEvictions < 1 {
+		return nil, fmt.Errorf("concurrent evictions: must be 1 or more, is %d", config.ConcurrentEvictions)
+	}
+	if config.EvictionLimiter == nil {
+		config.EvictionLimiter = flowcontrol.NewFakeAlwaysRateLimiter()
+	}
+	pods, err := podcache.NewPods(config.Informers, config.Clock)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := podcache.NewNodes(config.Informers, config.Clock)
+	if err != nil {
+		return nil, err
+	}
+	c := &Controller{
+		config: config,
+		pods:   pods,
+		nodes:  nodes,
+		starts: taintstart.NewTracker(),
+		nodeUpdateQueue: workqueue.NewTypedWithConfig(
+			workqueue.TypedQueueConfig[string]{Name: "noexec_taint_node", Clock: config.Clock}),
+		podUpdateQueue: workqueue.NewTypedWithConfig(
+			workqueue.TypedQueueConfig[podKey]{Name: "noexec_taint_pod", Clock: config.Clock}),
+		// Half of the slots at most for one node or namespace: one that is blocked leaves the other half.
+		taintEvictionQueue: evictionqueue.New(config.Clock, (config.ConcurrentEvictions+1)/2),
+		evaluating:         keymutex.NewHashed(0),
+		recorder:           events.NewRecorder(config.Events, config.Clock, config.Metrics.Events),
+		complaints:         &rate.Sometimes{First: 3, Interval: complaintInterval},
+	}
+	c.evictor = evictor.New(config.Evictions, config.EvictionLimiter, config.Clock, c.decideLive)
+	return c, c.handleEvents()
+}
+
+// Run watches and keeps every deadline up to date until ctx is over. It evicts nobody: that is Lead.
+func (c *Controller) Run(ctx context.Context) {
+	logger := klog.FromContext(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { c.nodes.RunWithContext(ctx) })
+	running.Go(func() { c.pods.RunWithContext(ctx) })
+	running.Go(func() { c.recorder.Run(ctx, eventGrace) })
+	defer c.podUpdateQueue.ShutDown()
+	defer c.nodeUpdateQueue.ShutDown()
+
+	logger.Info("Reading all nodes and all pods that are bound to one")
+	began := c.config.Clock.Now()
+	if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
+		return
+	}
+	logger.Info("Watching", "nodes", len(c.nodes.GetIndexer().ListKeys()), "pods", len(c.pods.GetIndexer().ListKeys()),
+		"took", c.config.Clock.Since(began))
+	for range updateWorkers {
+		running.Go(func() { work(ctx, c.nodeUpdateQueue, c.evaluateNode) })
+		running.Go(func() { work(ctx, c.podUpdateQueue, c.evaluatePod) })
+	}
+	<-ctx.Done()
+}
+
+// work hands the items of a queue to a function until the queue shuts down. A panic ends the process: a bug must not
+// silently stop evictions.
+func work[T comparable](ctx context.Context, queue workqueue.TypedInterface[T], do func(context.Context, T)) {
+	defer utilruntime.HandleCrashWithContext(ctx)
+	for {
+		item, shutdown := queue.Get()
+		if shutdown {
+			return
+		}
+		do(ctx, item)
+		queue.Done(item)
+	}
+}
+
+// Ready is nil once the caches have synced, for as long as pods and nodes can be read.
+func (c *Controller) Ready() error {
+	for _, synced := range c.synced {
+		if !synced() {
+			return errors.Join(errors.New("not all pods and nodes have been read yet"), c.pods.Err(), c.nodes.Err())
+		}
+	}
+	return errors.Join(c.pods.Err(), c.nodes.Err())
+}

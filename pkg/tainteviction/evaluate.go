@@ -1,0 +1,85 @@
+package tainteviction
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
+	"github.com/taint-manager/taint-manager/pkg/evictor"
+	"github.com/taint-manager/taint-manager/pkg/podcache"
+)
+
+// change says what an evaluation did to a pod's schedule.
+type change int
+
+const (
+	unchanged change = iota
+	scheduled
+	calledOff
+)
+
+// evaluateNode evaluates every pod on a node whose taints changed, and sums up on the node what that did.
+func (c *Controller) evaluateNode(ctx context.Context, name string) {
+	pods, err := c.pods.On(name)
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "Cannot look up the pods of a node", "node", klog.KRef("", name))
+		return // the index exists since the informer was made: a bug
+	}
+	now := c.config.Clock.Now()
+	var sum summary
+	for _, pod := range pods {
+		change, decision := c.evaluate(ctx, keyOf(pod))
+		sum.add(change, decision, now)
+	}
+	c.summarise(ctx, name, sum)
+}
+
+// evaluatePod evaluates one pod that changed.
+func (c *Controller) evaluatePod(ctx context.Context, key podKey) {
+	c.evaluate(ctx, key)
+}
+
+// evaluate makes the schedule of a pod what the rules say now.
+func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline.Decision) {
+	c.evaluating.LockKey(string(key.uid))
+	defer func() { _ = c.evaluating.UnlockKey(string(key.uid)) }() // a hashed mutex has no errors
+	defer func() { c.config.Metrics.Scheduled.Set(float64(c.taintEvictionQueue.Len())) }()
+
+	pod := c.pods.Get(key.Namespace, key.Name)
+	if pod == nil || pod.UID != key.uid {
+		if c.taintEvictionQueue.Cancel(key.uid) {
+			klog.FromContext(ctx).V(4).Info("Pod is gone, not to be evicted", "pod", key.NamespacedName, "uid", key.uid)
+			return calledOff, deadline.Decision{Reason: deadline.IsTerminating}
+		}
+		return unchanged, deadline.Decision{Reason: deadline.IsTerminating}
+	}
+	decision := deadline.Decide(pod.Input(), c.starts.Taints(pod.Node), c.config.Rules)
+	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node, "reason", decision.Reason)
+	if !decision.Evict {
+		if c.taintEvictionQueue.Cancel(key.uid) {
+			logger.V(2).Info("Called off the eviction of a pod")
+			return calledOff, decision
+		}
+		return unchanged, decision
+	}
+	item := evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name, Node: pod.Node}
+	if c.taintEvictionQueue.Set(item, decision.Deadline) {
+		logger.V(2).Info("Scheduled the eviction of a pod", "deadline", decision.Deadline.Format(time.RFC3339Nano), "taint", decision.Taint)
+		return scheduled, decision
+	}
+	return unchanged, decision
+}
+
+// decideLive decides on what was read live, right before an eviction. The pod must be due by the caches too, which may have
+// seen since that it need not go.
+func (c *Controller) decideLive(node evictor.NodeReading, pod *podcache.Pod) (deadline.Decision, bool) {
+	var taints []deadline.Taint
+	if node.Exists {
+		taints = c.starts.Resolve(pod.Node, node.Observation)
+	}
+	decision := deadline.Decide(pod.Input(), taints, c.config.Rules)
+	return decision, decision.Due(c.config.Clock.Now()) && c.taintEvictionQueue.Due(pod.UID)
+}

@@ -1,0 +1,130 @@
+package tainteviction
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
+	"github.com/taint-manager/taint-manager/pkg/evictor"
+	"github.com/taint-manager/taint-manager/pkg/podcache"
+)
+
+const (
+	// firstBackoff and lastBackoff bound the time between two attempts at one pod.
+	firstBackoff, lastBackoff = 100 * time.Millisecond, 30 * time.Second
+)
+
+// Lead evicts the pods that are due, until ctx is over. Then it starts no more, and returns when those in flight have ended.
+//
+// It may be called again afterwards. Nothing bad comes of two replicas leading for a moment: each evicts only what is due.
+func (c *Controller) Lead(ctx context.Context) {
+	if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
+		return
+	}
+	klog.FromContext(ctx).Info("Evicting", "slots", c.config.ConcurrentEvictions, "scheduled", c.taintEvictionQueue.Len())
+	c.leading.Store(true)
+	defer c.leading.Store(false)
+
+	var slots sync.WaitGroup
+	defer slots.Wait()
+	for range c.config.ConcurrentEvictions {
+		slots.Go(func() {
+			defer utilruntime.HandleCrashWithContext(ctx)
+			for {
+				item, ok := c.taintEvictionQueue.Get(ctx)
+				if !ok {
+					return
+				}
+				// What has begun is brought to its end: the calls are bounded.
+				c.evict(context.WithoutCancel(ctx), item)
+			}
+		})
+	}
+}
+
+// evict makes one attempt at a pod that is due, and says to the queue how it went.
+func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
+	pod := c.pods.Get(item.Namespace, item.Name)
+	if pod == nil || pod.UID != item.UID {
+		c.taintEvictionQueue.Done(item, true, 0)
+		return
+	}
+	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node)
+	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
+	switch {
+	case err != nil:
+		retry := backoff(item.Failures, err)
+		c.config.Metrics.Evictions.WithLabelValues("Error").Inc()
+		logger.V(2).Info("Eviction failed, trying again", "failures", item.Failures+1, "retryAfter", retry, "error", err.Error())
+		c.complaints.Do(func() {
+			logger.Error(err, "Evictions fail and are tried again; of several, this is one. "+advice(err))
+		})
+		c.taintEvictionQueue.Done(item, false, retry)
+		return
+	case result.Outcome == evictor.Deleted:
+		c.evicted(logger, pod, item, result)
+	case result.Outcome == evictor.NotDue && c.taintEvictionQueue.Due(item.UID):
+		// The caches are behind what was read live. They will follow; until then look again, ever less often.
+		logger.V(2).Info("Not evicting: due by the caches only", "reason", result.Decision.Reason, "deadline", result.Decision.Deadline)
+		c.config.Metrics.Evictions.WithLabelValues(string(result.Outcome)).Inc()
+		c.taintEvictionQueue.Done(item, false, backoff(item.Failures, nil))
+		return
+	default:
+		logger.V(2).Info("Nothing to evict", "outcome", result.Outcome)
+	}
+	c.config.Metrics.Evictions.WithLabelValues(string(result.Outcome)).Inc()
+	c.taintEvictionQueue.Done(item, result.Outcome != evictor.NotDue, 0)
+	c.config.Metrics.Scheduled.Set(float64(c.taintEvictionQueue.Len()))
+}
+
+// evicted records what the API server has accepted.
+func (c *Controller) evicted(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result) {
+	lateness := c.config.Clock.Since(item.Deadline)
+	attempt := "first"
+	if item.Failures > 0 {
+		attempt = "retry"
+	}
+	m := c.config.Metrics
+	m.PodDeletions.Inc()
+	m.PodDeletionDuration.Observe(lateness.Seconds())
+	m.Lateness.WithLabelValues(attempt).Observe(lateness.Seconds())
+	if result.ConditionRefused {
+		m.ConditionsRefused.Inc()
+	}
+	logger.Info("Evicted pod", "taint", result.Decision.Taint, "reason", result.Decision.Reason,
+		"deadline", item.Deadline, "lateness", lateness, "failures", item.Failures, "conditionRefused", result.ConditionRefused)
+	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node, item.Deadline, lateness, result.Decision))
+}
+
+// backoff is how long to wait after a failure: doubled each time up to a bound, with half of it left to chance so that
+// those who failed together do not come back together; and at least as long as the API server asked for.
+func backoff(failures int, err error) time.Duration {
+	full := lastBackoff
+	if failures < 16 {
+		full = min(lastBackoff, firstBackoff<<failures)
+	}
+	retry := wait.Jitter(full/2, 1)
+	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
+		retry = max(retry, min(lastBackoff, time.Duration(seconds)*time.Second))
+	}
+	return retry
+}
+
+// advice says what an operator can do about an error.
+func advice(err error) string {
+	switch {
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+		return "Not allowed: grant our account get on nodes, get and delete on pods, and patch on pods/status, or mend the admission policy that denies"
+	case apierrors.IsTooManyRequests(err):
+		return "The API server asks for fewer requests: see its flow schemas, or lower --concurrent-evictions"
+	default:
+		return "Check that the API server and its admission webhooks answer"
+	}
+}

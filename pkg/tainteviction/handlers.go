@@ -1,0 +1,94 @@
+package tainteviction
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/taint-manager/taint-manager/pkg/podcache"
+)
+
+// podKey is an item of podUpdateQueue. The UID is the identity; the rest finds the pod in the cache.
+type podKey struct {
+	types.NamespacedName
+	uid types.UID
+}
+
+func keyOf(pod *podcache.Pod) podKey {
+	return podKey{types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}, pod.UID}
+}
+
+// handleEvents connects the informers to the queues.
+func (c *Controller) handleEvents() error {
+	nodes, err := c.nodes.AddTypedEventHandler(cache.TypedResourceEventHandlerFuncs[*podcache.Node]{
+		AddFunc:    c.nodeAdded,
+		UpdateFunc: c.nodeUpdated,
+		DeleteFunc: c.nodeDeleted,
+	})
+	if err != nil {
+		return fmt.Errorf("handling events of nodes: %w", err)
+	}
+	pods, err := c.pods.AddTypedEventHandler(cache.TypedResourceEventHandlerFuncs[*podcache.Pod]{
+		AddFunc:    c.podChanged,
+		UpdateFunc: c.podUpdated,
+		DeleteFunc: c.podDeleted,
+	})
+	if err != nil {
+		return fmt.Errorf("handling events of pods: %w", err)
+	}
+	c.synced = []cache.InformerSynced{nodes.HasSynced, pods.HasSynced}
+	return nil
+}
+
+func (c *Controller) nodeAdded(node *podcache.Node) {
+	if c.starts.Observe(node.Name, node.Observation) {
+		c.nodeUpdateQueue.Add(node.Name)
+	}
+}
+
+func (c *Controller) nodeUpdated(before, node *podcache.Node) {
+	if c.starts.Observe(node.Name, node.After(before)) {
+		c.nodeUpdateQueue.Add(node.Name)
+	}
+}
+
+func (c *Controller) nodeDeleted(deleted cache.DeletedObject[*podcache.Node]) {
+	name := nameOf(deleted)
+	if c.starts.Forget(name) {
+		c.nodeUpdateQueue.Add(name)
+	}
+}
+
+func (c *Controller) podUpdated(before, pod *podcache.Pod) {
+	if before.UID != pod.UID {
+		c.podChanged(before) // deleted and made anew while we did not look
+	} else {
+		pod.Follows(before)
+	}
+	if !pod.SameInput(before) {
+		c.podChanged(pod)
+	}
+}
+
+func (c *Controller) podDeleted(deleted cache.DeletedObject[*podcache.Pod]) {
+	if pod := deleted.OptionalObj; pod != nil {
+		c.podChanged(pod)
+	}
+}
+
+// podChanged has a pod evaluated that appeared, changed or went, if there is anything to evaluate. A taint that comes right after this look finds the pod
+// in the index: the informer stores it before it calls handlers.
+func (c *Controller) podChanged(pod *podcache.Pod) {
+	if len(c.starts.Taints(pod.Node)) > 0 || c.taintEvictionQueue.Has(pod.UID) {
+		c.podUpdateQueue.Add(keyOf(pod))
+	}
+}
+
+// nameOf is the name of a deleted node, which is known even where its last state is not.
+func nameOf(deleted cache.DeletedObject[*podcache.Node]) string {
+	if deleted.OptionalObj != nil {
+		return deleted.OptionalObj.Name
+	}
+	return deleted.FinalStateUnknown.Key
+}
