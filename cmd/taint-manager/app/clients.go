@@ -1,0 +1,71 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/component-base/version"
+)
+
+// clients are one client for each purpose, so that none waits behind another's requests.
+type clients struct {
+	informers, evictions, events, leases, reviews kubernetes.Interface
+	// evictionLimiter bounds the requests of the client for evictions; nil for no limit.
+	evictionLimiter flowcontrol.RateLimiter
+}
+
+func newClients(o *Options) (*clients, error) {
+	config, err := restConfig(o.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	c := &clients{}
+	eventConfig, leaseConfig := rest.CopyConfig(config), rest.CopyConfig(config)
+	// A renewal that hangs must leave time for another one before the deadline.
+	leaseConfig.Timeout = o.LeaderElection.RenewDeadline.Duration / 2
+	if o.KubeAPIQPS > 0 {
+		burst := o.KubeAPIBurst
+		if burst == 0 {
+			burst = max(1, int(2*o.KubeAPIQPS))
+		}
+		c.evictionLimiter = flowcontrol.NewTokenBucketRateLimiter(o.KubeAPIQPS, burst)
+		eventConfig.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(o.KubeAPIQPS, burst)
+	}
+	for _, client := range []struct {
+		to     *kubernetes.Interface
+		config *rest.Config
+	}{{&c.informers, config}, {&c.evictions, config}, {&c.events, eventConfig}, {&c.leases, leaseConfig}, {&c.reviews, config}} {
+		if *client.to, err = kubernetes.NewForConfig(client.config); err != nil {
+			return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// restConfig is how to reach the API server: without a rate limit, and in protobuf.
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	var config *rest.Config
+	var err error
+	if kubeconfig == "" {
+		config, err = rest.InClusterConfig()
+		if errors.Is(err, rest.ErrNotInCluster) {
+			return nil, errors.New("not running in a pod of a cluster: name the cluster with --kubeconfig")
+		}
+	} else {
+		config, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig=%s: cannot be used: %w; give the path of a readable kubeconfig", kubeconfig, err)
+	}
+	config.QPS = -1
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	v := version.Get()
+	config.UserAgent = fmt.Sprintf("taint-manager/%s (%s) %.7s", v.GitVersion, v.Platform, v.GitCommit)
+	return config, nil
+}

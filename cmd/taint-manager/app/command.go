@@ -1,0 +1,101 @@
+// Package app is the command: options, made of flags and checked, and the server, which wires them to the controller.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/component-base/cli"
+	cliflag "k8s.io/component-base/cli/flag"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
+	"k8s.io/component-base/term"
+	"k8s.io/component-base/version"
+)
+
+// Exit codes of the command.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+const description = `taint-manager evicts pods from nodes that carry NoExecute taints: at once where a pod does not tolerate the taint, and
+after tolerationSeconds where it does for a time. It runs instead of the taint-eviction-controller that is part of
+kube-controller-manager, which has to be switched off there:
+
+  kube-controller-manager --controllers=*,-taint-eviction-controller
+
+Several replicas may run; one leads and evicts, the others stand by with every deadline known.
+
+Exit codes: 0 when stopped by a signal, 1 on a failure, 2 on wrong usage.`
+
+// usageError is an error that the caller of the command made.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// Main runs the command with the process's arguments and returns its exit code.
+func Main() int {
+	err := cli.RunNoErrOutput(NewCommand())
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "taint-manager: %v\n", err)
+	if errors.As(err, &usageError{}) {
+		fmt.Fprintln(os.Stderr, "See taint-manager --help.")
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// NewCommand returns the command. It runs until SIGINT or SIGTERM.
+func NewCommand() *cobra.Command {
+	options := NewOptions()
+	cmd := &cobra.Command{
+		Use:           "taint-manager",
+		Short:         "Evicts pods from nodes that carry NoExecute taints",
+		Long:          description,
+		Version:       versionText(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("takes flags only, not %q", args)}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := utilerrors.NewAggregate(options.Validate()); err != nil {
+				return usageError{err}
+			}
+			if err := logsapi.ValidateAndApply(options.Logging, options.FeatureGate); err != nil {
+				return usageError{err}
+			}
+			ctx, stop := signalContext(cmd.Context())
+			defer stop()
+			return Run(ctx, options)
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetVersionTemplate("taint-manager {{.Version}}\n")
+
+	flagSets := options.Flags()
+	global := flagSets.FlagSet("global")
+	global.BoolP("help", "h", false, "Print this help and exit.")
+	global.Bool("version", false, "Print the version with its git revision and exit.")
+	for _, set := range flagSets.FlagSets {
+		cmd.Flags().AddFlagSet(set)
+	}
+	columns, _, _ := term.TerminalSize(cmd.OutOrStdout()) // 0 where it is no terminal: no wrapping
+	cliflag.SetUsageAndHelpFunc(cmd, flagSets, columns)
+	return cmd
+}
+
+func versionText() string {
+	v := version.Get()
+	return fmt.Sprintf("%s (git %s, %s, %s, %s)", v.GitVersion, v.GitCommit, v.GitTreeState, runtime.Version(), v.Platform)
+}

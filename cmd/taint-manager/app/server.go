@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"k8s.io/component-base/metrics/legacyregistry"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo" // client and leader election metrics
+	_ "k8s.io/component-base/metrics/prometheus/version"
+	_ "k8s.io/component-base/metrics/prometheus/workqueue"
+	"k8s.io/component-base/version"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/tainteviction"
+)
+
+// signalContext ends at the first SIGINT or SIGTERM. A second one kills the process, as if nobody listened.
+func signalContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// Run evicts pods until ctx is over, and then ends in order: no eviction is begun, those in flight end, the Lease is
+// released, Events are written.
+func Run(ctx context.Context, o *Options) error {
+	logger := klog.FromContext(ctx)
+	clients, err := newClients(o)
+	if err != nil {
+		return err
+	}
+	m, err := metrics.New(legacyregistry.Register)
+	if err != nil {
+		return err
+	}
+	controller, err := tainteviction.New(tainteviction.Config{
+		Informers:           clients.informers,
+		Evictions:           clients.evictions,
+		EvictionLimiter:     clients.evictionLimiter,
+		Events:              clients.events,
+		Clock:               clock.RealClock{},
+		ConcurrentEvictions: o.ConcurrentEvictions,
+		Metrics:             m,
+		Rules: deadline.Rules{
+			ComparisonOperators: o.FeatureGate.Enabled(TaintTolerationComparisonOperators),
+			EvictFinished:       o.EvictFinishedPods,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	leader, err := newLeader(o, clients.leases, controller.Lead)
+	if err != nil {
+		return err
+	}
+	// What runs until the evictions in flight have ended.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	if o.Serving.SecurePort != 0 {
+		server, err := newServer(background, &o.Serving, clients.reviews, controller, leader)
+		if err != nil {
+			return err
+		}
+		running.Go(func() { server.run(background) })
+	}
+	logger.Info("Starting taint-manager", "version", version.Get().GitVersion, "revision", version.Get().GitCommit)
+	running.Go(func() { controller.Run(background) })
+	leader.run(ctx)
+	logger.Info("Stopping")
+	return nil
+}

@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apiserver/pkg/apis/apiserver"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
+	"k8s.io/apiserver/pkg/server/dynamiccertificates"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/client-go/kubernetes"
+	certutil "k8s.io/client-go/util/cert"
+	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/klog/v2"
+
+	"github.com/taint-manager/taint-manager/pkg/tainteviction"
+)
+
+const (
+	// reviewTimeout and the cache times are those of Kubernetes' own components.
+	reviewTimeout                  = 10 * time.Second
+	authenticationTTL              = 10 * time.Second
+	authorizedTTL, unauthorizedTTL = 10 * time.Second, 10 * time.Second
+	readHeaderTimeout              = 32 * time.Second
+	shutdownTimeout                = 5 * time.Second
+)
+
+// server serves health and metrics over TLS. Who asks for anything but health must be known to the API server, by a token
+// or a client certificate, and be allowed to get the path.
+type server struct {
+	http      *http.Server
+	listener  net.Listener
+	clientCA  *dynamiccertificates.ConfigMapCAController
+	servingCA dynamiccertificates.CertKeyContentProvider
+	tls       *dynamiccertificates.DynamicServingCertificateController
+}
+
+// newServer listens already, so that a port that is taken is an error at the start.
+func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interface, controller *tainteviction.Controller, leader *leader) (*server, error) {
+	clientCA, err := dynamiccertificates.NewDynamicCAFromConfigMapController("client-ca", metav1.NamespaceSystem,
+		"extension-apiserver-authentication", "client-ca-file", client)
+	if err != nil {
+		return nil, fmt.Errorf("certificates of clients: %w", err)
+	}
+	cert, err := servingCert(o)
+	if err != nil {
+		return nil, err
+	}
+	authn, authz, err := delegated(client, clientCA)
+	if err != nil {
+		return nil, err
+	}
+	address := net.JoinHostPort(o.BindAddress.String(), strconv.Itoa(o.SecurePort))
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot serve on %s: %w; choose another --secure-port or --bind-address, or turn it off with --secure-port=0", address, err)
+	}
+	s := &server{listener: listener, clientCA: clientCA, servingCA: cert}
+	base := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, ClientAuth: tls.RequestClientCert}
+	s.tls = dynamiccertificates.NewDynamicServingCertificateController(base, clientCA, cert, nil, nil)
+	clientCA.AddListener(s.tls)
+	cert.AddListener(s.tls)
+	if err := s.tls.RunOnce(); err != nil {
+		return nil, fmt.Errorf("serving certificate: %w", err)
+	}
+	base = base.Clone()
+	base.GetConfigForClient = s.tls.GetConfigForClient
+	s.http = &http.Server{
+		Handler:           authorized(handler(controller, leader), authn, authz, o.AlwaysAllowPaths),
+		TLSConfig:         base,
+		ReadHeaderTimeout: readHeaderTimeout,
+	}
+	return s, nil
+}
+
+// handler has the paths, open to all.
+func handler(controller *tainteviction.Controller, leader *leader) http.Handler {
+	mux := http.NewServeMux()
+	healthz.InstallHandler(mux, healthz.PingHealthz, leader)
+	healthz.InstallLivezHandler(mux, healthz.PingHealthz, leader)
+	healthz.InstallReadyzHandler(mux, healthz.PingHealthz,
+		healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }))
+	mux.Handle("/metrics", legacyregistry.Handler())
+	return mux
+}
+
+// servingCert is the certificate of the files, or one made for this process.
+func servingCert(o *ServingOptions) (dynamiccertificates.CertKeyContentProvider, error) {
+	if o.CertFile != "" {
+		cert, err := dynamiccertificates.NewDynamicServingContentFromFiles("serving-cert", o.CertFile, o.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-cert-file=%s, --tls-private-key-file=%s: %w", o.CertFile, o.KeyFile, err)
+		}
+		return cert, nil
+	}
+	certificate, key, err := certutil.GenerateSelfSignedCertKey("taint-manager", []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, []string{"localhost"})
+	if err != nil {
+		return nil, fmt.Errorf("making a self-signed certificate: %w", err)
+	}
+	return dynamiccertificates.NewStaticCertKeyContent("self-signed", certificate, key)
+}
+
+// delegated asks the API server who a caller is and what it may do.
+func delegated(client kubernetes.Interface, clientCA dynamiccertificates.CAContentProvider) (authenticator.Request, authorizer.Authorizer, error) {
+	retry := &wait.Backoff{Duration: 500 * time.Millisecond, Factor: 1.5, Jitter: 0.2, Steps: 5}
+	authn, _, err := authenticatorfactory.DelegatingAuthenticatorConfig{
+		Anonymous:                          &apiserver.AnonymousAuthConfig{Enabled: true},
+		TokenAccessReviewClient:            client.AuthenticationV1(),
+		TokenAccessReviewTimeout:           reviewTimeout,
+		WebhookRetryBackoff:                retry,
+		CacheTTL:                           authenticationTTL,
+		ClientCertificateCAContentProvider: clientCA,
+	}.New()
+	if err != nil {
+		return nil, nil, fmt.Errorf("delegated authentication: %w", err)
+	}
+	authz, err := authorizerfactory.DelegatingAuthorizerConfig{
+		SubjectAccessReviewClient: client.AuthorizationV1(),
+		AllowCacheTTL:             authorizedTTL,
+		DenyCacheTTL:              unauthorizedTTL,
+		WebhookRetryBackoff:       retry,
+	}.New()
+	if err != nil {
+		return nil, nil, fmt.Errorf("delegated authorization: %w", err)
+	}
+	return authn, authz, nil
+}
+
+// authorized lets those pass who may get the path.
+func authorized(next http.Handler, authn authenticator.Request, authz authorizer.Authorizer, open []string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if slices.Contains(open, req.URL.Path) {
+			next.ServeHTTP(w, req)
+			return
+		}
+		caller, ok, err := authn.AuthenticateRequest(req)
+		if err != nil || !ok {
+			klog.FromContext(req.Context()).V(2).Info("Refused a caller that is not known", "path", req.URL.Path, "error", fmt.Sprint(err))
+			http.Error(w, "Unauthorized", http.StatusUnauthorized)
+			return
+		}
+		decision, reason, err := authz.Authorize(req.Context(), authorizer.AttributesRecord{
+			User: caller.User, Verb: strings.ToLower(req.Method), Path: req.URL.Path,
+		})
+		if decision != authorizer.DecisionAllow {
+			klog.FromContext(req.Context()).V(2).Info("Refused a caller", "user", caller.User.GetName(), "path", req.URL.Path, "reason", reason, "error", fmt.Sprint(err))
+			http.Error(w, fmt.Sprintf("Forbidden: user %q cannot %s path %q", caller.User.GetName(), strings.ToLower(req.Method), req.URL.Path), http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+// run serves until ctx is over.
+func (s *server) run(ctx context.Context) {
+	logger := klog.FromContext(ctx)
+	logger.Info("Serving health and metrics", "address", s.listener.Addr().String())
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { s.clientCA.Run(ctx, 1) })
+	running.Go(func() { s.tls.Run(1, ctx.Done()) })
+	if reloading, ok := s.servingCA.(dynamiccertificates.ControllerRunner); ok {
+		running.Go(func() { reloading.Run(ctx, 1) })
+	}
+	running.Go(func() {
+		<-ctx.Done()
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		_ = s.http.Shutdown(ending) // what is left after the timeout ends with the process
+	})
+	if err := s.http.ServeTLS(s.listener, "", ""); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		logger.Error(err, "Serving health and metrics ended")
+	}
+}

@@ -1,0 +1,13 @@
+// Command taint-manager evicts pods from nodes that carry NoExecute taints, instead of the controller for it inside
+// kube-controller-manager.
+package main
+
+import (
+	"os"
+
+	"github.com/taint-manager/taint-manager/cmd/taint-manager/app"
+)
+
+func main() {
+	os.Exit(app.Main())
+}
