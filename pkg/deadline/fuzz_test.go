@@ -1,0 +1,158 @@
+package deadline
+
+import (
+	"math/big"
+	"strconv"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// input reads small choices out of a fuzzer's bytes. Small alphabets make taints and tolerations meet.
+type input struct{ data []byte }
+
+func (in *input) next(n int) int {
+	if len(in.data) == 0 {
+		return 0
+	}
+	b := in.data[0]
+	in.data = in.data[1:]
+	return int(b) % n
+}
+
+func (in *input) pick(choices ...string) string { return choices[in.next(len(choices))] }
+
+var (
+	fuzzKeys   = []string{"", "a", "b", v1.TaintNodeNotReady, v1.TaintNodeUnreachable}
+	fuzzValues = []string{"", "x", "5", "-5", "05", "9223372036854775808"}
+	fuzzOps    = []string{"", "Exists", "Equal", "Lt", "Gt", "Near"}
+)
+
+func (in *input) toleration(seconds int64) v1.Toleration {
+	t := v1.Toleration{
+		Key:      in.pick(fuzzKeys...),
+		Operator: v1.TolerationOperator(in.pick(fuzzOps...)),
+		Value:    in.pick(fuzzValues...),
+		Effect:   v1.TaintEffect(in.pick("", "NoExecute", "NoSchedule")),
+	}
+	switch in.next(5) {
+	case 0:
+	case 1:
+		t.TolerationSeconds = &seconds
+	default:
+		n := int64(in.next(100)) - 5
+		t.TolerationSeconds = &n
+	}
+	return t
+}
+
+// oracle is the rules again, as dumb as can be: for each taint a list of all deadlines, in big numbers of nanoseconds, and
+// its own reading of what a toleration tolerates.
+func oracle(pod Pod, taints []Taint, rules Rules) *big.Int {
+	if pod.Mirror || pod.Terminating || (pod.Finished && !rules.EvictFinished) {
+		return nil
+	}
+	var earliest *big.Int
+	for _, taint := range taints {
+		if d := oracleTaint(pod, taint, rules); d != nil && (earliest == nil || d.Cmp(earliest) < 0) {
+			earliest = d
+		}
+	}
+	return earliest
+}
+
+func oracleTaint(pod Pod, taint Taint, rules Rules) *big.Int {
+	since := nanos(taint.Start)
+	if b := nanos(pod.Bound); b.Cmp(since) > 0 {
+		since = b
+	}
+	for _, toleration := range pod.Tolerations {
+		if !oracleTolerates(toleration, taint, rules) {
+			continue
+		}
+		if toleration.TolerationSeconds == nil {
+			return nil
+		}
+		if *toleration.TolerationSeconds <= 0 {
+			return since
+		}
+		deadline := new(big.Int).Mul(big.NewInt(*toleration.TolerationSeconds), big.NewInt(1e9))
+		deadline.Add(deadline, since)
+		if deadline.Cmp(nanos(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC))) >= 0 {
+			return nil
+		}
+		return deadline
+	}
+	return since
+}
+
+func oracleTolerates(toleration v1.Toleration, taint Taint, rules Rules) bool {
+	effect := toleration.Effect == "" || toleration.Effect == "NoExecute"
+	key := toleration.Key == "" || toleration.Key == taint.Key
+	var value bool
+	switch toleration.Operator {
+	case "Exists":
+		value = true
+	case "", "Equal":
+		value = toleration.Value == taint.Value
+	case "Lt", "Gt":
+		want, ok := oracleNumber(toleration.Value)
+		have, also := oracleNumber(taint.Value)
+		less := have < want
+		value = rules.ComparisonOperators && ok && also && have != want && less == (toleration.Operator == "Lt")
+	}
+	return effect && key && value
+}
+
+// oracleNumber reads a number as the API demands it: decimal, without leading zeros, of 64 bits.
+func oracleNumber(s string) (int64, bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil && strconv.FormatInt(n, 10) == s
+}
+
+func nanos(t time.Time) *big.Int {
+	n := new(big.Int).Mul(big.NewInt(t.Unix()), big.NewInt(1e9))
+	return n.Add(n, big.NewInt(int64(t.Nanosecond())))
+}
+
+// FuzzDecide compares Decide with the oracle.
+func FuzzDecide(f *testing.F) {
+	f.Add([]byte{}, int64(0), int64(0), int64(0))
+	f.Add([]byte{0, 1, 1, 0, 1, 1, 1, 1, 0, 1, 2}, int64(300), int64(1e9), int64(-1))
+	f.Add([]byte{8, 3, 3, 0, 4, 0, 2, 3, 1, 0, 1, 1, 4, 1, 0, 1, 4}, int64(18446744074), int64(5), int64(7))
+	f.Add([]byte{9, 2, 1, 2, 2, 3, 1, 3, 2, 1, 9}, int64(1<<62), int64(1), int64(1<<61))
+	f.Fuzz(func(t *testing.T, data []byte, seconds, started, bound int64) {
+		in := &input{data}
+		flags := in.next(64)
+		pod := Pod{
+			Bound:  fuzzTime(bound),
+			Mirror: flags == 1, Terminating: flags == 2, Finished: flags&8 != 0,
+		}
+		rules := Rules{ComparisonOperators: flags&16 != 0, EvictFinished: flags&32 != 0}
+		taints := make([]Taint, in.next(4))
+		for i := range taints {
+			taints[i] = Taint{Key: in.pick(fuzzKeys...), Value: in.pick(fuzzValues...), Start: fuzzTime(started).Add(time.Duration(in.next(50)) * time.Second)}
+		}
+		for range in.next(6) {
+			pod.Tolerations = append(pod.Tolerations, in.toleration(seconds))
+		}
+		got, want := Decide(pod, taints, rules), oracle(pod, taints, rules)
+		if got.Evict != (want != nil) || (want != nil && nanos(got.Deadline).Cmp(want) != 0) {
+			t.Errorf("pod %+v\ntaints %+v\nrules %+v\ngot %+v\nwant %v", pod, taints, rules, got, want)
+		}
+		if got.Evict && got.Due(got.Deadline.Add(-1)) {
+			t.Errorf("due before its deadline: %+v", got)
+		}
+	})
+}
+
+// fuzzTime is a time that the API can express: seconds of the years 1 to 9998, and nanoseconds.
+func fuzzTime(n int64) time.Time {
+	const first, years = -62135596800, 9997 * 365 * 24 * 3600
+	seconds := n % years
+	if seconds < 0 {
+		seconds += years
+	}
+	return time.Unix(first+seconds, (n>>8)&0x3fffffff%1e9)
+}
