@@ -1,0 +1,201 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// recipe makes the file of a program, at a path.
+type recipe func(ctx context.Context, b *builder, path string) error
+
+func recipeFor(program Program) (recipe, error) {
+	compile := func(verb, pkg string, more ...string) recipe {
+		return func(ctx context.Context, b *builder, path string) error {
+			return b.compile(ctx, program, path, verb, pkg, more...)
+		}
+	}
+	switch program {
+	case Etcd:
+		return compile("build", "go.etcd.io/etcd/server/v3"), nil
+	case APIServer, ControllerManager, Scheduler:
+		return compile("build", "k8s.io/kubernetes/cmd/"+string(program)), nil
+	case Kwok:
+		return compile("build", "sigs.k8s.io/kwok/cmd/kwok"), nil
+	case E2ETest:
+		return compile("test", "k8s.io/kubernetes/test/e2e", "-c"), nil
+	case kwokStages:
+		return collectStages, nil
+	default:
+		return nil, fmt.Errorf("no such program: %q", program)
+	}
+}
+
+// builder fills one directory of the cache.
+type builder struct {
+	servers  string // the module
+	cache    string // the directory
+	flags    []string
+	progress io.Writer
+}
+
+func newBuilder(ctx context.Context, progress io.Writer) (*builder, error) {
+	working, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("looking for the servers' module: %w", err)
+	}
+	servers, err := findServers(working)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{servers: servers, progress: progress}
+	if b.flags, err = buildFlags(servers); err != nil {
+		return nil, err
+	}
+	goVersion, err := b.goCommand(ctx, "env", "GOVERSION", "GOOS", "GOARCH", "GOEXPERIMENT").Output()
+	if err != nil {
+		return nil, fmt.Errorf("asking the Go toolchain for its version: %w", err)
+	}
+	key, err := cacheKey(servers, strings.Join(b.flags, " "), string(goVersion))
+	if err != nil {
+		return nil, err
+	}
+	caches, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("looking for a directory to keep the servers in: %w", err)
+	}
+	b.cache = filepath.Join(caches, "taint-manager", "controlplane", key)
+	return b, nil
+}
+
+// buildFlags stamps the version into the programs, which otherwise report none. The flags change only how they are
+// linked, so that packages already compiled for another version of these flags are used again.
+func buildFlags(servers string) ([]string, error) {
+	version, major, minor, err := kubernetesVersion(servers)
+	if err != nil {
+		return nil, err
+	}
+	ld := []string{"-s", "-w"}
+	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		for _, variable := range []string{
+			"gitVersion=" + version, "gitMajor=" + major, "gitMinor=" + minor, "gitTreeState=clean",
+			"buildDate=1970-01-01T00:00:00Z", // a true one would make each build another program
+		} {
+			ld = append(ld, "-X="+pkg+"."+variable)
+		}
+	}
+	return []string{"-buildvcs=false", "-ldflags=" + strings.Join(ld, " ")}, nil
+}
+
+// goCommand runs the Go toolchain in the servers' module.
+func (b *builder) goCommand(ctx context.Context, arguments ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", arguments...)
+	cmd.Dir = b.servers
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	// The go command ends its compilers when it is interrupted, and leaves them when it is killed.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+func (b *builder) path(program Program) string { return filepath.Join(b.cache, string(program)) }
+
+func (b *builder) missing(programs []Program) []Program {
+	return slices.DeleteFunc(slices.Clone(programs), func(program Program) bool { return isFile(b.path(program)) })
+}
+
+// ensure builds what the cache lacks.
+func (b *builder) ensure(ctx context.Context, programs []Program) error {
+	if len(b.missing(programs)) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(b.cache, 0o755); err != nil {
+		return fmt.Errorf("directory to keep the servers in: %w", err)
+	}
+	unlock, err := lockFile(ctx, filepath.Join(b.cache, "lock"), func() {
+		fmt.Fprintln(b.progress, "control plane: another process builds the servers, waiting for it")
+	})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for _, program := range b.missing(programs) { // asked again: whom we waited for may have built them
+		if err := b.build(ctx, program); err != nil {
+			return fmt.Errorf("building %s: %w", program, err)
+		}
+	}
+	return nil
+}
+
+// build makes a program under another name first, so that one under its own name is always complete. The lock is held,
+// so a file of that other name is left over from a build that was cut off.
+func (b *builder) build(ctx context.Context, program Program) error {
+	cook, err := recipeFor(program)
+	if err != nil {
+		return err
+	}
+	unfinished := b.path(program) + ".unfinished"
+	if err := cook(ctx, b, unfinished); err != nil {
+		return errors.Join(err, removeIfThere(unfinished))
+	}
+	if err := os.Rename(unfinished, b.path(program)); err != nil {
+		return fmt.Errorf("keeping it: %w", err)
+	}
+	return nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("removing what is unfinished: %w", err)
+	}
+	return nil
+}
+
+// compile runs "go build" or "go test" for one package.
+func (b *builder) compile(
+	ctx context.Context, program Program, path, verb, pkg string, more ...string,
+) error {
+	arguments := slices.Concat([]string{verb, "-v", "-o", path}, more, b.flags, []string{pkg})
+	cmd := b.goCommand(ctx, arguments...)
+	meter := newMeter(b.progress, string(program))
+	cmd.Stdout, cmd.Stderr = meter, meter
+	stop := meter.start()
+	err := cmd.Run()
+	stop()
+	if err != nil {
+		return fmt.Errorf("go %s: %w\n%s", verb, err, meter.complaints())
+	}
+	meter.finish()
+	return nil
+}
+
+// collectStages joins the stages that kwok's sources offer for a quick and healthy cluster into one file.
+func collectStages(ctx context.Context, b *builder, path string) error {
+	out, err := b.goCommand(ctx, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok").Output()
+	if err != nil {
+		return fmt.Errorf("looking for kwok's sources: %w", err)
+	}
+	dir := strings.TrimSpace(string(out))
+	var joined []byte
+	for _, stage := range []string{
+		"node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease",
+		"pod/fast/pod-ready", "pod/fast/pod-complete", "pod/fast/pod-delete",
+	} {
+		data, err := os.ReadFile(filepath.Join(dir, "kustomize", "stage", filepath.FromSlash(stage)+".yaml"))
+		if err != nil {
+			return fmt.Errorf("kwok's stages: %w", err)
+		}
+		joined = slices.Concat(joined, []byte("---\n"), data, []byte("\n"))
+	}
+	if err := os.WriteFile(path, joined, 0o644); err != nil {
+		return fmt.Errorf("kwok's stages: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+)
+
+// BuiltinOptions says how to run the built-in controller.
+type BuiltinOptions struct {
+	// Name tells several apart, in their service accounts and logs. Default: "builtin".
+	Name string
+	// ExtraArgs are added to the arguments of the controller manager, as "--kube-api-qps=10000".
+	ExtraArgs []string
+}
+
+// StartBuiltin runs Kubernetes' own taint-eviction-controller in a process of its own, in place of which taint-manager
+// runs: to compare the two. Its URL serves /metrics to HTTPClient. It ends with Stop, or before.
+func (cp *ControlPlane) StartBuiltin(ctx context.Context, options BuiltinOptions) (*Process, error) {
+	if options.Name == "" {
+		options.Name = "builtin"
+	}
+	binaries, err := Binaries(ctx, cp.options.Progress, ControllerManager)
+	if err != nil {
+		return nil, err
+	}
+	const namespace = "kube-system"
+	account := options.Name + "-taint-eviction"
+	kubeconfig, _, err := cp.ServiceAccountWithRoles(ctx, namespace, account,
+		"system:kube-controller-manager",
+		"system:controller:node-controller", // it has no role of its own: in a controller manager it shares this one
+		"system:controller:daemon-set-controller",
+		"system:auth-delegator")
+	if err != nil {
+		return nil, err
+	}
+	const reader = "extension-apiserver-authentication-reader"
+	if err := cp.BindRole(ctx, namespace, reader, namespace, account); err != nil {
+		return nil, err
+	}
+	const attempts = 4
+	for attempt := 1; ; attempt++ {
+		port, err := FreePort()
+		if err != nil {
+			return nil, err
+		}
+		process, err := cp.Run(ctx, cp.builtinSpec(binaries[ControllerManager], kubeconfig, port, options))
+		var failure *ProcessError
+		if err == nil || attempt == attempts || !errors.As(err, &failure) || !failure.portTaken() {
+			return process, err
+		}
+	}
+}
+
+func (cp *ControlPlane) builtinSpec(path, kubeconfig string, port int, options BuiltinOptions) Spec {
+	url := "https://" + loopback(port)
+	return Spec{
+		Name: options.Name, Path: path, URL: url,
+		LogPath: filepath.Join(cp.dir, options.Name+".log"),
+		Args: append(append(cp.componentArgs(kubeconfig, port),
+			// The second controller is there for what it does in passing: it indexes the cached pods by node, without
+			// which the first evicts nothing.
+			"--controllers=taint-eviction-controller,daemonset-controller",
+			"--use-service-account-credentials=false",
+			"--leader-elect=false",
+		), options.ExtraArgs...),
+		Ready: func(ctx context.Context) error { return askHealth(ctx, cp.secure, url+"/healthz") },
+	}
+}
+
+// portTaken says whether the process ended because somebody else had taken its port.
+func (e *ProcessError) portTaken() bool { return strings.Contains(e.Log, "address already in use") }

@@ -1,0 +1,80 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// Stop ends all processes, those of Run first, and removes all files. It may be called again, and while another call
+// is under way: it returns when everything is gone.
+func (cp *ControlPlane) Stop() error {
+	cp.stopOnce.Do(func() { cp.stopErr = cp.stop() })
+	return cp.stopErr
+}
+
+func (cp *ControlPlane) stop() error {
+	cp.cancel()
+	cp.mu.Lock()
+	cp.stopped = true
+	cp.mu.Unlock()
+	var errs []error
+	for _, process := range cp.processes() {
+		errs = append(errs, process.Stop())
+	}
+	cp.plain.CloseIdleConnections()
+	if cp.secure != nil {
+		cp.secure.CloseIdleConnections()
+	}
+	if cp.options.KeepDir {
+		cp.say("logs and data stay in %s", cp.dir)
+		return errors.Join(errs...)
+	}
+	errs = append(errs, os.RemoveAll(cp.dir), cp.sweeper.dismiss())
+	return errors.Join(errs...)
+}
+
+// handleSignals stops the control plane on SIGINT and SIGTERM, a start that is under way included, and hands the
+// signal on. What it returns is closed when nothing of that is left to do.
+func (cp *ControlPlane) handleSignals(cancelStart context.CancelFunc) (done <-chan struct{}) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cp.cancel = cancel
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		defer signal.Stop(signals)
+		select {
+		case <-ctx.Done():
+		case sig := <-signals:
+			cp.say("%v, stopping", sig)
+			cancelStart()
+			<-cp.started
+			if err := cp.Stop(); err != nil {
+				fmt.Fprintf(os.Stderr, "stopping the control plane: %v\n", err)
+			}
+			passOn(signals, sig)
+		}
+	}()
+	return finished
+}
+
+// passOn lets a signal do to this process what it would have done without our handler: end it, or reach the
+// handlers of others. It returns when that has had time to happen.
+func passOn(signals chan os.Signal, sig os.Signal) {
+	signal.Stop(signals)
+	number, ok := sig.(syscall.Signal)
+	if !ok {
+		return
+	}
+	if err := syscall.Kill(os.Getpid(), number); err != nil {
+		fmt.Fprintf(os.Stderr, "passing on %v: %v\n", sig, err)
+		return
+	}
+	time.Sleep(time.Second)
+}
