@@ -119,9 +119,9 @@ func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
 	case <-drained:
 	case <-timer.C():
 		stop()
-		r.queue.ShutDown()
-		<-drained
 	}
+	r.queue.ShutDown() // ends what draining leaves: the wait for it, and the queue's own goroutine
+	<-drained
 }
 
 func (r *Recorder) writeNext(ctx context.Context) bool {

@@ -48,47 +48,53 @@ type Result struct {
 	ConditionRefused bool
 }
 
-// Decide says whether a pod is due, by a live node and a pod. It is asked right before each call that changes anything.
-type Decide func(node NodeReading, pod *podcache.Pod) (decision deadline.Decision, due bool)
+// Decider says whether a pod is due.
+type Decider interface {
+	// Decide decides by a live node and a pod. It is asked right before each call that changes anything.
+	Decide(node NodeReading, pod *podcache.Pod) (decision deadline.Decision, due bool)
+	// Known is when the taints that made the pod due became known: a read of the node that began before does not count.
+	Known(node string) time.Time
+}
 
 // Evictor removes pods.
 type Evictor struct {
 	client  kubernetes.Interface
 	limiter flowcontrol.RateLimiter
 	clock   clock.WithTicker
-	decide  Decide
+	decider Decider
 	nodes   *nodeReader
 }
 
 // New returns an evictor. The client must have no rate limiter of its own: waiting between a decision and its DELETE is not
 // allowed, so the limiter is asked before the decision.
-func New(client kubernetes.Interface, limiter flowcontrol.RateLimiter, clock clock.WithTicker, decide Decide) *Evictor {
-	e := &Evictor{client: client, limiter: limiter, clock: clock, decide: decide}
+func New(client kubernetes.Interface, limiter flowcontrol.RateLimiter, clock clock.WithTicker, decider Decider) *Evictor {
+	e := &Evictor{client: client, limiter: limiter, clock: clock, decider: decider}
 	e.nodes = &nodeReader{admit: limiter.Wait, get: e.getNode, clock: clock, nodes: map[string]*sharedRead{}}
 	return e
 }
 
 // errChanged is that the pod changed between the decision and the DELETE.
-var errChanged = errors.New("the pod changed")
+var errChanged = errors.New("the pod changed between the decision and the delete")
 
 // Evict makes one attempt to remove the pod. An error means that the pod may still be there and due: try again later.
 func (e *Evictor) Evict(ctx context.Context, pod *podcache.Pod) (Result, error) {
-	node, err := e.nodes.read(ctx, pod.Node)
+	node, err := e.nodes.read(ctx, pod.Node, e.decider.Known(pod.Node))
 	if err != nil {
 		return Result{}, err
 	}
-	if decision, due := e.decide(node, pod); !due {
+	if decision, due := e.decider.Decide(node, pod); !due {
 		return Result{Outcome: NotDue, Decision: decision}, nil
 	}
 	live, refused, err := e.mark(ctx, pod)
-	for range deletes {
-		if err != nil {
-			break
-		}
+	for try := 1; err == nil; try++ {
 		var result Result
-		if result, err = e.deleteIfDue(ctx, pod, live); !errors.Is(err, errChanged) {
+		result, err = e.deleteIfDue(ctx, pod, live)
+		if err == nil {
 			result.ConditionRefused = refused && result.Outcome == Deleted
-			return result, err
+			return result, nil
+		}
+		if !errors.Is(err, errChanged) || try == deletes {
+			return Result{}, err
 		}
 		live, err = e.getPod(ctx, pod)
 	}
@@ -109,13 +115,13 @@ func (e *Evictor) deleteIfDue(ctx context.Context, pod *podcache.Pod, live *v1.P
 	if err := e.limiter.Wait(ctx); err != nil {
 		return Result{}, fmt.Errorf("waiting for the client's rate limit: %w", err)
 	}
-	node, err := e.nodes.read(ctx, pod.Node)
+	node, err := e.nodes.read(ctx, pod.Node, e.decider.Known(pod.Node))
 	if err != nil {
 		return Result{}, err
 	}
 	now := podcache.NewPod(live, e.clock.Now())
 	now.Follows(pod)
-	decision, due := e.decide(node, now)
+	decision, due := e.decider.Decide(node, now)
 	if !due {
 		return Result{Outcome: NotDue, Decision: decision}, nil
 	}

@@ -52,10 +52,11 @@ type sharedRead struct {
 	done chan struct{}
 }
 
-// read returns a reading that is fresh now. It shares a read that is fresh or under way, or else waits until one may begin.
-func (r *nodeReader) read(ctx context.Context, name string) (NodeReading, error) {
+// read returns a reading that is fresh now and began after a moment. It shares a read that is fresh or under way, or else
+// waits until one may begin.
+func (r *nodeReader) read(ctx context.Context, name string, after time.Time) (NodeReading, error) {
 	for {
-		last, wait, mine := r.join(name)
+		last, wait, mine := r.join(name, after)
 		switch {
 		case mine:
 			r.fetch(ctx, name, last)
@@ -74,23 +75,25 @@ func (r *nodeReader) read(ctx context.Context, name string) (NodeReading, error)
 		if last.err != nil {
 			return NodeReading{}, fmt.Errorf("reading node %s: %w", name, last.err)
 		}
-		if age := r.clock.Since(last.began); age < freshFor {
+		age := r.clock.Since(last.began)
+		switch {
+		case age < freshFor && !last.began.Before(after):
 			return last.reading, nil
-		} else if mine {
+		case mine && age >= freshFor:
 			return NodeReading{}, fmt.Errorf("reading node %s took %s: too old to decide on", name, age)
 		}
 	}
 }
 
 // join returns the read to wait for, or how long to wait before there may be another, or a new one that the caller makes.
-func (r *nodeReader) join(name string) (last *sharedRead, wait time.Duration, mine bool) {
+func (r *nodeReader) join(name string, after time.Time) (last *sharedRead, wait time.Duration, mine bool) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	now := r.clock.Now()
 	if last = r.nodes[name]; last != nil {
 		age := now.Sub(last.began)
 		switch {
-		case !last.ended(), age < freshFor:
+		case !last.ended(), age < freshFor && !last.began.Before(after):
 			return last, 0, false
 		case age < readInterval:
 			return nil, readInterval - age, false

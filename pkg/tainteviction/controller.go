@@ -109,7 +109,7 @@ func New(config Config) (*Controller, error) {
 		recorder:           events.NewRecorder(config.Events, config.Clock, config.Metrics.Events),
 		complaints:         &rate.Sometimes{First: 3, Interval: complaintInterval},
 	}
-	c.evictor = evictor.New(config.Evictions, config.EvictionLimiter, config.Clock, c.decideLive)
+	c.evictor = evictor.New(config.Evictions, config.EvictionLimiter, config.Clock, live{c})
 	return c, c.handleEvents()
 }
 

@@ -73,9 +73,12 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	return unchanged, decision
 }
 
-// decideLive decides on what was read live, right before an eviction. The pod must be due by the caches too, which may have
+// live answers the evictor's questions.
+type live struct{ *Controller }
+
+// Decide decides on what was read live, right before an eviction. The pod must be due by the caches too, which may have
 // seen since that it need not go.
-func (c *Controller) decideLive(node evictor.NodeReading, pod *podcache.Pod) (deadline.Decision, bool) {
+func (c live) Decide(node evictor.NodeReading, pod *podcache.Pod) (deadline.Decision, bool) {
 	var taints []deadline.Taint
 	if node.Exists {
 		taints = c.starts.Resolve(pod.Node, node.Observation)
@@ -83,3 +86,6 @@ func (c *Controller) decideLive(node evictor.NodeReading, pod *podcache.Pod) (de
 	decision := deadline.Decide(pod.Input(), taints, c.config.Rules)
 	return decision, decision.Due(c.config.Clock.Now()) && c.taintEvictionQueue.Due(pod.UID)
 }
+
+// Known is when the taints of a node became what the caches say.
+func (c live) Known(node string) time.Time { return c.starts.Seen(node) }

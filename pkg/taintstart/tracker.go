@@ -34,6 +34,8 @@ type memory struct {
 	last   Observation
 	starts map[presence]time.Time
 	taints []deadline.Taint
+	// seen is when the first version with these taints reached us.
+	seen time.Time
 }
 
 // Tracker remembers the starts of every node's taints. It is safe for concurrent use.
@@ -60,9 +62,13 @@ func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 		return before != nil
 	}
 	starts := weigh(before, o)
-	now := &memory{last: o, starts: starts, taints: withStarts(o, starts)}
+	now := &memory{last: o, starts: starts, taints: withStarts(o, starts), seen: o.Seen}
 	t.nodes[node] = now
-	return before == nil || !slices.Equal(before.taints, now.taints)
+	if before != nil && slices.Equal(before.taints, now.taints) {
+		now.seen = before.seen
+		return false
+	}
+	return true
 }
 
 // Forget drops a node that does not exist any more, and says whether it carried a taint.
@@ -83,6 +89,17 @@ func (t *Tracker) Taints(node string) []deadline.Taint {
 		return m.taints
 	}
 	return nil
+}
+
+// Seen is when the taints of a node became what Taints says, to our eyes; zero where it has none. A consistent read that
+// begins later is not behind them.
+func (t *Tracker) Seen(node string) time.Time {
+	t.lock.RLock()
+	defer t.lock.RUnlock()
+	if m := t.nodes[node]; m != nil {
+		return m.seen
+	}
+	return time.Time{}
 }
 
 // Resolve dates the taints of a version that came by another way than the versions given to Observe, a live read. It

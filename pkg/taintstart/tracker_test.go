@@ -197,3 +197,22 @@ func TestResolve(t *testing.T) {
 		})
 	}
 }
+
+func TestSeen(t *testing.T) {
+	tracker := NewTracker()
+	for _, step := range []struct {
+		name string
+		o    Observation
+		want time.Time
+	}{
+		{"no taints", sees("1", 1), time.Time{}},
+		{"a taint", sees("2", 2, plain("a")), at(2)},
+		{"a heartbeat", sees("3", 12, plain("a")), at(2)},
+		{"another taint", sees("4", 22, plain("a"), plain("b")), at(22)},
+	} {
+		tracker.Observe("n", step.o)
+		if got := tracker.Seen("n"); !got.Equal(step.want) {
+			t.Errorf("%s: seen at %v", step.name, got)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package apitest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+)
+
+const graceSeconds = 30
+
+// AddNode makes a node that is ready.
+func (s *Server) AddNode(name string, taints ...v1.Taint) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.store("nodes", stamp(&v1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name, UID: s.newUID("node")},
+		Spec:       v1.NodeSpec{Taints: taints},
+		Status: v1.NodeStatus{Conditions: []v1.NodeCondition{
+			{Type: v1.NodeReady, Status: v1.ConditionTrue, LastTransitionTime: metav1.Now().Rfc3339Copy()},
+		}},
+	}))
+}
+
+// Taint replaces the taints of a node, as kubectl does. The model notes the time in managedFields, cut to the second.
+func (s *Server) Taint(name string, taints ...v1.Taint) {
+	s.UpdateNode(name, func(node *v1.Node) {
+		node.Spec.Taints = taints
+		stamp(node)
+	})
+}
+
+// UpdateNode changes a node.
+func (s *Server) UpdateNode(name string, change func(*v1.Node)) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	node := s.objects["nodes"]["/"+name].DeepCopyObject().(*v1.Node)
+	change(node)
+	s.store("nodes", node)
+}
+
+func stamp(node *v1.Node) *v1.Node {
+	node.ManagedFields = []metav1.ManagedFieldsEntry{{
+		Manager: "kubectl-taint", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", FieldsType: "FieldsV1",
+		FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:taints":{}}}`), Time: ptr.To(metav1.Now().Rfc3339Copy()),
+	}}
+	return node
+}
+
+// RemoveNode deletes a node.
+func (s *Server) RemoveNode(name string) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.remove("nodes", s.objects["nodes"]["/"+name])
+}
+
+// AddPod makes a pod in the namespace "default" that is bound to a node, and returns its UID.
+func (s *Server) AddPod(name, node string, change ...func(*v1.Pod)) types.UID {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	now := metav1.Now().Rfc3339Copy()
+	pod := &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: s.newUID("pod"), Generation: 1, CreationTimestamp: now},
+		Spec:       v1.PodSpec{NodeName: node},
+		Status: v1.PodStatus{Phase: v1.PodRunning, Conditions: []v1.PodCondition{
+			{Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: now},
+		}},
+	}
+	for _, c := range change {
+		c(pod)
+	}
+	s.store("pods", pod)
+	return pod.UID
+}
+
+// UpdatePod changes a pod in the namespace "default".
+func (s *Server) UpdatePod(name string, change func(*v1.Pod)) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	pod := s.objects["pods"]["default/"+name].DeepCopyObject().(*v1.Pod)
+	change(pod)
+	s.store("pods", pod)
+}
+
+// RemovePod takes a pod in the namespace "default" away, terminating or not.
+func (s *Server) RemovePod(name string) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if o := s.objects["pods"]["default/"+name]; o != nil {
+		s.remove("pods", o)
+	}
+}
+
+// Pod is a pod in the namespace "default", or nil.
+func (s *Server) Pod(name string) *v1.Pod {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	pod, _ := s.objects["pods"]["default/"+name].(*v1.Pod)
+	return pod.DeepCopy()
+}
+
+// Pods is the number of pods that are not terminating.
+func (s *Server) Pods() (n int) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, o := range s.objects["pods"] {
+		if o.GetDeletionTimestamp() == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Events are all Events about an object of a kind and name.
+func (s *Server) Events(kind, name string) (events []*v1.Event) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, o := range s.objects["events"] {
+		if e := o.(*v1.Event); e.InvolvedObject.Kind == kind && e.InvolvedObject.Name == name {
+			events = append(events, e.DeepCopy())
+		}
+	}
+	return events
+}
+
+func (s *Server) newUID(kind string) types.UID {
+	return types.UID(fmt.Sprintf("%s-%d", kind, s.version+1))
+}
+
+// patchStatus merges a patch into a pod. metadata.uid in it must be the pod's.
+func (s *Server) patchStatus(pod *v1.Pod, body []byte) *http.Response {
+	var patch struct{ Metadata struct{ UID types.UID } }
+	if err := json.Unmarshal(body, &patch); err != nil {
+		return Failure(apierrors.NewBadRequest(err.Error()))
+	}
+	if uid := patch.Metadata.UID; uid != "" && uid != pod.UID {
+		return Failure(apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("Pod").GroupKind(), pod.Name,
+			field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), uid, "field is immutable")}))
+	}
+	merged, err := strategicpatch.StrategicMergePatch(encode(pod), body, v1.Pod{})
+	if err != nil {
+		return Failure(apierrors.NewBadRequest(err.Error()))
+	}
+	patched := &v1.Pod{}
+	if err := json.Unmarshal(merged, patched); err != nil {
+		return Failure(apierrors.NewBadRequest(err.Error()))
+	}
+	s.store("pods", patched)
+	return success(patched)
+}
+
+// deletePod deletes a pod gracefully, if the preconditions hold.
+func (s *Server) deletePod(pod *v1.Pod, body []byte) *http.Response {
+	options := metav1.DeleteOptions{}
+	if err := json.Unmarshal(body, &options); err != nil {
+		return Failure(apierrors.NewBadRequest(err.Error()))
+	}
+	if p := options.Preconditions; p != nil &&
+		(ptr.Deref(p.UID, pod.UID) != pod.UID || ptr.Deref(p.ResourceVersion, pod.ResourceVersion) != pod.ResourceVersion) {
+		return Failure(apierrors.NewConflict(v1.Resource("pods"), pod.Name, fmt.Errorf("precondition failed")))
+	}
+	if pod.DeletionTimestamp == nil {
+		pod = pod.DeepCopy()
+		pod.DeletionTimestamp = ptr.To(metav1.NewTime(time.Now().Add(graceSeconds * time.Second)).Rfc3339Copy())
+		pod.DeletionGracePeriodSeconds = ptr.To[int64](graceSeconds)
+		s.store("pods", pod)
+	}
+	if !s.Linger && len(pod.Finalizers) == 0 {
+		s.remove("pods", pod)
+	}
+	return success(pod)
+}

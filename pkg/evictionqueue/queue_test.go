@@ -1,0 +1,322 @@
+package evictionqueue
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+)
+
+func pod(uid string, where ...string) Pod {
+	p := Pod{UID: types.UID(uid), Namespace: "ns", Name: uid, Node: "n"}
+	if len(where) == 2 {
+		p.Node, p.Namespace = where[0], where[1]
+	}
+	return p
+}
+
+func after(seconds float64) time.Time {
+	return time.Now().Add(time.Duration(seconds * float64(time.Second)))
+}
+
+// bubble runs a test in virtual time with a queue of some share.
+func bubble(t *testing.T, share int, test func(t *testing.T, q *Queue)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, New(clock.RealClock{}, share)) })
+}
+
+// get takes an item out at once, or fails.
+func get(t *testing.T, q *Queue) Item {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+	defer cancel()
+	item, ok := q.Get(ctx)
+	if !ok {
+		t.Fatal("nothing is due")
+	}
+	return item
+}
+
+// none fails where something is handed out within some seconds.
+func none(t *testing.T, q *Queue, seconds float64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds*float64(time.Second)))
+	defer cancel()
+	if item, ok := q.Get(ctx); ok {
+		t.Fatalf("handed out %v", item)
+	}
+}
+
+func TestHandsOutWhenDue(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, q *Queue) {
+		begin := time.Now()
+		if !q.Set(pod("b"), after(20)) || !q.Set(pod("a"), after(10)) || q.Set(pod("a"), after(10)) {
+			t.Error("Set does not say what is new")
+		}
+		for i, want := range []string{"a", "b"} {
+			item, ok := q.Get(t.Context())
+			if at := time.Duration(10*(i+1)) * time.Second; !ok || item.Name != want || time.Since(begin) != at {
+				t.Errorf("handed out %v after %v", item, time.Since(begin))
+			}
+		}
+		if q.Len() != 2 {
+			t.Errorf("length %d", q.Len())
+		}
+	})
+}
+
+func TestMoves(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, q *Queue) {
+		q.Set(pod("earlier"), after(100))
+		q.Set(pod("later"), after(10))
+		handed := make(chan string)
+		go func() {
+			for {
+				item, ok := q.Get(t.Context())
+				if !ok {
+					return
+				}
+				handed <- item.Name
+			}
+		}()
+		synctest.Wait() // asleep until 10
+		begin := time.Now()
+		q.Set(pod("earlier"), after(5))
+		q.Set(pod("later"), after(50))
+		if name := <-handed; name != "earlier" || time.Since(begin) != 5*time.Second {
+			t.Errorf("%s after %v", name, time.Since(begin))
+		}
+		if name := <-handed; name != "later" || time.Since(begin) != 50*time.Second {
+			t.Errorf("%s after %v", name, time.Since(begin))
+		}
+	})
+}
+
+func TestMovesWhatIsDue(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, q *Queue) {
+		q.Set(pod("first"), after(0))
+		q.Set(pod("second"), after(0.1))
+		time.Sleep(time.Second)
+		first := get(t, q)
+		none(t, q, 1) // second is due, and has no share
+		q.Set(pod("second"), after(10))
+		q.Done(first, true, 0)
+		none(t, q, 9.9)
+		q.Cancel("second")
+		none(t, q, 10)
+		if q.Len() != 0 {
+			t.Errorf("length %d", q.Len())
+		}
+	})
+}
+
+func TestCancelWhatHasNoShare(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, q *Queue) {
+		q.Set(pod("first"), after(0))
+		q.Set(pod("second"), after(0))
+		first := get(t, q)
+		none(t, q, 1)
+		for _, uid := range []types.UID{"first", "second"} {
+			if uid != first.UID && !q.Cancel(uid) {
+				t.Error("was not there")
+			}
+		}
+		q.Done(first, true, 0)
+		none(t, q, 100)
+	})
+}
+
+func TestCancels(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, q *Queue) {
+		q.Set(pod("a"), after(10))
+		if !q.Has("a") || !q.Cancel("a") || q.Cancel("a") || q.Has("a") || q.Due("a") || q.Len() != 0 {
+			t.Error("Cancel does not say what was there")
+		}
+		none(t, q, 100)
+	})
+}
+
+func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, q *Queue) {
+		q.Set(pod("a"), after(0))
+		item := get(t, q)
+		q.Set(pod("a"), after(-5))
+		none(t, q, 10)
+		if !q.Cancel("a") || q.Due("a") || q.Len() != 0 {
+			t.Error("cannot cancel what is handed out")
+		}
+		if !q.Set(pod("a"), after(5)) || q.Due("a") {
+			t.Error("cannot set what was cancelled")
+		}
+		none(t, q, 10)
+		q.Done(item, false, 0)
+		if again := get(t, q); again.Failures != 0 {
+			t.Errorf("failed %d times", again.Failures)
+		}
+	})
+}
+
+func TestDone(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, q *Queue) {
+		q.Set(pod("finished"), after(0))
+		q.Done(get(t, q), true, 0)
+		none(t, q, 10)
+		q.Set(pod("cancelled"), after(0))
+		item := get(t, q)
+		q.Cancel("cancelled")
+		q.Done(item, false, time.Second)
+		none(t, q, 10)
+		if len(q.entries) != 0 || q.Len() != 0 {
+			t.Errorf("left: %v", q.entries)
+		}
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, q *Queue) {
+		q.Set(pod("a"), after(0))
+		q.Done(get(t, q), false, 10*time.Second)
+		if !q.Due("a") {
+			t.Error("a backoff does not move the deadline")
+		}
+		none(t, q, 5)
+		q.Set(pod("a"), after(-1)) // moving does not end the backoff
+		none(t, q, 4.9)
+		time.Sleep(100 * time.Millisecond)
+		item := get(t, q)
+		if item.Failures != 1 {
+			t.Errorf("failed %d times", item.Failures)
+		}
+		q.Set(pod("a"), after(60))
+		q.Done(item, false, 0)
+		none(t, q, 59)
+	})
+}
+
+func TestGetEndsWithItsContext(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, q *Queue) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan bool)
+		go func() { _, ok := q.Get(ctx); ended <- ok }()
+		synctest.Wait()
+		cancel()
+		if <-ended {
+			t.Error("handed something out")
+		}
+		q.Set(pod("a"), after(0))
+		if _, ok := q.Get(ctx); ok {
+			t.Error("hands out although the context is over")
+		}
+		get(t, q)
+	})
+}
+
+func TestNodesAndNamespacesTakeTurns(t *testing.T) {
+	bubble(t, 100, func(t *testing.T, q *Queue) {
+		for i := range 3 {
+			for j, where := range [][]string{{"n1", "x"}, {"n1", "x"}, {"n1", "y"}, {"n2", "x"}} {
+				q.Set(pod(fmt.Sprint(i, j), where...), after(float64(i)))
+			}
+		}
+		time.Sleep(time.Minute)
+		var turns []string
+		for range 6 {
+			item := get(t, q)
+			turns = append(turns, item.Node+item.Namespace)
+		}
+		// Whose turn it is first is not said; then they alternate.
+		for i := range 4 {
+			if turns[i][:2] == turns[i+1][:2] {
+				t.Errorf("nodes do not take turns: %v", turns)
+			}
+		}
+		n1 := slices.DeleteFunc(slices.Clone(turns), func(turn string) bool { return turn[:2] != "n1" })
+		for i := range len(n1) - 1 {
+			if n1[i] == n1[i+1] {
+				t.Errorf("namespaces do not take turns: %v", turns)
+			}
+		}
+	})
+}
+
+func TestShares(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, q *Queue) {
+		for i := range 10 {
+			q.Set(pod(fmt.Sprint("n1", i), "n1", fmt.Sprint(i)), after(0))    // one node, many namespaces
+			q.Set(pod(fmt.Sprint("x", i), fmt.Sprint("m", i), "x"), after(0)) // one namespace, many nodes
+		}
+		var handed []Item
+		for range 4 {
+			handed = append(handed, get(t, q))
+		}
+		none(t, q, 10)
+		q.Done(handed[0], false, time.Hour)
+		again := get(t, q)
+		if (again.Node == "n1") != (handed[0].Node == "n1") {
+			t.Errorf("the share of %v went to %v", handed[0].Pod, again.Pod)
+		}
+		none(t, q, 10)
+	})
+}
+
+// TestAgainstOracle makes random changes, and hands out what is due after each, as a plain map says.
+func TestAgainstOracle(t *testing.T) {
+	for seed := range uint64(50) {
+		bubble(t, 1000, func(t *testing.T, q *Queue) {
+			random := rand.New(rand.NewPCG(seed, 0))
+			want := map[types.UID]time.Time{}
+			for range 500 {
+				uid := types.UID(fmt.Sprint(random.IntN(30)))
+				switch random.IntN(3) {
+				case 0, 1:
+					want[uid] = after(random.Float64() * 30)
+					q.Set(pod(string(uid), fmt.Sprint(random.IntN(3)), fmt.Sprint(random.IntN(3))), want[uid])
+				case 2:
+					_, there := want[uid]
+					if q.Cancel(uid) != there {
+						t.Fatalf("cancelled what was not there, or the other way round")
+					}
+					delete(want, uid)
+				}
+				time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
+				due := map[types.UID]bool{}
+				for uid, at := range want {
+					if !time.Now().Before(at) {
+						due[uid] = true
+						delete(want, uid)
+					}
+				}
+				for range len(due) {
+					item := get(t, q)
+					if !due[item.UID] {
+						t.Fatalf("%v is not due", item)
+					}
+					delete(due, item.UID)
+					q.Done(item, true, 0)
+				}
+				none(t, q, 0)
+				if q.Len() != len(want) {
+					t.Fatalf("length %d, want %d", q.Len(), len(want))
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkSet(b *testing.B) {
+	q := New(clock.RealClock{}, 10)
+	start := time.Now().Add(time.Hour)
+	for i := range 100_000 {
+		q.Set(pod(fmt.Sprint(i)), start.Add(time.Duration(i)))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		q.Set(pod("5"), start.Add(time.Duration(i*7919%100_000)))
+	}
+}

@@ -1,0 +1,193 @@
+package podcache
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
+)
+
+var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+
+func at(seconds float64) time.Time {
+	return noon.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+func apiPod(change ...func(*v1.Pod)) *v1.Pod {
+	pod := &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ns", Name: "p", UID: "u", ResourceVersion: "7", Generation: 3, CreationTimestamp: metav1.NewTime(at(0)),
+		},
+		Spec: v1.PodSpec{NodeName: "n", Tolerations: []v1.Toleration{{Key: "a", TolerationSeconds: ptr.To[int64](5)}}},
+	}
+	for _, c := range change {
+		c(pod)
+	}
+	return pod
+}
+
+func scheduled(seconds float64) func(*v1.Pod) {
+	return func(pod *v1.Pod) {
+		pod.Status.Conditions = append(pod.Status.Conditions, v1.PodCondition{
+			Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: metav1.NewTime(at(seconds)),
+		})
+	}
+}
+
+func TestBound(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		pod  *v1.Pod
+		seen float64
+		want float64
+	}{
+		{"when it was scheduled, at the end of the second", apiPod(scheduled(20)), 100, 21},
+		{"when it was made, where nobody says when it was scheduled", apiPod(), 100, 1},
+		{"when it was made, where it was not scheduled", apiPod(func(pod *v1.Pod) {
+			scheduled(20)(pod)
+			pod.Status.Conditions[0].Status = v1.ConditionFalse
+		}), 100, 1},
+		{"when it was made, where the condition has no time", apiPod(func(pod *v1.Pod) {
+			scheduled(20)(pod)
+			pod.Status.Conditions[0].LastTransitionTime = metav1.Time{}
+		}), 100, 1},
+		{"not later than it was first seen", apiPod(scheduled(20)), 20.25, 20.25},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			pod := NewPod(test.pod, at(test.seen))
+			if got := pod.Bound(); !got.Equal(at(test.want)) {
+				t.Errorf("bound at %v, want %v", got, at(test.want))
+			}
+			if in := pod.Input(); !in.Bound.Equal(at(test.want)) || len(in.Tolerations) != 1 {
+				t.Errorf("input %+v", in)
+			}
+		})
+	}
+}
+
+func TestFollows(t *testing.T) {
+	first, second := NewPod(apiPod(scheduled(20)), at(5)), NewPod(apiPod(scheduled(20)), at(50))
+	second.Follows(first)
+	if got := second.Bound(); !got.Equal(at(5)) {
+		t.Errorf("bound at %v: forgot when it was first seen", got)
+	}
+	other := NewPod(apiPod(scheduled(20), func(pod *v1.Pod) { pod.UID = "other" }), at(50))
+	other.Follows(first)
+	if got := other.Bound(); !got.Equal(at(21)) {
+		t.Errorf("bound at %v: took over from another pod", got)
+	}
+}
+
+func TestNewPodReadsWhatTheRulesRead(t *testing.T) {
+	pod := NewPod(apiPod(func(pod *v1.Pod) {
+		pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"}
+		pod.DeletionTimestamp = ptr.To(metav1.Now())
+		pod.Status.Phase = v1.PodSucceeded
+		pod.Status.Conditions = []v1.PodCondition{{Type: v1.DisruptionTarget, Status: v1.ConditionTrue}}
+	}), at(0))
+	if !pod.Mirror || !pod.Terminating || !pod.Finished || !pod.DisruptionTarget || pod.Generation != 3 || pod.Node != "n" {
+		t.Errorf("%+v", pod)
+	}
+	if pod.GetNamespace() != "ns" || pod.GetName() != "p" || pod.GetUID() != "u" || pod.GetResourceVersion() != "7" {
+		t.Error("metadata is lost")
+	}
+}
+
+func TestSameInput(t *testing.T) {
+	base := NewPod(apiPod(), at(100))
+	if !base.SameInput(NewPod(apiPod(func(pod *v1.Pod) {
+		pod.ResourceVersion, pod.Labels = "8", map[string]string{"a": "b"}
+	}), at(200))) {
+		t.Error("a change that the rules do not read is one")
+	}
+	for name, change := range map[string]func(*v1.Pod){
+		"UID":               func(pod *v1.Pod) { pod.UID = "v" },
+		"node":              func(pod *v1.Pod) { pod.Spec.NodeName = "m" },
+		"mirror":            func(pod *v1.Pod) { pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: ""} },
+		"deletion":          func(pod *v1.Pod) { pod.DeletionTimestamp = ptr.To(metav1.Now()) },
+		"phase":             func(pod *v1.Pod) { pod.Status.Phase = v1.PodFailed },
+		"binding":           scheduled(20),
+		"tolerationSeconds": func(pod *v1.Pod) { pod.Spec.Tolerations[0].TolerationSeconds = ptr.To[int64](6) },
+		"for ever":          func(pod *v1.Pod) { pod.Spec.Tolerations[0].TolerationSeconds = nil },
+		"toleration":        func(pod *v1.Pod) { pod.Spec.Tolerations[0].Key = "b" },
+		"no toleration":     func(pod *v1.Pod) { pod.Spec.Tolerations = nil },
+	} {
+		if base.SameInput(NewPod(apiPod(change), at(100))) {
+			t.Errorf("a change of %s goes unnoticed", name)
+		}
+	}
+}
+
+// TestInformers reads from the model: only bound pods, by node, and nodes that know of gaps.
+func TestInformers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := apitest.New()
+		client, err := api.Client()
+		if err != nil {
+			t.Fatal(err)
+		}
+		api.AddNode("n", v1.Taint{Key: "a", Effect: v1.TaintEffectNoExecute})
+		api.AddPod("bound", "n")
+		api.AddPod("pending", "")
+		pods, err := NewPods(client, clock.RealClock{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes, err := NewNodes(client, clock.RealClock{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go pods.RunWithContext(t.Context())
+		go nodes.RunWithContext(t.Context())
+		synctest.Wait()
+		if pod := pods.Get("default", "bound"); pod == nil || pod.Node != "n" {
+			t.Errorf("got %+v", pod)
+		}
+		if pod := pods.Get("default", "pending"); pod != nil {
+			t.Errorf("got %+v, which is bound to no node", pod)
+		}
+		if on, err := pods.On("n"); err != nil || len(on) != 1 || on[0].Name != "bound" {
+			t.Errorf("on the node are %v, %v", on, err)
+		}
+
+		node := func() *Node {
+			synctest.Wait()
+			obj, exists, err := nodes.GetIndexer().GetByKey("n")
+			if err != nil || !exists {
+				t.Fatalf("no node: %v", err)
+			}
+			return obj.(*Node)
+		}
+		first := node()
+		if len(first.Taints) != 1 || first.GetName() != "n" || first.GetUID() == "" || first.GetResourceVersion() == "" {
+			t.Errorf("got %+v", first)
+		}
+		api.Taint("n")
+		second := node()
+		if second.After(first).Gap {
+			t.Error("a watch has no gap")
+		}
+		api.CutWatches("nodes", false)
+		time.Sleep(time.Minute)
+		api.Taint("n")
+		third := node()
+		if third == second || third.After(second).Gap {
+			t.Error("a watch that goes on where it ended has no gap")
+		}
+		api.CutWatches("nodes", true)
+		time.Sleep(time.Minute)
+		fourth := node()
+		if fourth == third || !fourth.After(third).Gap {
+			t.Error("a relist has a gap")
+		}
+		if pods.Err() != nil || nodes.Err() != nil {
+			t.Errorf("errors %v, %v", pods.Err(), nodes.Err())
+		}
+	})
+}

@@ -1,0 +1,636 @@
+package tainteviction
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	basemetrics "k8s.io/component-base/metrics"
+	"k8s.io/klog/v2/ktesting"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
+	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/metrics"
+)
+
+// fixture is a controller that runs against a model of the API server, in a bubble of virtual time.
+type fixture struct {
+	*testing.T
+	api      *apitest.Server
+	c        *Controller
+	registry basemetrics.KubeRegistry
+	stop     func()
+}
+
+// bubble runs a test in virtual time, with a model that has the node "n" and no controller yet.
+func bubble(t *testing.T, test func(f *fixture)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fixture{T: t, api: apitest.New()}
+		f.api.AddNode("n")
+		test(f)
+		if f.stop != nil {
+			f.stop()
+		}
+	})
+}
+
+// start starts a controller that leads, and waits until it stands still.
+func (f *fixture) start(options ...func(*Config)) {
+	f.Helper()
+	f.startFollower(options...)
+	stopRunning := f.stop
+	ctx, cancel := context.WithCancel(f.context())
+	var leading sync.WaitGroup
+	leading.Go(func() { f.c.Lead(ctx) })
+	f.stop = func() {
+		cancel()
+		leading.Wait()
+		stopRunning()
+	}
+	f.settle()
+}
+
+func (f *fixture) context() context.Context {
+	_, ctx := ktesting.NewTestContext(f.T)
+	return ctx
+}
+
+// startFollower starts a controller that does not lead.
+func (f *fixture) startFollower(options ...func(*Config)) {
+	f.Helper()
+	client, err := f.api.Client()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.registry = basemetrics.NewKubeRegistry()
+	m, err := metrics.New(f.registry.Register)
+	if err != nil {
+		f.Fatal(err)
+	}
+	config := Config{Informers: client, Evictions: client, Events: client, Clock: clock.RealClock{}, ConcurrentEvictions: 4, Metrics: m}
+	for _, option := range options {
+		option(&config)
+	}
+	if f.c, err = New(config); err != nil {
+		f.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(f.context())
+	var running sync.WaitGroup
+	running.Go(func() { f.c.Run(ctx) })
+	f.stop = func() {
+		cancel()
+		running.Wait()
+	}
+	f.settle()
+}
+
+// settle waits until nothing moves without time passing. Waiting for caches polls, so a moment passes first.
+func (f *fixture) settle() {
+	time.Sleep(200 * time.Millisecond)
+	synctest.Wait()
+}
+
+// wait lets time pass.
+func (f *fixture) wait(seconds float64) {
+	time.Sleep(time.Duration(seconds * float64(time.Second)))
+	synctest.Wait()
+}
+
+// exists fails the test unless the pods exist, or do not, as said.
+func (f *fixture) exists(want bool, names ...string) {
+	f.Helper()
+	for _, name := range names {
+		if got := f.api.Pod(name) != nil; got != want {
+			f.Errorf("pod %s: exists %v at %v, want %v", name, got, time.Now(), want)
+		}
+	}
+}
+
+func taintOf(key string) v1.Taint {
+	return v1.Taint{Key: key, Effect: v1.TaintEffectNoExecute}
+}
+
+// tolerating gives a pod a toleration of a key for some seconds.
+func tolerating(key string, seconds int64) func(*v1.Pod) {
+	return func(pod *v1.Pod) {
+		pod.Spec.Tolerations = append(pod.Spec.Tolerations, v1.Toleration{Key: key, Operator: v1.TolerationOpExists, TolerationSeconds: &seconds})
+	}
+}
+
+func toleratingForever(key string) func(*v1.Pod) {
+	return func(pod *v1.Pod) {
+		pod.Spec.Tolerations = append(pod.Spec.Tolerations, v1.Toleration{Key: key, Operator: v1.TolerationOpExists})
+	}
+}
+
+func TestEvictsWhenDue(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("now", "n")
+		f.api.AddPod("later", "n", tolerating("a", 30))
+		f.api.AddPod("never", "n", toleratingForever("a"))
+		f.start()
+		f.wait(5)
+		f.api.Taint("n", taintOf("a"))
+		f.wait(0.01)
+		f.exists(false, "now")
+		f.wait(29.98)
+		f.exists(true, "later", "never")
+		f.wait(0.02)
+		f.exists(false, "later")
+		f.wait(3600)
+		f.exists(true, "never")
+	})
+}
+
+func TestCallsOffWhenTheTaintGoes(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("later", "n", tolerating("a", 30))
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(20)
+		f.api.Taint("n")
+		f.wait(100)
+		f.exists(true, "later")
+		f.api.Taint("n", taintOf("a"))
+		f.wait(29.9)
+		f.exists(true, "later")
+		f.wait(0.2)
+		f.exists(false, "later")
+		if events := f.api.Events("Node", "n"); len(events) != 3 {
+			t.Errorf("of a taint, its removal and a taint, there are %d Events", len(events))
+		}
+	})
+}
+
+func TestDeadlinesMoveBothWays(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("longer", "n", tolerating("a", 30))
+		f.api.AddPod("shorter", "n", tolerating("a", 300))
+		f.api.AddPod("sooner", "n", tolerating("a", 300), tolerating("b", 10))
+		f.api.AddPod("spared", "n", tolerating("a", 40), toleratingForever("b"))
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(20)
+		f.api.UpdatePod("longer", func(pod *v1.Pod) { pod.Spec.Tolerations[0].TolerationSeconds = ptr.To[int64](60) })
+		f.api.UpdatePod("shorter", func(pod *v1.Pod) { pod.Spec.Tolerations[0].TolerationSeconds = ptr.To[int64](25) })
+		f.wait(4.9)
+		f.exists(true, "longer", "shorter", "sooner")
+		f.wait(0.2)
+		f.exists(false, "shorter")
+		f.api.Taint("n", taintOf("a"), taintOf("b"))
+		f.wait(1) // b evicts longer at once, but the node was read a moment ago, for shorter; and sooner in 10 s
+		f.exists(false, "longer")
+		f.wait(4.1)
+		f.api.Taint("n", taintOf("b")) // a went, which would have evicted spared at 40
+		f.wait(4.7)
+		f.exists(true, "sooner", "spared")
+		f.wait(0.3)
+		f.exists(false, "sooner")
+		f.wait(100)
+		f.exists(true, "spared")
+	})
+}
+
+func TestLeavesAlone(t *testing.T) {
+	mirror := func(pod *v1.Pod) { pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"} }
+	finished := func(pod *v1.Pod) { pod.Status.Phase = v1.PodFailed }
+	huge := tolerating("a", 18446744074)
+	for _, evictFinished := range []bool{false, true} {
+		bubble(t, func(f *fixture) {
+			f.api.Linger = true
+			f.api.AddPod("mirror", "n", mirror)
+			f.api.AddPod("finished", "n", finished)
+			f.api.AddPod("huge", "n", huge)
+			f.api.AddPod("terminating", "n", func(pod *v1.Pod) { pod.DeletionTimestamp = ptr.To(metav1.Now()) })
+			f.api.AddPod("elsewhere", "no-such-node")
+			f.start(func(c *Config) { c.Rules = deadline.Rules{EvictFinished: evictFinished} })
+			f.api.Taint("n", taintOf("a"))
+			f.wait(100)
+			for _, name := range []string{"mirror", "finished", "huge", "elsewhere"} {
+				want := evictFinished && name == "finished"
+				if got := f.api.Pod(name).DeletionTimestamp != nil; got != want {
+					t.Errorf("evict finished %v: pod %s deleted %v", evictFinished, name, got)
+				}
+			}
+			if n := f.api.Count("DELETE /api/v1/namespaces/default/pods/terminating"); n != 0 {
+				t.Errorf("deleted a terminating pod %d times", n)
+			}
+		})
+	}
+}
+
+func TestHowAPodGoes(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.Linger = true
+		uid := f.api.AddPod("p", "n", tolerating("a", 10), func(pod *v1.Pod) { pod.Generation = 7 })
+		f.start()
+		f.api.Taint("n", v1.Taint{Key: "a", Value: "x", Effect: v1.TaintEffectNoExecute})
+		f.wait(11)
+		want := []string{
+			"POST /api/v1/namespaces/default/events",
+			"GET /api/v1/nodes/n",
+			"PATCH /api/v1/namespaces/default/pods/p/status",
+			"DELETE /api/v1/namespaces/default/pods/p",
+			"POST /api/v1/namespaces/default/events",
+		}
+		if got := f.api.Requests(); !slices.Equal(got, want) {
+			t.Errorf("requests: %q", got)
+		}
+		pod := f.api.Pod("p")
+		i := slices.IndexFunc(pod.Status.Conditions, func(c v1.PodCondition) bool { return c.Type == v1.DisruptionTarget })
+		if i < 0 {
+			t.Fatalf("no DisruptionTarget in %v", pod.Status.Conditions)
+		}
+		condition := pod.Status.Conditions[i]
+		if condition.Status != v1.ConditionTrue || condition.Reason != "DeletionByTaintManager" || condition.ObservedGeneration != 7 || condition.LastTransitionTime.IsZero() {
+			t.Errorf("condition %+v", condition)
+		}
+		events := f.api.Events("Pod", "p")
+		if len(events) != 1 {
+			t.Fatalf("%d Events", len(events))
+		}
+		e := events[0]
+		if e.InvolvedObject.UID != uid || e.Reason != "TaintManagerEviction" || e.Source.Component != "taint-manager" {
+			t.Errorf("Event %+v", e)
+		}
+		for _, part := range []string{"node n", "a=x:NoExecute", "10s by toleration a", "late"} {
+			if !strings.Contains(e.Message, part) {
+				t.Errorf("message %q lacks %q", e.Message, part)
+			}
+		}
+		f.counts("taint_eviction_controller_pod_deletions_total", 1)
+		f.counts("taint_manager_scheduled_evictions", 0)
+	})
+}
+
+// counts compares the sum of a metric's values.
+func (f *fixture) counts(name string, want float64) {
+	f.Helper()
+	families, err := f.registry.Gather()
+	if err != nil {
+		f.Fatal(err)
+	}
+	got := 0.0
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			got += metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+		}
+	}
+	if got != want {
+		f.Errorf("%s is %v, want %v", name, got, want)
+	}
+}
+
+func TestAnotherPodOfTheNameIsNotEvicted(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("p", "n", tolerating("a", 30))
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(20)
+		f.api.RemovePod("p")
+		f.api.AddPod("p", "n", tolerating("a", 30))
+		f.wait(29)
+		f.exists(true, "p")
+		f.wait(2.1)
+		f.exists(false, "p")
+	})
+}
+
+func TestNameReusedBehindTheCache(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("p", "n", tolerating("a", 30))
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(20)
+		f.api.Lag("pods", 60*time.Second)
+		f.api.RemovePod("p")
+		uid := f.api.AddPod("p", "elsewhere")
+		f.wait(30)
+		if pod := f.api.Pod("p"); pod == nil || pod.UID != uid {
+			t.Errorf("evicted another pod of the name")
+		}
+		if n := f.api.Count("DELETE"); n != 0 {
+			t.Errorf("%d deletes", n)
+		}
+	})
+}
+
+func TestStaleNodeCacheEvictsNobody(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(10)
+		f.api.Lag("nodes", 5*time.Second)
+		f.api.Taint("n")
+		f.api.AddPod("p", "n")
+		f.wait(60)
+		f.exists(true, "p")
+		if n := f.api.Count("DELETE"); n != 0 {
+			t.Errorf("%d deletes", n)
+		}
+		if n := f.api.Count("GET /api/v1/nodes/n"); n == 0 || n > 6 {
+			t.Errorf("%d reads of the node in 5 s", n)
+		}
+	})
+}
+
+func TestRetriesForAsLongAsItTakes(t *testing.T) {
+	for name, answer := range map[string]func() (*http.Response, error){
+		"connection refused": func() (*http.Response, error) { return nil, errors.New("connection refused") },
+		"internal error": func() (*http.Response, error) {
+			return apitest.Failure(apierrors.NewInternalError(errors.New("x"))), nil
+		},
+		"too many requests": func() (*http.Response, error) { return apitest.Failure(apierrors.NewTooManyRequests("x", 1)), nil },
+		"denied": func() (*http.Response, error) {
+			return apitest.Failure(apierrors.NewForbidden(v1.Resource("pods"), "p", errors.New("x"))), nil
+		},
+	} {
+		for _, verb := range []string{http.MethodGet, http.MethodPatch, http.MethodDelete} {
+			if name == "denied" && verb == http.MethodPatch {
+				continue // a condition that may not be written does not save the pod
+			}
+			t.Run(name+" "+verb, func(t *testing.T) {
+				bubble(t, func(f *fixture) {
+					var broken atomic.Bool
+					f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+						if broken.Load() && req.Method == verb {
+							return answer()
+						}
+						return nil, nil
+					}
+					f.api.AddPod("p", "n")
+					f.start()
+					broken.Store(true)
+					f.api.Taint("n", taintOf("a"))
+					f.wait(600)
+					f.exists(true, "p")
+					if n := len(f.api.Requests()); n > 130 {
+						t.Errorf("%d requests in 10 minutes", n)
+					}
+					broken.Store(false)
+					f.wait(31)
+					f.exists(false, "p")
+					if n := len(f.api.Events("Pod", "p")); n != 1 {
+						t.Errorf("%d Events", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestConditionThatMayNotBeWrittenDoesNotSave(t *testing.T) {
+	for name, failure := range map[string]*apierrors.StatusError{
+		"forbidden": apierrors.NewForbidden(v1.Resource("pods"), "p", errors.New("policy")),
+		"invalid":   apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("Pod").GroupKind(), "p", nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(f *fixture) {
+				f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+					if req.Method == http.MethodPatch {
+						return apitest.Failure(failure), nil
+					}
+					return nil, nil
+				}
+				f.api.AddPod("p", "n")
+				f.start()
+				f.api.Taint("n", taintOf("a"))
+				f.wait(1)
+				f.exists(false, "p")
+				f.counts("taint_manager_conditions_refused_total", 1)
+			})
+		})
+	}
+}
+
+func TestRestartForgetsNoCountdown(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("p", "n", tolerating("a", 60))
+		f.start()
+		f.wait(0.5)
+		f.api.Taint("n", taintOf("a"))
+		tainted := time.Now()
+		f.wait(40)
+		f.stop()
+		f.wait(10)
+		f.start()
+		f.wait(time.Until(tainted.Add(60*time.Second)).Seconds() - 0.01)
+		f.exists(true, "p")
+		f.wait(1.02) // the API tells the time of the taint to the second, and the end of that second counts
+		f.exists(false, "p")
+	})
+}
+
+func TestRelistKeepsWhatIsProven(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("p", "n", tolerating("a", 60))
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(20)
+		f.api.CutWatches("nodes", true)
+		f.wait(39.9)
+		f.exists(true, "p")
+		f.wait(1.2)
+		f.exists(false, "p")
+	})
+}
+
+func TestDeletionsDuringAGapAreNoticed(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("gone", "n", tolerating("a", 60))
+		f.api.AddPod("again", "n", tolerating("a", 60))
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(20)
+		f.api.CutWatches("pods", true)
+		f.api.RemovePod("gone")
+		f.api.RemovePod("again")
+		f.api.AddPod("again", "n", tolerating("a", 60))
+		f.wait(10)
+		if n := f.c.taintEvictionQueue.Len(); n != 1 {
+			t.Errorf("%d pods are scheduled", n)
+		}
+		f.wait(45)
+		f.exists(true, "again")
+		f.wait(10)
+		f.exists(false, "again")
+	})
+}
+
+func TestNodeThatGoesMakesNobodyDue(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("p", "n", tolerating("a", 60))
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(20)
+		f.api.RemoveNode("n")
+		f.wait(100)
+		f.exists(true, "p")
+	})
+}
+
+func TestIllnessHasOneStart(t *testing.T) {
+	stamped := func(key string) v1.Taint {
+		taint := taintOf(key)
+		taint.TimeAdded = ptr.To(metav1.Now().Rfc3339Copy())
+		return taint
+	}
+	ill := func(pod *v1.Pod) {
+		tolerating(v1.TaintNodeNotReady, 60)(pod)
+		tolerating(v1.TaintNodeUnreachable, 60)(pod)
+	}
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("p", "n", ill)
+		f.start()
+		notReady := stamped(v1.TaintNodeNotReady)
+		f.api.Taint("n", notReady)
+		f.wait(20)
+		f.api.Taint("n", notReady, stamped(v1.TaintNodeUnreachable))
+		f.api.Taint("n", stamped(v1.TaintNodeUnreachable))
+		f.wait(20)
+		f.api.Taint("n", stamped(v1.TaintNodeUnreachable)) // stamped anew, by a controller that restarted
+		f.wait(19.9)
+		f.exists(true, "p")
+		f.wait(0.2)
+		f.exists(false, "p")
+	})
+}
+
+func TestFollowerTakesOverWithItsDeadlines(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		for i := range 5 {
+			f.api.AddPod(fmt.Sprint("p", i), "n", tolerating("a", int64(i)))
+		}
+		f.startFollower()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(3.5)
+		if n := f.api.Pods(); n != 5 {
+			t.Fatalf("a follower evicted: %d pods are left", n)
+		}
+		ctx, cancel := context.WithCancel(f.context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); f.c.Lead(ctx) }()
+		f.wait(0.15)
+		if n := f.api.Pods(); n != 1 {
+			t.Errorf("%d pods are left at once", n)
+		}
+		cancel()
+		<-ended
+		f.wait(10)
+		if n := f.api.Pods(); n != 1 {
+			t.Errorf("evicts although it does not lead any more: %d pods are left", n)
+		}
+	})
+}
+
+func TestBlockedNamespaceDoesNotHoldUpOthers(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		blocked := func(pod *v1.Pod) { pod.Namespace = "blocked" }
+		for i := range 50 {
+			f.api.AddPod(fmt.Sprint("b", i), "n", blocked)
+		}
+		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+			if strings.Contains(req.URL.Path, "/namespaces/blocked/pods") {
+				<-req.Context().Done() // a webhook that hangs
+				return nil, req.Context().Err()
+			}
+			return nil, nil
+		}
+		f.api.AddNode("m")
+		for i := range 50 {
+			f.api.AddPod(fmt.Sprint("p", i), "m")
+		}
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(1)
+		f.api.Taint("m", taintOf("a"))
+		f.wait(1)
+		for i := range 50 {
+			f.exists(false, fmt.Sprint("p", i))
+		}
+	})
+}
+
+func TestEventsOfATerminatingNamespaceAreDropped(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+			if req.Method != http.MethodPost {
+				return nil, nil
+			}
+			err := apierrors.NewForbidden(v1.Resource("events"), "", errors.New("namespace is being terminated"))
+			err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes, metav1.StatusCause{Type: v1.NamespaceTerminatingCause})
+			return apitest.Failure(err), nil
+		}
+		f.api.AddPod("p", "n")
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(100)
+		f.exists(false, "p")
+		if n := f.api.Count("POST"); n != 2 { // on the node and on the pod, once each
+			t.Errorf("%d tries", n)
+		}
+		f.counts("taint_manager_events_total", 2)
+	})
+}
+
+func TestManyPodsShareOneReadOfTheirNode(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		for i := range 200 {
+			f.api.AddPod(fmt.Sprint("p", i), "n")
+		}
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(1)
+		if n := f.api.Pods(); n != 0 {
+			t.Errorf("%d pods are left", n)
+		}
+		if n := f.api.Count("GET /api/v1/nodes/n"); n != 1 {
+			t.Errorf("%d reads of the node", n)
+		}
+	})
+}
+
+func TestReady(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		var broken atomic.Bool
+		broken.Store(true)
+		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+			if broken.Load() && strings.HasSuffix(req.URL.Path, "/pods") {
+				return apitest.Failure(apierrors.NewForbidden(v1.Resource("pods"), "", errors.New("no role"))), nil
+			}
+			return nil, nil
+		}
+		f.startFollower()
+		if err := f.c.Ready(); err == nil || !strings.Contains(err.Error(), "no role") {
+			t.Errorf("ready, or not saying why not: %v", err)
+		}
+		broken.Store(false)
+		f.wait(60)
+		if err := f.c.Ready(); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+	})
+}
+
+func TestNewRejectsNoSlots(t *testing.T) {
+	if _, err := New(Config{}); err == nil {
+		t.Error("no error")
+	}
+}
