@@ -1,0 +1,82 @@
+package app
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// parse has options from flags.
+func parse(t *testing.T, args ...string) (*Options, error) {
+	t.Helper()
+	o := NewOptions()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	groups := o.Flags()
+	for _, set := range groups.FlagSets {
+		fs.AddFlagSet(set)
+	}
+	return o, fs.Parse(args)
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	o, err := parse(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs := o.Validate(); len(errs) > 0 {
+		t.Error(errs)
+	}
+	if o.FeatureGate.Enabled(TaintTolerationComparisonOperators) {
+		t.Error("comparison operators are on, as they are not in Kubernetes 1.36")
+	}
+}
+
+func TestFlags(t *testing.T) {
+	o, err := parse(t, "--kubeconfig=k", "--leader-elect=false", "--secure-port=0", "--bind-address=127.0.0.1",
+		"--kube-api-qps=5", "--kube-api-burst=7", "--concurrent-evictions=3", "--evict-finished-pods",
+		"--feature-gates=TaintTolerationComparisonOperators=true", "--v=4", "--logging-format=json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs := o.Validate(); len(errs) > 0 {
+		t.Error(errs)
+	}
+	if o.Kubeconfig != "k" || o.LeaderElection.LeaderElect || o.Serving.SecurePort != 0 || o.Serving.BindAddress.String() != "127.0.0.1" ||
+		o.KubeAPIQPS != 5 || o.KubeAPIBurst != 7 || o.ConcurrentEvictions != 3 || !o.EvictFinishedPods ||
+		!o.FeatureGate.Enabled(TaintTolerationComparisonOperators) || o.Logging.Format != "json" {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestWrongFlagsAreNamed(t *testing.T) {
+	for flag, names := range map[string]string{
+		"--kube-api-qps=-1":                   "kube-api-qps",
+		"--kube-api-burst=-1":                 "kube-api-burst",
+		"--concurrent-evictions=0":            "concurrent-evictions",
+		"--secure-port=65536":                 "secure-port",
+		"--tls-cert-file=c":                   "tls-private-key-file",
+		"--leader-elect-lease-duration=5s":    "leader-elect-lease-duration",
+		"--leader-elect-retry-period=0s":      "leader-elect-retry-period",
+		"--leader-elect-resource-lock=pods":   "leader-elect-resource-lock",
+		"--leader-elect-resource-name=":       "leader-elect-resource-name",
+		"--feature-gates=NoSuchGate=true":     "NoSuchGate",
+		"--secure-port=many":                  "secure-port",
+		"--no-such-flag":                      "no-such-flag",
+		"--leader-elect-resource-namespace=":  "leader-elect-resource-namespace",
+		"--authorization-always-allow-paths":  "authorization-always-allow-paths",
+		"--leader-elect-renew-deadline=100ms": "leader-elect-renew-deadline",
+	} {
+		o, err := parse(t, flag)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		for _, err := range o.Validate() {
+			text += err.Error()
+		}
+		if !strings.Contains(text, names) {
+			t.Errorf("%s: %q does not name %s", flag, text, names)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package pkg
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/taint-manager/taint-manager/"
+
+// layers are the packages from the bottom up. A package imports what stands in a line below its own, and nothing else of
+// ours.
+var layers = [][]string{
+	{"pkg/deadline"},
+	{"pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events"},
+	{"pkg/podcache"},
+	{"pkg/evictor"},
+	{"pkg/tainteviction"},
+	{"cmd/taint-manager/app"},
+	{"cmd/taint-manager"},
+}
+
+// forTests are packages that only tests import.
+var forTests = []string{"pkg/apitest", "e2e/"}
+
+// pure is what the bottom may import besides the standard library.
+var pure = []string{"k8s.io/api/core/v1", "k8s.io/klog/v2"}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsPointDown(t *testing.T) {
+	level := map[string]int{}
+	for i, names := range layers {
+		for _, name := range names {
+			level[name] = i
+		}
+	}
+	seen := 0
+	for _, p := range list(t, module+"pkg/...", module+"cmd/...") {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if name == "pkg" || name == "pkg/apitest" {
+			continue
+		}
+		seen++
+		own, known := level[name]
+		if !known {
+			t.Errorf("%s has no layer: give it one here", name)
+		}
+		for _, imported := range p.Imports {
+			below, ours := strings.CutPrefix(imported, module)
+			if !ours {
+				continue
+			}
+			for _, prefix := range forTests {
+				if strings.HasPrefix(below, prefix) {
+					t.Errorf("%s imports %s, which is for tests", name, below)
+				}
+			}
+			if level[below] >= own {
+				t.Errorf("%s imports %s, which is not below it", name, below)
+			}
+		}
+	}
+	if seen != len(level) {
+		t.Errorf("there are %d packages, and %d have a layer", seen, len(level))
+	}
+}
+
+func TestTheBottomIsPure(t *testing.T) {
+	for _, p := range list(t, module+"pkg/deadline") {
+		for _, imported := range p.Imports {
+			if strings.Contains(imported, ".") && !slices.Contains(pure, imported) {
+				t.Errorf("pkg/deadline imports %s", imported)
+			}
+			if imported == "os" || imported == "net" || imported == "sync" || imported == "context" {
+				t.Errorf("pkg/deadline imports %s, and is to be pure", imported)
+			}
+		}
+	}
+}
+
+func list(t *testing.T, patterns ...string) (packages []goPackage) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports"}, patterns...)...).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
