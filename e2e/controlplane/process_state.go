@@ -101,7 +101,7 @@ func (p *Process) CPUTime() (time.Duration, error) {
 		return 0, fmt.Errorf("processor time of %s: %w", p.spec.Name, err)
 	}
 	// The second field is the program's name in parentheses, and may hold anything; the state comes right after it.
-	_, rest, found := cutLast(string(data), ")")
+	rest, found := afterLast(string(data), ")")
 	fields := strings.Fields(rest)
 	if !found || len(fields) < 13 {
 		return 0, fmt.Errorf("processor time of %s: cannot read %q", p.spec.Name, data)
@@ -114,11 +114,13 @@ func (p *Process) CPUTime() (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, nil
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+// afterLast is what follows the last sep in s.
+func afterLast(s, sep string) (after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return "", false
 	}
-	return s, "", false
+	return s[i+len(sep):], true
 }
 
 // endOf describes how a run ended that has.

@@ -124,7 +124,7 @@ func hasState(pid int, states string) error {
 	if err != nil {
 		return err
 	}
-	_, rest, _ := cutLast(string(data), ")")
+	rest, _ := afterLast(string(data), ")")
 	if state := strings.TrimSpace(rest)[:1]; !strings.Contains(states, state) {
 		return fmt.Errorf("the process is in state %s", state)
 	}

@@ -105,7 +105,7 @@ func (s *Server) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	var body []byte
 	if req.Body != nil {
-		defer req.Body.Close() //nolint:errcheck // of a buffer
+		defer req.Body.Close()
 		var err error
 		if body, err = io.ReadAll(req.Body); err != nil {
 			return nil, err

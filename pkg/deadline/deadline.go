@@ -83,8 +83,9 @@ func (d Decision) Due(now time.Time) bool {
 	return d.Evict && !now.Before(d.Deadline)
 }
 
-// latest is the last second that the Kubernetes API can express: metav1.Time is RFC 3339, with four digits for the year.
-var latest = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC).Unix()
+// latest is the last second that the Kubernetes API can express, in Unix time: 9999-12-31T23:59:59Z. metav1.Time is RFC
+// 3339, with four digits for the year.
+const latest = 253402300799
 
 // Decide applies the rules to a pod and the NoExecute taints of its node. A node that does not exist has no taints.
 func Decide(pod Pod, taints []Taint, rules Rules) Decision {

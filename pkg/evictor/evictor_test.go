@@ -46,13 +46,12 @@ func bubble(t *testing.T, test func(t *testing.T, api *apitest.Server, e *Evicto
 	})
 }
 
-func wants(t *testing.T, e *Evictor, pod *podcache.Pod, want Outcome) Result {
+func wants(t *testing.T, e *Evictor, pod *podcache.Pod, want Outcome) {
 	t.Helper()
 	result, err := e.Evict(t.Context(), pod)
 	if err != nil || result.Outcome != want {
 		t.Errorf("outcome %q, error %v, want %s", result.Outcome, err, want)
 	}
-	return result
 }
 
 func TestOutcomes(t *testing.T) {
@@ -235,7 +234,7 @@ func TestReadsOfANodeAreSharedAndBounded(t *testing.T) {
 }
 
 func TestReadsAreNotBehindTheCaches(t *testing.T) {
-	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, _ *podcache.Pod) {
+	bubble(t, func(t *testing.T, _ *apitest.Server, e *Evictor, _ *podcache.Pod) {
 		if _, err := e.nodes.read(t.Context(), "n", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
@@ -249,7 +248,7 @@ func TestReadsAreNotBehindTheCaches(t *testing.T) {
 }
 
 func TestOldReadsAreForgotten(t *testing.T) {
-	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, _ *podcache.Pod) {
+	bubble(t, func(t *testing.T, _ *apitest.Server, e *Evictor, _ *podcache.Pod) {
 		for _, name := range []string{"a", "b", "c"} {
 			if reading, err := e.nodes.read(t.Context(), name, time.Time{}); err != nil || reading.Exists {
 				t.Errorf("reading %+v, error %v", reading, err)

@@ -32,12 +32,11 @@ func apiPod(change ...func(*v1.Pod)) *v1.Pod {
 	return pod
 }
 
-func scheduled(seconds float64) func(*v1.Pod) {
-	return func(pod *v1.Pod) {
-		pod.Status.Conditions = append(pod.Status.Conditions, v1.PodCondition{
-			Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: metav1.NewTime(at(seconds)),
-		})
-	}
+// scheduled has the pod come to its node at 20.
+func scheduled(pod *v1.Pod) {
+	pod.Status.Conditions = append(pod.Status.Conditions, v1.PodCondition{
+		Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: metav1.NewTime(at(20)),
+	})
 }
 
 func TestBound(t *testing.T) {
@@ -47,17 +46,17 @@ func TestBound(t *testing.T) {
 		seen float64
 		want float64
 	}{
-		{"when it was scheduled, at the end of the second", apiPod(scheduled(20)), 100, 21},
+		{"when it was scheduled, at the end of the second", apiPod(scheduled), 100, 21},
 		{"when it was made, where nobody says when it was scheduled", apiPod(), 100, 1},
 		{"when it was made, where it was not scheduled", apiPod(func(pod *v1.Pod) {
-			scheduled(20)(pod)
+			scheduled(pod)
 			pod.Status.Conditions[0].Status = v1.ConditionFalse
 		}), 100, 1},
 		{"when it was made, where the condition has no time", apiPod(func(pod *v1.Pod) {
-			scheduled(20)(pod)
+			scheduled(pod)
 			pod.Status.Conditions[0].LastTransitionTime = metav1.Time{}
 		}), 100, 1},
-		{"not later than it was first seen", apiPod(scheduled(20)), 20.25, 20.25},
+		{"not later than it was first seen", apiPod(scheduled), 20.25, 20.25},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			pod := NewPod(test.pod, at(test.seen))
@@ -72,12 +71,12 @@ func TestBound(t *testing.T) {
 }
 
 func TestFollows(t *testing.T) {
-	first, second := NewPod(apiPod(scheduled(20)), at(5)), NewPod(apiPod(scheduled(20)), at(50))
+	first, second := NewPod(apiPod(scheduled), at(5)), NewPod(apiPod(scheduled), at(50))
 	second.Follows(first)
 	if got := second.Bound(); !got.Equal(at(5)) {
 		t.Errorf("bound at %v: forgot when it was first seen", got)
 	}
-	other := NewPod(apiPod(scheduled(20), func(pod *v1.Pod) { pod.UID = "other" }), at(50))
+	other := NewPod(apiPod(scheduled, func(pod *v1.Pod) { pod.UID = "other" }), at(50))
 	other.Follows(first)
 	if got := other.Bound(); !got.Equal(at(21)) {
 		t.Errorf("bound at %v: took over from another pod", got)
@@ -112,7 +111,7 @@ func TestSameInput(t *testing.T) {
 		"mirror":            func(pod *v1.Pod) { pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: ""} },
 		"deletion":          func(pod *v1.Pod) { pod.DeletionTimestamp = ptr.To(metav1.Now()) },
 		"phase":             func(pod *v1.Pod) { pod.Status.Phase = v1.PodFailed },
-		"binding":           scheduled(20),
+		"binding":           scheduled,
 		"tolerationSeconds": func(pod *v1.Pod) { pod.Spec.Tolerations[0].TolerationSeconds = ptr.To[int64](6) },
 		"for ever":          func(pod *v1.Pod) { pod.Spec.Tolerations[0].TolerationSeconds = nil },
 		"toleration":        func(pod *v1.Pod) { pod.Spec.Tolerations[0].Key = "b" },

@@ -31,8 +31,8 @@ func (c *Controller) evaluateNode(ctx context.Context, name string) {
 	now := c.config.Clock.Now()
 	var sum summary
 	for _, pod := range pods {
-		change, decision := c.evaluate(ctx, keyOf(pod))
-		sum.add(change, decision, now)
+		did, decision := c.evaluate(ctx, keyOf(pod))
+		sum.add(did, decision, now)
 	}
 	c.summarise(ctx, name, sum)
 }

@@ -63,15 +63,15 @@ type summary struct {
 	first, last                 time.Time
 }
 
-func (s *summary) add(change change, decision deadline.Decision, now time.Time) {
+func (s *summary) add(did change, decision deadline.Decision, now time.Time) {
 	switch {
-	case change == calledOff && (decision.Reason == deadline.NoTaint || decision.Reason == deadline.Tolerated):
+	case did == calledOff && (decision.Reason == deadline.NoTaint || decision.Reason == deadline.Tolerated):
 		s.calledOff++
 	case decision.Reason == deadline.IsTerminating:
 		// going anyway
 	case !decision.Evict:
 		s.stay++
-	case change != scheduled:
+	case did != scheduled:
 		// known already
 	case decision.Due(now):
 		s.now++

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
@@ -14,19 +13,19 @@ import (
 // apiResolution is the unit of the API's times. They are cut to it, so the moment itself lies up to one unit later.
 const apiResolution = time.Second
 
-// illness are the taints that take turns on a node that is ill (two patches, add then remove).
-var illness = sets.New(v1.TaintNodeNotReady, v1.TaintNodeUnreachable)
-
 // presence identifies what has one start: a key and value, or the illness of a node with a value.
 type presence struct {
 	key, value string
 }
 
 func presenceOf(t Taint) presence {
-	if illness.Has(t.Key) {
-		return presence{value: t.Value} // a key is never empty in the API
+	switch t.Key {
+	case v1.TaintNodeNotReady, v1.TaintNodeUnreachable:
+		// They take turns on a node that is ill: two patches, add then remove. A key is never empty in the API.
+		return presence{value: t.Value}
+	default:
+		return presence{key: t.Key, value: t.Value}
 	}
-	return presence{key: t.Key, value: t.Value}
 }
 
 // memory is what is known of one tainted node.

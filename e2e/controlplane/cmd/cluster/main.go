@@ -71,11 +71,12 @@ func run(ctx context.Context, arguments []string) error {
 }
 
 func build(ctx context.Context, s settings) error {
-	paths, err := controlplane.Binaries(ctx, s.options.Progress, controlplane.AllParts()...)
+	_, err := controlplane.Binaries(ctx, s.options.Progress, controlplane.AllParts()...)
 	if err != nil || !s.e2eTest {
 		return err
 	}
-	if paths, err = controlplane.Binaries(ctx, s.options.Progress, controlplane.E2ETest); err != nil {
+	paths, err := controlplane.Binaries(ctx, s.options.Progress, controlplane.E2ETest)
+	if err != nil {
 		return err
 	}
 	fmt.Println(paths[controlplane.E2ETest])
