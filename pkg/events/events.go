@@ -48,15 +48,18 @@ type Recorder struct {
 	clock   clock.WithTicker
 	counter *metrics.CounterVec
 	queue   workqueue.TypedRateLimitingInterface[*v1.Event]
+	// capacity is how many Events may wait.
+	capacity int
 }
 
 // NewRecorder returns a recorder whose Events are written while Run runs. The counter has the label result.
 func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *metrics.CounterVec) *Recorder {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[*v1.Event](firstRetry, lastRetry)
 	return &Recorder{
-		client:  client,
-		clock:   clock,
-		counter: counter,
+		client:   client,
+		clock:    clock,
+		counter:  counter,
+		capacity: capacity,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 			workqueue.TypedRateLimitingQueueConfig[*v1.Event]{Name: "events", Clock: clock}),
 	}
@@ -64,7 +67,7 @@ func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *m
 
 // Record writes an Event of type Normal about an object, soon.
 func (r *Recorder) Record(about v1.ObjectReference, reason, message string) {
-	if r.queue.Len() >= capacity {
+	if r.queue.Len() >= r.capacity {
 		r.counter.WithLabelValues("dropped").Inc()
 		return
 	}

@@ -66,7 +66,12 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		return unchanged, decision
 	}
 	item := evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name, Node: pod.Node}
-	if c.taintEvictionQueue.Set(item, decision.Deadline) {
+	added := c.taintEvictionQueue.Set(item, decision.Deadline)
+	if c.pods.Get(key.Namespace, key.Name) != pod {
+		// It changed meanwhile, and its handler may have found nothing scheduled to cancel.
+		c.podUpdateQueue.Add(key)
+	}
+	if added {
 		logger.V(2).Info("Scheduled the eviction of a pod", "deadline", decision.Deadline.Format(time.RFC3339Nano), "taint", decision.Taint)
 		return scheduled, decision
 	}

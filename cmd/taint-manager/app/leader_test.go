@@ -1,0 +1,137 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/ptr"
+)
+
+// holder is who holds the Lease.
+func holder(t *testing.T, client kubernetes.Interface) string {
+	t.Helper()
+	o := NewOptions().LeaderElection
+	lease, err := client.CoordinationV1().Leases(o.ResourceNamespace).Get(context.Background(), o.ResourceName, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ptr.Deref(lease.Spec.HolderIdentity, "")
+}
+
+func TestLeaseIsHeldUntilEvictionsHaveEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		var leading atomic.Bool
+		l, err := newLeader(NewOptions(), client, func(ctx context.Context) {
+			leading.Store(true)
+			<-ctx.Done()
+			time.Sleep(3 * time.Second) // evictions in flight
+			leading.Store(false)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); l.run(ctx) }()
+		time.Sleep(time.Minute)
+		if !leading.Load() || holder(t, client) == "" {
+			t.Fatal("does not lead")
+		}
+		stop()
+		time.Sleep(2 * time.Second)
+		if holder(t, client) == "" {
+			t.Error("the Lease is released while evictions are in flight")
+		}
+		<-ended
+		if leading.Load() || holder(t, client) != "" {
+			t.Error("the Lease is not released at the end")
+		}
+	})
+}
+
+func TestALeaseThatIsLostIsSoughtAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		var broken atomic.Bool
+		client.PrependReactor("update", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return broken.Load(), nil, errors.New("connection refused")
+		})
+		var terms, leading atomic.Int32
+		l, err := newLeader(NewOptions(), client, func(ctx context.Context) {
+			terms.Add(1)
+			leading.Add(1)
+			<-ctx.Done()
+			leading.Add(-1)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); l.run(ctx) }()
+		time.Sleep(time.Minute)
+		broken.Store(true)
+		time.Sleep(time.Minute)
+		if leading.Load() != 0 {
+			t.Error("leads without a Lease")
+		}
+		broken.Store(false)
+		time.Sleep(time.Minute)
+		if terms.Load() != 2 || leading.Load() != 1 {
+			t.Errorf("%d terms, %d leading", terms.Load(), leading.Load())
+		}
+		stop()
+		<-ended
+	})
+}
+
+func TestStoppingWhileAnotherLeads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := NewOptions()
+		now := metav1.NewMicroTime(time.Now().Add(time.Hour))
+		client := fake.NewClientset(&coordinationv1.Lease{
+			ObjectMeta: metav1.ObjectMeta{Namespace: o.LeaderElection.ResourceNamespace, Name: o.LeaderElection.ResourceName},
+			Spec: coordinationv1.LeaseSpec{
+				HolderIdentity: ptr.To("other"), RenewTime: &now, AcquireTime: &now, LeaseDurationSeconds: ptr.To[int32](3600),
+			},
+		})
+		l, err := newLeader(o, client, func(context.Context) { t.Error("leads") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); l.run(ctx) }()
+		time.Sleep(time.Minute)
+		stop()
+		<-ended
+		if holder(t, client) != "other" {
+			t.Error("took the Lease of another")
+		}
+	})
+}
+
+func TestWithoutLeaderElection(t *testing.T) {
+	o := NewOptions()
+	o.LeaderElection.LeaderElect = false
+	led := false
+	l, err := newLeader(o, nil, func(context.Context) { led = true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.run(t.Context())
+	if !led || l.Check(nil) != nil {
+		t.Error("does not lead, or is not well")
+	}
+}
