@@ -540,6 +540,42 @@ func TestFollowerTakesOverWithItsDeadlines(t *testing.T) {
 	})
 }
 
+func TestStoppingFinishesWhatIsInFlight(t *testing.T) {
+	for _, hangs := range []bool{false, true} {
+		bubble(t, func(f *fixture) {
+			f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+				if req.Method == http.MethodPatch {
+					if hangs {
+						<-req.Context().Done()
+						return nil, req.Context().Err()
+					}
+					time.Sleep(3 * time.Second)
+				}
+				return nil, nil
+			}
+			for i := range 10 {
+				f.api.AddPod(fmt.Sprint("p", i), "n")
+			}
+			f.start()
+			f.api.Taint("n", taintOf("a"))
+			f.wait(1)
+			stopped := time.Now()
+			f.stop()
+			f.stop = nil
+			if took := time.Since(stopped); took > drainTimeout+time.Second {
+				t.Errorf("stopping took %v", took)
+			}
+			want := 8 // half of the 4 slots, for one node
+			if hangs {
+				want = 10
+			}
+			if n := f.api.Pods(); n != want {
+				t.Errorf("%d pods are left, want %d", n, want)
+			}
+		})
+	}
+}
+
 func TestBlockedNamespaceDoesNotHoldUpOthers(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		blocked := func(pod *v1.Pod) { pod.Namespace = "blocked" }

@@ -19,6 +19,9 @@ import (
 const (
 	// firstBackoff and lastBackoff bound the time between two attempts at one pod.
 	firstBackoff, lastBackoff = 100 * time.Millisecond, 30 * time.Second
+	// drainTimeout bounds how long evictions in flight may go on when this replica stops leading, so that a server that
+	// hangs does not keep the next leader waiting for the Lease.
+	drainTimeout = 10 * time.Second
 )
 
 // Lead evicts the pods that are due, until ctx is over. Then it starts no more, and returns when those in flight have ended.
@@ -32,6 +35,15 @@ func (c *Controller) Lead(ctx context.Context) {
 	c.leading.Store(true)
 	defer c.leading.Store(false)
 
+	attempts, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-c.config.Clock.After(drainTimeout):
+			giveUp()
+		case <-attempts.Done():
+		}
+	})()
 	var slots sync.WaitGroup
 	defer slots.Wait()
 	for range c.config.ConcurrentEvictions {
@@ -42,8 +54,7 @@ func (c *Controller) Lead(ctx context.Context) {
 				if !ok {
 					return
 				}
-				// What has begun is brought to its end: the calls are bounded.
-				c.evict(context.WithoutCancel(ctx), item)
+				c.evict(attempts, item)
 			}
 		})
 	}
