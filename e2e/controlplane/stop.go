@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 // Stop ends all processes, those of Run first, and removes all files. It may be called again, and while another call
@@ -22,13 +24,15 @@ func (cp *ControlPlane) stop() error {
 	cp.mu.Lock()
 	cp.stopped = true
 	cp.mu.Unlock()
+	// Servers that shut down wait for connections that are open. A client's own method of that name does not reach through
+	// the transports that client-go wraps.
+	utilnet.CloseIdleConnectionsFor(cp.plain.Transport)
+	if cp.secure != nil {
+		utilnet.CloseIdleConnectionsFor(cp.secure.Transport)
+	}
 	var errs []error
 	for _, process := range cp.processes() {
 		errs = append(errs, process.Stop())
-	}
-	cp.plain.CloseIdleConnections()
-	if cp.secure != nil {
-		cp.secure.CloseIdleConnections()
 	}
 	if cp.options.KeepDir {
 		cp.say("logs and data stay in %s", cp.dir)
