@@ -17,6 +17,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -48,8 +49,10 @@ type Recorder struct {
 	clock   clock.WithTicker
 	counter *metrics.CounterVec
 	queue   workqueue.TypedRateLimitingInterface[*v1.Event]
+	// waiting counts the Events that are recorded and neither written nor dropped, those that wait for another try too.
+	waiting atomic.Int64
 	// capacity is how many Events may wait.
-	capacity int
+	capacity int64
 }
 
 // NewRecorder returns a recorder whose Events are written while Run runs. The counter has the label result.
@@ -67,7 +70,8 @@ func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *m
 
 // Record writes an Event of type Normal about an object, soon.
 func (r *Recorder) Record(about v1.ObjectReference, reason, message string) {
-	if r.queue.Len() >= r.capacity {
+	if r.waiting.Add(1) > r.capacity {
+		r.waiting.Add(-1)
 		r.counter.WithLabelValues("dropped").Inc()
 		return
 	}
@@ -125,11 +129,15 @@ func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
 	}
 	r.queue.ShutDown() // ends what draining leaves: the wait for it, and the queue's own goroutine
 	<-drained
+	if left := r.waiting.Swap(0); left > 0 {
+		klog.FromContext(ctx).Error(nil, "Stopping, and dropped Events that could not be written in time", "events", left)
+		r.counter.WithLabelValues("dropped").Add(float64(left))
+	}
 }
 
 func (r *Recorder) writeNext(ctx context.Context) bool {
 	event, shutdown := r.queue.Get()
-	if shutdown {
+	if shutdown || ctx.Err() != nil {
 		return false
 	}
 	defer r.queue.Done(event)
@@ -137,20 +145,23 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 	defer cancel()
 	_, err := r.client.CoreV1().Events(event.Namespace).Create(call, event, metav1.CreateOptions{})
 	logger := klog.FromContext(ctx).WithValues("reason", event.Reason, "object", klog.KRef(event.InvolvedObject.Namespace, event.InvolvedObject.Name))
+	result := "dropped"
 	switch {
 	case err == nil, apierrors.IsAlreadyExists(err):
-		r.counter.WithLabelValues("written").Inc()
+		result = "written"
 	case apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
 		logger.V(2).Info("Dropped an Event whose namespace is going", "error", err.Error())
-		r.counter.WithLabelValues("dropped").Inc()
-	case ctx.Err() != nil, r.queue.NumRequeues(event) >= tries:
+	case ctx.Err() != nil:
+		return false // counted at the end
+	case r.queue.NumRequeues(event) >= tries:
 		logger.Error(err, "Dropped an Event that the API server did not take", "tries", r.queue.NumRequeues(event)+1)
-		r.counter.WithLabelValues("dropped").Inc()
 	default:
 		logger.V(2).Info("Cannot write an Event, trying again", "error", err.Error())
 		r.queue.AddRateLimited(event)
 		return true
 	}
 	r.queue.Forget(event)
+	r.waiting.Add(-1)
+	r.counter.WithLabelValues(result).Inc()
 	return true
 }

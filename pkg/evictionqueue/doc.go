@@ -8,7 +8,9 @@
 //   - A pod is handed out at its deadline or after it, never before, and after a failure not before its backoff is over.
 //   - A pod that has been handed out is not handed out again until Done, whatever is set meanwhile.
 //   - A cancelled pod is not handed out, and a moved one at its new deadline.
-//   - Of the pods that are handed out at the same time, no node and no namespace has more than its share, so one that is
-//     blocked does not hold up the others; among what is due, nodes take turns, and namespaces within a node.
-//   - Set, Cancel and Done cost O(log n). There is no goroutine and no timer for each item. All state goes with the item.
+//   - Of the pods that are handed out at the same time, no node and no namespace has more than its share, and one whose
+//     attempts fail has a share that shrinks to one: those that are blocked do not hold up the others. Among what is due,
+//     nodes take turns, and namespaces within a node.
+//   - Set, Cancel and Done cost O(log n), and Get O(log n) too, but for nodes and namespaces that are due and have no share
+//     left: it passes them one by one. There is no goroutine and no timer for each item.
 package evictionqueue

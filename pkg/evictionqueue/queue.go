@@ -71,9 +71,21 @@ type Queue struct {
 	scheduled int
 	waiting   waitHeap
 	ready     *ring
-	// changed is closed and replaced when a consumer that sleeps should look again.
+	// changed holds a token when a consumer that sleeps should look again. One that takes something wakes the next.
 	changed chan struct{}
 }
+
+// Outcome says how an attempt ended.
+type Outcome int
+
+const (
+	// Finished: the pod is done with, and taken out.
+	Finished Outcome = iota
+	// Again: nothing went wrong, and the pod is still to go.
+	Again
+	// Failed: what should have worked did not.
+	Failed
+)
 
 // New returns an empty queue. At most share pods of one node, and of one namespace, are handed out at the same time.
 func New(clock clock.WithTicker, share int) *Queue {
@@ -81,7 +93,7 @@ func New(clock clock.WithTicker, share int) *Queue {
 		clock:   clock,
 		entries: map[types.UID]*entry{},
 		ready:   newRing(share),
-		changed: make(chan struct{}),
+		changed: make(chan struct{}, 1),
 	}
 }
 
@@ -112,7 +124,7 @@ func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
 }
 
 // Cancel takes a pod out, and says whether it was scheduled. An attempt that has been handed out goes on; its caller finds
-// out by Due.
+// out by Deadline.
 func (q *Queue) Cancel(uid types.UID) bool {
 	q.lock.Lock()
 	defer q.lock.Unlock()
@@ -130,20 +142,14 @@ func (q *Queue) Cancel(uid types.UID) bool {
 	return true
 }
 
-// Due says whether a pod is scheduled, and its deadline has come.
-func (q *Queue) Due(uid types.UID) bool {
+// Deadline is that of a pod, or false where it is not scheduled.
+func (q *Queue) Deadline(uid types.UID) (time.Time, bool) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	e := q.entries[uid]
-	return e != nil && !e.calledOff && !q.clock.Now().Before(e.Deadline)
-}
-
-// Has says whether a pod is scheduled.
-func (q *Queue) Has(uid types.UID) bool {
-	q.lock.Lock()
-	defer q.lock.Unlock()
-	e := q.entries[uid]
-	return e != nil && !e.calledOff
+	if e := q.entries[uid]; e != nil && !e.calledOff {
+		return e.Deadline, true
+	}
+	return time.Time{}, false
 }
 
 // Len is the number of pods that are scheduled, those that are due or handed out included.
@@ -167,34 +173,41 @@ func (q *Queue) Get(ctx context.Context) (Item, bool) {
 		if e := q.ready.take(); e != nil {
 			e.place = handedOut
 			item := e.Item
+			if !q.ready.empty() || len(q.waiting) > 0 {
+				q.wake() // another one now sleeps until what is next
+			}
 			q.lock.Unlock()
 			return item, true
 		}
-		sleep, changed := q.untilNext(now), q.changed
+		sleep := q.untilNext(now)
 		q.lock.Unlock()
 		timer := q.clock.NewTimer(sleep)
 		select {
 		case <-ctx.Done():
-		case <-changed:
+		case <-q.changed:
 		case <-timer.C():
 		}
 		timer.Stop()
 	}
 }
 
-// Done ends the attempt that an item was handed out for. Where finished, the pod is taken out. Otherwise it is handed out
-// again, unless it was cancelled meanwhile, when it is due and retryAfter is over; that above zero counts as a failure.
-func (q *Queue) Done(item Item, finished bool, retryAfter time.Duration) {
+// Done ends the attempt that an item was handed out for. Unless it is finished or was cancelled meanwhile, the pod is handed
+// out again when it is due and retryAfter is over; an attempt with that above zero counts in Failures. Failed attempts
+// narrow the share of their node and namespace, down to one pod at a time, and others widen it again.
+func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	q.ready.release(item.Pod)
+	q.ready.release(item.Pod, outcome != Failed)
 	defer q.wake() // a share has become free
 	e := q.entries[item.UID]
-	if finished || e.calledOff {
+	if outcome == Finished || e.calledOff {
 		if !e.calledOff {
 			q.scheduled--
 		}
 		delete(q.entries, item.UID)
+		if len(q.entries) == 0 {
+			q.ready.reset()
+		}
 		return
 	}
 	if retryAfter > 0 {
@@ -221,11 +234,13 @@ func (q *Queue) untilNext(now time.Time) time.Duration {
 	return min(q.waiting[0].at().Sub(now), maxSleep)
 }
 
-// wait puts an entry into the heap.
+// wait puts an entry into the heap, and wakes a consumer where it would sleep past the entry.
 func (q *Queue) wait(e *entry) {
 	e.place = waiting
 	heap.Push(&q.waiting, e)
-	q.wakeFor(e)
+	if e.index == 0 {
+		q.wake()
+	}
 }
 
 // leave takes an entry out of the heap or the ring. What is handed out is in neither.
@@ -238,14 +253,10 @@ func (q *Queue) leave(e *entry) {
 	}
 }
 
-// wakeFor wakes the consumers where they would sleep past the entry.
-func (q *Queue) wakeFor(e *entry) {
-	if e.index == 0 {
-		q.wake()
-	}
-}
-
+// wake has one consumer look again.
 func (q *Queue) wake() {
-	close(q.changed)
-	q.changed = make(chan struct{})
+	select {
+	case q.changed <- struct{}{}:
+	default: // one is about to
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +53,11 @@ func none(t *testing.T, q *Queue, seconds float64) {
 	if item, ok := q.Get(ctx); ok {
 		t.Fatalf("handed out %v", item)
 	}
+}
+
+func has(q *Queue, uid types.UID) bool {
+	_, ok := q.Deadline(uid)
+	return ok
 }
 
 func TestHandsOutWhenDue(t *testing.T) {
@@ -106,12 +113,36 @@ func TestMovesWhatIsDue(t *testing.T) {
 		first := get(t, q)
 		none(t, q, 1) // second is due, and has no share
 		q.Set(pod("second"), after(10))
-		q.Done(first, true, 0)
+		q.Done(first, Finished, 0)
 		none(t, q, 9.9)
 		q.Cancel("second")
 		none(t, q, 10)
 		if q.Len() != 0 {
 			t.Errorf("length %d", q.Len())
+		}
+	})
+}
+
+func TestSomebodyAlwaysWaitsForTheNext(t *testing.T) {
+	bubble(t, 10, func(t *testing.T, q *Queue) {
+		begin := time.Now()
+		late, end := make(chan time.Duration, 2), make(chan struct{})
+		defer close(end)
+		for range 2 {
+			go func() {
+				item, _ := q.Get(t.Context())
+				late <- time.Since(item.Deadline)
+				<-end // as if the eviction took long
+			}()
+		}
+		synctest.Wait() // both sleep for long
+		q.Set(pod("second"), after(1))
+		synctest.Wait() // one of them sleeps until then
+		q.Set(pod("first"), after(0))
+		for range 2 {
+			if l := <-late; l > 0 {
+				t.Errorf("%v late, after %v", l, time.Since(begin))
+			}
 		}
 	})
 }
@@ -127,7 +158,7 @@ func TestCancelWhatHasNoShare(t *testing.T) {
 				t.Error("was not there")
 			}
 		}
-		q.Done(first, true, 0)
+		q.Done(first, Finished, 0)
 		none(t, q, 100)
 	})
 }
@@ -135,7 +166,7 @@ func TestCancelWhatHasNoShare(t *testing.T) {
 func TestCancels(t *testing.T) {
 	bubble(t, 10, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(10))
-		if !q.Has("a") || !q.Cancel("a") || q.Cancel("a") || q.Has("a") || q.Due("a") || q.Len() != 0 {
+		if !has(q, "a") || !q.Cancel("a") || q.Cancel("a") || has(q, "a") || q.Len() != 0 {
 			t.Error("Cancel does not say what was there")
 		}
 		none(t, q, 100)
@@ -148,14 +179,14 @@ func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
 		item := get(t, q)
 		q.Set(pod("a"), after(-5))
 		none(t, q, 10)
-		if !q.Cancel("a") || q.Due("a") || q.Len() != 0 {
+		if !q.Cancel("a") || has(q, "a") || q.Len() != 0 {
 			t.Error("cannot cancel what is handed out")
 		}
-		if !q.Set(pod("a"), after(5)) || q.Due("a") {
+		if !q.Set(pod("a"), after(5)) || !has(q, "a") {
 			t.Error("cannot set what was cancelled")
 		}
 		none(t, q, 10)
-		q.Done(item, false, 0)
+		q.Done(item, Again, 0)
 		if again := get(t, q); again.Failures != 0 {
 			t.Errorf("failed %d times", again.Failures)
 		}
@@ -165,12 +196,12 @@ func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
 func TestDone(t *testing.T) {
 	bubble(t, 10, func(t *testing.T, q *Queue) {
 		q.Set(pod("finished"), after(0))
-		q.Done(get(t, q), true, 0)
+		q.Done(get(t, q), Finished, 0)
 		none(t, q, 10)
 		q.Set(pod("cancelled"), after(0))
 		item := get(t, q)
 		q.Cancel("cancelled")
-		q.Done(item, false, time.Second)
+		q.Done(item, Again, time.Second)
 		none(t, q, 10)
 		if len(q.entries) != 0 || q.Len() != 0 {
 			t.Errorf("left: %v", q.entries)
@@ -181,8 +212,8 @@ func TestDone(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	bubble(t, 10, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(0))
-		q.Done(get(t, q), false, 10*time.Second)
-		if !q.Due("a") {
+		q.Done(get(t, q), Again, 10*time.Second)
+		if at, ok := q.Deadline("a"); !ok || at.After(time.Now()) {
 			t.Error("a backoff does not move the deadline")
 		}
 		none(t, q, 5)
@@ -194,7 +225,7 @@ func TestBackoff(t *testing.T) {
 			t.Errorf("failed %d times", item.Failures)
 		}
 		q.Set(pod("a"), after(60))
-		q.Done(item, false, 0)
+		q.Done(item, Again, 0)
 		none(t, q, 59)
 	})
 }
@@ -256,12 +287,72 @@ func TestShares(t *testing.T) {
 			handed = append(handed, get(t, q))
 		}
 		none(t, q, 10)
-		q.Done(handed[0], false, time.Hour)
+		q.Done(handed[0], Again, time.Hour)
 		again := get(t, q)
 		if (again.Node == "n1") != (handed[0].Node == "n1") {
 			t.Errorf("the share of %v went to %v", handed[0].Pod, again.Pod)
 		}
 		none(t, q, 10)
+	})
+}
+
+// TestBlockedOnesShrink has 20 slots, attempts of some namespaces that hang for 10 s and fail, and others that come later.
+func TestBlockedOnesShrink(t *testing.T) {
+	const slots, blocked = 20, 4
+	bubble(t, slots/2, func(t *testing.T, q *Queue) {
+		for i := range 2000 {
+			q.Set(pod(fmt.Sprint("b", i), fmt.Sprint("n", i%50), fmt.Sprint("blocked", i%blocked)), after(0))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var consumers sync.WaitGroup
+		var last atomic.Pointer[time.Time]
+		for range slots {
+			consumers.Go(func() {
+				for {
+					item, ok := q.Get(ctx)
+					switch {
+					case !ok:
+						return
+					case item.Namespace == "well":
+						time.Sleep(10 * time.Millisecond)
+						q.Done(item, Finished, 0)
+						now := time.Now()
+						last.Store(&now)
+					default:
+						time.Sleep(10 * time.Second)
+						q.Done(item, Failed, time.Second<<min(5, item.Failures))
+					}
+				}
+			})
+		}
+		time.Sleep(time.Minute)
+		begin := time.Now()
+		for i := range 100 {
+			q.Set(pod(fmt.Sprint("w", i), fmt.Sprint("n", i%50), "well"), after(0))
+		}
+		time.Sleep(time.Minute)
+		if end := last.Load(); end == nil || end.Sub(begin) > time.Second {
+			t.Errorf("the last of those that are well went at %v, want within a second of %v", end, begin)
+		}
+		cancel()
+		consumers.Wait()
+	})
+}
+
+func TestSharesAreForgotten(t *testing.T) {
+	bubble(t, 8, func(t *testing.T, q *Queue) {
+		q.Set(pod("a"), after(0))
+		q.Done(get(t, q), Failed, time.Second)
+		if q.ready.byNode.used["n"].limit != 4 || q.ready.byNamespace.used["ns"].limit != 4 {
+			t.Error("a failure does not halve the share")
+		}
+		time.Sleep(time.Second)
+		item := get(t, q)
+		q.Cancel("a")
+		q.Done(item, Failed, time.Second)
+		if len(q.ready.byNode.used)+len(q.ready.byNamespace.used) != 0 {
+			t.Error("remembers the shares of what has gone")
+		}
 	})
 }
 
@@ -298,7 +389,7 @@ func TestAgainstOracle(t *testing.T) {
 						t.Fatalf("%v is not due", item)
 					}
 					delete(due, item.UID)
-					q.Done(item, true, 0)
+					q.Done(item, Finished, 0)
 				}
 				none(t, q, 0)
 				if q.Len() != len(want) {

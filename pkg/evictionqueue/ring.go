@@ -5,12 +5,10 @@ import "container/list"
 // ring holds what is due and says who is next: nodes take turns, and the namespaces within each node, and none of them has
 // more than its share of what is handed out.
 type ring struct {
-	share  int
-	nodes  map[string]*nodeTurn
-	order  *list.List // of *nodeTurn, the next one in front
-	byNode map[string]int
-	// byNamespace counts what is handed out of each namespace, as byNode does of each node.
-	byNamespace map[string]int
+	nodes       map[string]*nodeTurn
+	order       *list.List // of *nodeTurn, the next one in front
+	byNode      shares
+	byNamespace shares
 }
 
 // nodeTurn is what is due on one node.
@@ -27,12 +25,12 @@ type namespaceTurn struct {
 }
 
 func newRing(share int) *ring {
+	share = max(1, share)
 	return &ring{
-		share:       max(1, share),
 		nodes:       map[string]*nodeTurn{},
 		order:       list.New(),
-		byNode:      map[string]int{},
-		byNamespace: map[string]int{},
+		byNode:      shares{widest: share, used: map[string]*holding{}},
+		byNamespace: shares{widest: share, used: map[string]*holding{}},
 	}
 }
 
@@ -77,8 +75,8 @@ func (r *ring) take() *entry {
 			continue
 		}
 		r.remove(e)
-		r.byNode[e.Node]++
-		r.byNamespace[e.Namespace]++
+		r.byNode.use(e.Node)
+		r.byNamespace.use(e.Namespace)
 		return e
 	}
 	return nil
@@ -88,10 +86,10 @@ func (r *ring) take() *entry {
 func (r *ring) next(node *nodeTurn) *entry {
 	for el := node.order.Front(); el != nil; el = el.Next() {
 		e := el.Value.(*namespaceTurn).entries.Front().Value.(*entry)
-		if r.byNode[e.Node] >= r.share {
+		if r.byNode.exhausted(e.Node) {
 			return nil
 		}
-		if r.byNamespace[e.Namespace] < r.share {
+		if !r.byNamespace.exhausted(e.Namespace) {
 			node.order.MoveToBack(el)
 			r.order.MoveToBack(node.element)
 			return e
@@ -100,14 +98,17 @@ func (r *ring) next(node *nodeTurn) *entry {
 	return nil
 }
 
-// release gives a share back.
-func (r *ring) release(pod Pod) {
-	decrement(r.byNode, pod.Node)
-	decrement(r.byNamespace, pod.Namespace)
+// empty says whether nothing is due that has not been handed out.
+func (r *ring) empty() bool { return r.order.Len() == 0 }
+
+// release gives a share back, of an attempt that went well or not.
+func (r *ring) release(pod Pod, well bool) {
+	r.byNode.release(pod.Node, well)
+	r.byNamespace.release(pod.Namespace, well)
 }
 
-func decrement(counts map[string]int, key string) {
-	if counts[key]--; counts[key] <= 0 {
-		delete(counts, key)
-	}
+// reset forgets who failed. It may be called when nothing is handed out.
+func (r *ring) reset() {
+	r.byNode.reset()
+	r.byNamespace.reset()
 }

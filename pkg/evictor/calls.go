@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,25 +27,38 @@ const (
 )
 
 // mark adds the condition DisruptionTarget and returns the live pod. Where the condition may not be written, it says so and
-// returns the live pod all the same.
+// returns the live pod all the same. The limiter has been waited for.
 func (e *Evictor) mark(ctx context.Context, pod *podcache.Pod) (live *v1.Pod, refused bool, err error) {
-	if !pod.DisruptionTarget {
-		live, err = e.patchCondition(ctx, pod)
-		switch {
-		case err == nil:
-			return live, false, nil
-		case isUIDMismatch(err), apierrors.IsNotFound(err):
-			return nil, false, err
-		case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
-			refused = true
-		case apierrors.IsConflict(err):
-			// Another writer was faster, or another pod has the name. Reading tells.
-		default:
-			return nil, false, fmt.Errorf("writing the condition DisruptionTarget: %w", err)
-		}
+	if pod.DisruptionTarget {
+		live, err = e.getPod(ctx, pod)
+		return live, false, err
 	}
-	live, err = e.getPod(ctx, pod)
-	return live, refused, err
+	live, err = e.patchCondition(ctx, pod)
+	switch {
+	case err == nil, isUIDMismatch(err), apierrors.IsNotFound(err):
+		return live, false, err
+	case isRefusal(err):
+		live, err = e.getPod(ctx, pod)
+		return live, true, err
+	default:
+		return nil, false, fmt.Errorf("writing the condition DisruptionTarget: %w", err)
+	}
+}
+
+// isRefusal says whether trying again would not help: the API server, or an admission plugin, does not want this write. What
+// code a webhook denies with is its own choice, 400 by default. 404 and 409 are about the pod, and the others say that
+// another time may do.
+func isRefusal(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch code := status.Status().Code; code {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return false
+	default:
+		return code >= 400 && code < 500
+	}
 }
 
 // patchCondition writes the condition by a strategic merge patch: the list of conditions merges by type. Not by server-side
@@ -64,7 +79,7 @@ func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Po
 		return nil, fmt.Errorf("encoding the condition: %w", err)
 	}
 	live := &v1.Pod{}
-	err = e.call(ctx, true, func(ctx context.Context, api rest.Interface) error {
+	err = e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {
 		return api.Patch(types.StrategicMergePatchType).Namespace(pod.Namespace).Resource("pods").Name(pod.Name).
 			SubResource("status").Body(patch).MaxRetries(0).Do(ctx).Into(live)
 	})
@@ -83,16 +98,28 @@ func (e *Evictor) getPod(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error
 	return live, nil
 }
 
-// deletePod sends the DELETE for this version of the pod. It has waited for the limiter already.
-func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod) error {
+// deletePod sends the DELETE for this version of the pod, unless waiting for a connection makes the read of the node too old
+// that it was decided on. The limiter has been waited for.
+func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, nodeRead time.Time) error {
 	options := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{
 		UID:             ptr.To(live.UID),
 		ResourceVersion: ptr.To(live.ResourceVersion),
 	}}
-	return e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		if age := e.clock.Since(nodeRead); age > readInterval {
+			cancel(fmt.Errorf("no connection in time: the node was read %s ago", age))
+		}
+	}})
+	err := e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {
 		return api.Delete().Namespace(live.Namespace).Resource("pods").Name(live.Name).Body(options).
 			MaxRetries(0).Do(ctx).Error()
 	})
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return err
 }
 
 // getNode reads a node. The node reader has waited for the limiter already.

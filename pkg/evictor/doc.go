@@ -11,13 +11,16 @@
 //
 // # Guarantees
 //
-//   - The read of the node on which a DELETE is decided began at most one second before it is sent. A read that fails or
-//     takes longer evicts nobody.
+//   - The read of the node on which a DELETE is decided began at most one second before it is sent, and not before the pod
+//     was known to be due: what it shows was so while the pod was due. A read that fails or takes longer evicts nobody.
 //   - No other pod of the same name is touched: a mismatch of the UID ends the work.
 //   - An attempt makes a bounded number of calls, each with a timeout. client-go's own retries are off, because they
 //     would send an old decision later.
 //   - A condition that may not be written does not save the pod.
-//   - At most one read of a node begins in each second.
+//   - At most one read of a node begins in each second. So pods of one node that fall due within a second of one another
+//     may wait for up to a second.
+//   - A DELETE whose answer is lost may have taken effect. The next attempt finds the pod terminating or gone; then it is
+//     not counted as ours and gets no Event.
 //
 // The eviction API is not used: it would enforce budgets and write another reason.
 package evictor

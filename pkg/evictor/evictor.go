@@ -52,8 +52,9 @@ type Result struct {
 type Decider interface {
 	// Decide decides by a live node and a pod. It is asked right before each call that changes anything.
 	Decide(node NodeReading, pod *podcache.Pod) (decision deadline.Decision, due bool)
-	// Known is when the taints that made the pod due became known: a read of the node that began before does not count.
-	Known(node string) time.Time
+	// DueSince is when it was known of a pod that it is due: its deadline, or later where we learnt later of the taints or
+	// the pod. A read of the node that began before proves nothing, because the taint may have gone before the pod was due.
+	DueSince(pod *podcache.Pod) time.Time
 }
 
 // Evictor removes pods.
@@ -78,12 +79,8 @@ var errChanged = errors.New("the pod changed between the decision and the delete
 
 // Evict makes one attempt to remove the pod. An error means that the pod may still be there and due: try again later.
 func (e *Evictor) Evict(ctx context.Context, pod *podcache.Pod) (Result, error) {
-	node, err := e.nodes.read(ctx, pod.Node, e.decider.Known(pod.Node))
-	if err != nil {
-		return Result{}, err
-	}
-	if decision, due := e.decider.Decide(node, pod); !due {
-		return Result{Outcome: NotDue, Decision: decision}, nil
+	if _, decision, due, err := e.decide(ctx, pod); err != nil || !due {
+		return Result{Outcome: NotDue, Decision: decision}, err
 	}
 	live, refused, err := e.mark(ctx, pod)
 	for try := 1; err == nil; try++ {
@@ -112,20 +109,13 @@ func (e *Evictor) deleteIfDue(ctx context.Context, pod *podcache.Pod, live *v1.P
 	if live.DeletionTimestamp != nil {
 		return Result{Outcome: Terminating}, nil
 	}
-	if err := e.limiter.Wait(ctx); err != nil {
-		return Result{}, fmt.Errorf("waiting for the client's rate limit: %w", err)
-	}
-	node, err := e.nodes.read(ctx, pod.Node, e.decider.Known(pod.Node))
-	if err != nil {
-		return Result{}, err
-	}
 	now := podcache.NewPod(live, e.clock.Now())
 	now.Follows(pod)
-	decision, due := e.decider.Decide(node, now)
-	if !due {
-		return Result{Outcome: NotDue, Decision: decision}, nil
+	node, decision, due, err := e.decide(ctx, now)
+	if err != nil || !due {
+		return Result{Outcome: NotDue, Decision: decision}, err
 	}
-	switch err := e.deletePod(ctx, live); {
+	switch err := e.deletePod(ctx, live, node.Began); {
 	case err == nil:
 		return Result{Outcome: Deleted, Decision: decision}, nil
 	case apierrors.IsNotFound(err):
@@ -135,6 +125,19 @@ func (e *Evictor) deleteIfDue(ctx context.Context, pod *podcache.Pod, live *v1.P
 	default:
 		return Result{}, fmt.Errorf("deleting pod: %w", err)
 	}
+}
+
+// decide waits for the client's rate limit and decides on a fresh read of the node, so that the next call can be sent at once.
+func (e *Evictor) decide(ctx context.Context, pod *podcache.Pod) (NodeReading, deadline.Decision, bool, error) {
+	if err := e.limiter.Wait(ctx); err != nil {
+		return NodeReading{}, deadline.Decision{}, false, fmt.Errorf("waiting for the client's rate limit: %w", err)
+	}
+	node, err := e.nodes.read(ctx, pod.Node, e.decider.DueSince(pod))
+	if err != nil {
+		return NodeReading{}, deadline.Decision{}, false, err
+	}
+	decision, due := e.decider.Decide(node, pod)
+	return node, decision, due, nil
 }
 
 // outcomeOf is the outcome that an error means, or empty where it is a failure.

@@ -12,6 +12,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
@@ -28,7 +29,7 @@ func (tainted) Decide(node NodeReading, pod *podcache.Pod) (deadline.Decision, b
 	return d, d.Evict
 }
 
-func (t tainted) Known(string) time.Time { return t.known }
+func (t tainted) DueSince(*podcache.Pod) time.Time { return t.known }
 
 // bubble runs a test in virtual time, with the pod "p" on the tainted node "n".
 func bubble(t *testing.T, test func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod)) {
@@ -160,6 +161,27 @@ func terminateNot(api *apitest.Server) {
 	api.UpdatePod("p", func(pod *v1.Pod) { pod.Labels = map[string]string{"a": "b"} })
 }
 
+// TestWritesThatAreRefused has the condition refused in several ways: the pod goes without it, or later.
+func TestWritesThatAreRefused(t *testing.T) {
+	for code, refused := range map[int32]bool{
+		400: true, 403: true, 413: true, 418: true, 422: true,
+		401: false, 408: false, 409: false, 429: false, 500: false, 503: false,
+	} {
+		bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
+			api.Intercept = func(req *http.Request) (*http.Response, error) {
+				if req.Method != http.MethodPatch {
+					return nil, nil
+				}
+				return apitest.Failure(&apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Message: "no"}}), nil
+			}
+			result, err := e.Evict(t.Context(), pod)
+			if gone := api.Pod("p") == nil; gone != refused || (err == nil) != refused || result.ConditionRefused != refused {
+				t.Errorf("%d: result %+v, error %v, gone %v", code, result, err, gone)
+			}
+		})
+	}
+}
+
 func TestEveryDeleteIsDecidedOnAFreshRead(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
 		var read time.Time
@@ -191,7 +213,8 @@ func TestReadThatTakesTooLongEvictsNobody(t *testing.T) {
 			}
 			return nil, nil
 		}
-		if result, err := e.Evict(t.Context(), pod); err == nil || !strings.Contains(err.Error(), "too old") {
+		began := time.Now()
+		if result, err := e.Evict(t.Context(), pod); err == nil || !strings.Contains(err.Error(), "too old") || time.Since(began) > 3*time.Second {
 			t.Errorf("result %+v, error %v", result, err)
 		}
 		if api.Pod("p") == nil {

@@ -52,19 +52,20 @@ type sharedRead struct {
 	done chan struct{}
 }
 
-// read returns a reading that is fresh now and began after a moment. It shares a read that is fresh or under way, or else
-// waits until one may begin.
-func (r *nodeReader) read(ctx context.Context, name string, after time.Time) (NodeReading, error) {
-	for {
-		last, wait, mine := r.join(name, after)
+// read returns a reading that is fresh now and did not begin before a moment. It shares a read that is fresh or under way, or
+// else waits until one may begin. It is an error where two reads that were waited for do not serve: the API server takes
+// too long, or the clock went back.
+func (r *nodeReader) read(ctx context.Context, name string, notBefore time.Time) (NodeReading, error) {
+	for waited := 0; waited < 2; {
+		last, wait, mine := r.join(name, notBefore)
 		switch {
-		case mine:
-			r.fetch(ctx, name, last)
 		case wait > 0:
 			if err := sleep(ctx, r.clock, wait); err != nil {
 				return NodeReading{}, err
 			}
 			continue
+		case mine:
+			r.fetch(ctx, name, last)
 		default:
 			select {
 			case <-ctx.Done():
@@ -75,28 +76,31 @@ func (r *nodeReader) read(ctx context.Context, name string, after time.Time) (No
 		if last.err != nil {
 			return NodeReading{}, fmt.Errorf("reading node %s: %w", name, last.err)
 		}
-		age := r.clock.Since(last.began)
-		switch {
-		case age < freshFor && !last.began.Before(after):
+		if r.serves(last, notBefore) {
 			return last.reading, nil
-		case mine && age >= freshFor:
-			return NodeReading{}, fmt.Errorf("reading node %s took %s: too old to decide on", name, age)
 		}
+		waited++
 	}
+	return NodeReading{}, fmt.Errorf("reading node %s takes too long: what is read is too old to decide on", name)
+}
+
+// serves says whether a read that has ended may be decided on now.
+func (r *nodeReader) serves(read *sharedRead, notBefore time.Time) bool {
+	return r.clock.Since(read.began) < freshFor && !read.began.Before(notBefore)
 }
 
 // join returns the read to wait for, or how long to wait before there may be another, or a new one that the caller makes.
-func (r *nodeReader) join(name string, after time.Time) (last *sharedRead, wait time.Duration, mine bool) {
+func (r *nodeReader) join(name string, notBefore time.Time) (last *sharedRead, wait time.Duration, mine bool) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	now := r.clock.Now()
 	if last = r.nodes[name]; last != nil {
 		age := now.Sub(last.began)
 		switch {
-		case !last.ended(), age < freshFor && !last.began.Before(after):
+		case !last.ended(), r.serves(last, notBefore):
 			return last, 0, false
 		case age < readInterval:
-			return nil, readInterval - age, false
+			return nil, min(readInterval-age, readInterval), false // age is below zero where the clock went back
 		}
 	}
 	// What is old helps nobody; so the map does not outgrow the nodes that evictions go on at.

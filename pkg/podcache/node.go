@@ -34,10 +34,8 @@ func (n *Node) GetName() string            { return n.Name }
 func (n *Node) GetUID() types.UID          { return n.UID }
 func (n *Node) GetResourceVersion() string { return n.ResourceVersion }
 
-// After is the observation, marked where changes between it and the version before may have escaped us: they have not
-// when a single watch brought both.
+// After is the observation, given the version before: changes between the two may have escaped us, unless a single watch
+// brought both.
 func (n *Node) After(before *Node) taintstart.Observation {
-	o := n.Observation
-	o.Gap = n.list != before.list
-	return o
+	return n.Observation.After(before.Observation, n.list != before.list)
 }

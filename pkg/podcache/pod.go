@@ -35,6 +35,8 @@ type Pod struct {
 	boundAt int64
 	// seen is when this UID reached us first, bound. In nanoseconds of Unix time.
 	seen atomic.Int64
+	// known is when what the rules read reached us first as it is in this version. In nanoseconds of Unix time.
+	known atomic.Int64
 }
 
 // NewPod distils a pod that reached us at the given moment.
@@ -67,6 +69,7 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 		}
 	}
 	p.seen.Store(seen.UnixNano())
+	p.known.Store(seen.UnixNano())
 	return p
 }
 
@@ -85,10 +88,27 @@ func (p *Pod) Bound() time.Time {
 	return bound
 }
 
-// Follows takes over from an earlier version of the same pod when it was first seen.
-func (p *Pod) Follows(earlier *Pod) {
-	if seen := earlier.seen.Load(); p.UID == earlier.UID && seen < p.seen.Load() {
-		p.seen.Store(seen)
+// Known is when we first knew what the rules read of this version: since then, the pod has been so.
+func (p *Pod) Known() time.Time { return time.Unix(0, p.known.Load()) }
+
+// Follows takes over what is known from an earlier version of the same pod, and says whether the rules now read something
+// else than they read of either version before.
+func (p *Pod) Follows(earlier *Pod) (changed bool) {
+	if p.UID != earlier.UID {
+		return true
+	}
+	bound := p.Bound()
+	lower(&p.seen, earlier.seen.Load())
+	if !p.SameInput(earlier) {
+		return true
+	}
+	lower(&p.known, earlier.known.Load())
+	return !bound.Equal(p.Bound())
+}
+
+func lower(to *atomic.Int64, n int64) {
+	if n < to.Load() {
+		to.Store(n)
 	}
 }
 

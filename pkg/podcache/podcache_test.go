@@ -72,12 +72,31 @@ func TestBound(t *testing.T) {
 
 func TestFollows(t *testing.T) {
 	first, second := NewPod(apiPod(scheduled), at(5)), NewPod(apiPod(scheduled), at(50))
-	second.Follows(first)
+	if !second.Follows(first) {
+		t.Error("the binding moved, and nobody says so")
+	}
+	if !second.Known().Equal(at(5)) {
+		t.Errorf("known since %v", second.Known())
+	}
+	third := NewPod(apiPod(scheduled), at(60))
+	if third.Bound(); !third.Follows(second) || !third.Bound().Equal(at(5)) {
+		t.Errorf("bound at %v", third.Bound())
+	}
+	changed := NewPod(apiPod(scheduled, func(pod *v1.Pod) { pod.Spec.Tolerations = nil }), at(70))
+	if !changed.Follows(second) || !changed.Known().Equal(at(70)) {
+		t.Errorf("what changed is known since %v", changed.Known())
+	}
+	old := NewPod(apiPod(), at(100))
+	if NewPod(apiPod(), at(200)).Follows(old) {
+		t.Error("nothing changed")
+	}
 	if got := second.Bound(); !got.Equal(at(5)) {
 		t.Errorf("bound at %v: forgot when it was first seen", got)
 	}
 	other := NewPod(apiPod(scheduled, func(pod *v1.Pod) { pod.UID = "other" }), at(50))
-	other.Follows(first)
+	if !other.Follows(first) {
+		t.Error("another pod is a change")
+	}
 	if got := other.Bound(); !got.Equal(at(21)) {
 		t.Errorf("bound at %v: took over from another pod", got)
 	}

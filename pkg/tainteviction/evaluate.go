@@ -81,16 +81,30 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 // live answers the evictor's questions.
 type live struct{ *Controller }
 
-// Decide decides on what was read live, right before an eviction. The pod must be due by the caches too, which may have
-// seen since that it need not go.
+// Decide decides on what was read live, right before an eviction. The pod must have been due when the read began, and what is
+// scheduled must say so too: the caches may have seen since that it need not go.
 func (c live) Decide(node evictor.NodeReading, pod *podcache.Pod) (deadline.Decision, bool) {
 	var taints []deadline.Taint
 	if node.Exists {
 		taints = c.starts.Resolve(pod.Node, node.Observation)
 	}
 	decision := deadline.Decide(pod.Input(), taints, c.config.Rules)
-	return decision, decision.Due(c.config.Clock.Now()) && c.taintEvictionQueue.Due(pod.UID)
+	return decision, decision.Due(node.Began) && c.due(pod)
 }
 
-// Known is when the taints of a node became what the caches say.
-func (c live) Known(node string) time.Time { return c.starts.Seen(node) }
+// DueSince is the latest of the pod's deadline, what we know of its node's taints since, and what we know of it since.
+func (c live) DueSince(pod *podcache.Pod) time.Time {
+	since, _ := c.taintEvictionQueue.Deadline(pod.UID)
+	for _, known := range []time.Time{c.starts.Seen(pod.Node), pod.Known()} {
+		if known.After(since) {
+			since = known
+		}
+	}
+	return since
+}
+
+// due says whether a pod is scheduled, and its deadline has come.
+func (c *Controller) due(pod *podcache.Pod) bool {
+	at, scheduled := c.taintEvictionQueue.Deadline(pod.UID)
+	return scheduled && !c.config.Clock.Now().Before(at)
+}

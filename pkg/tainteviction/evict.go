@@ -22,6 +22,9 @@ const (
 	// drainTimeout bounds how long evictions in flight may go on when this replica stops leading, so that a server that
 	// hangs does not keep the next leader waiting for the Lease.
 	drainTimeout = 10 * time.Second
+
+	// failure is what an attempt that failed counts as, among the outcomes of those that did not.
+	failure evictor.Outcome = "Error"
 )
 
 // Lead evicts the pods that are due, until ctx is over. Then it starts no more, and returns when those in flight have ended.
@@ -62,42 +65,45 @@ func (c *Controller) Lead(ctx context.Context) {
 
 // evict makes one attempt at a pod that is due, and says to the queue how it went.
 func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
+	outcome, retry := evictionqueue.Finished, time.Duration(0)
+	defer func() {
+		c.taintEvictionQueue.Done(item, outcome, retry)
+		c.config.Metrics.Scheduled.Set(float64(c.taintEvictionQueue.Len()))
+	}()
 	pod := c.pods.Get(item.Namespace, item.Name)
 	if pod == nil || pod.UID != item.UID {
-		c.taintEvictionQueue.Done(item, true, 0)
 		return
 	}
 	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node)
 	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
 	switch {
 	case err != nil:
-		retry := backoff(item.Failures, err)
-		c.config.Metrics.Evictions.WithLabelValues("Error").Inc()
+		outcome, retry = evictionqueue.Failed, backoff(item.Failures, err)
+		result.Outcome = failure
 		logger.V(2).Info("Eviction failed, trying again", "failures", item.Failures+1, "retryAfter", retry, "error", err.Error())
 		c.complaints.Do(func() {
 			logger.Error(err, "Evictions fail and are tried again; of several, this is one. "+advice(err))
 		})
-		c.taintEvictionQueue.Done(item, false, retry)
-		return
 	case result.Outcome == evictor.Deleted:
 		c.evicted(logger, pod, item, result)
-	case result.Outcome == evictor.NotDue && c.taintEvictionQueue.Due(item.UID):
-		// The caches are behind what was read live. They will follow; until then look again, ever less often.
-		logger.V(2).Info("Not evicting: due by the caches only", "reason", result.Decision.Reason, "deadline", result.Decision.Deadline)
-		c.config.Metrics.Evictions.WithLabelValues(string(result.Outcome)).Inc()
-		c.taintEvictionQueue.Done(item, false, backoff(item.Failures, nil))
-		return
+	case result.Outcome == evictor.Terminating:
+		logger.V(2).Info("Pod is being deleted already")
+	case result.Outcome == evictor.NotDue && !c.due(pod):
+		outcome = evictionqueue.Again // moved or called off meanwhile
 	default:
-		logger.V(2).Info("Nothing to evict", "outcome", result.Outcome)
+		// The caches are behind what was read live. They will follow, and cancel what need not be; until then look again,
+		// ever less often.
+		outcome, retry = evictionqueue.Again, backoff(item.Failures, nil)
+		logger.V(2).Info("Not evicting: due by the caches only", "outcome", result.Outcome, "reason", result.Decision.Reason,
+			"deadline", result.Decision.Deadline, "retryAfter", retry)
 	}
 	c.config.Metrics.Evictions.WithLabelValues(string(result.Outcome)).Inc()
-	c.taintEvictionQueue.Done(item, result.Outcome != evictor.NotDue, 0)
-	c.config.Metrics.Scheduled.Set(float64(c.taintEvictionQueue.Len()))
 }
 
 // evicted records what the API server has accepted.
 func (c *Controller) evicted(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result) {
-	lateness := c.config.Clock.Since(item.Deadline)
+	due := result.Decision.Deadline
+	lateness := c.config.Clock.Since(due)
 	attempt := "first"
 	if item.Failures > 0 {
 		attempt = "retry"
@@ -110,8 +116,8 @@ func (c *Controller) evicted(logger klog.Logger, pod *podcache.Pod, item evictio
 		m.ConditionsRefused.Inc()
 	}
 	logger.Info("Evicted pod", "taint", result.Decision.Taint, "reason", result.Decision.Reason,
-		"deadline", item.Deadline, "lateness", lateness, "failures", item.Failures, "conditionRefused", result.ConditionRefused)
-	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node, item.Deadline, lateness, result.Decision))
+		"deadline", due, "lateness", lateness, "failures", item.Failures, "conditionRefused", result.ConditionRefused)
+	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node, due, lateness, result.Decision))
 }
 
 // backoff is how long to wait after a failure: doubled each time up to a bound, with half of it left to chance so that

@@ -63,10 +63,8 @@ func (c *Controller) nodeDeleted(deleted cache.DeletedObject[*podcache.Node]) {
 func (c *Controller) podUpdated(before, pod *podcache.Pod) {
 	if before.UID != pod.UID {
 		c.podChanged(before) // deleted and made anew while we did not look
-	} else {
-		pod.Follows(before)
 	}
-	if !pod.SameInput(before) {
+	if pod.Follows(before) {
 		c.podChanged(pod)
 	}
 }
@@ -80,7 +78,7 @@ func (c *Controller) podDeleted(deleted cache.DeletedObject[*podcache.Pod]) {
 // podChanged has a pod evaluated that appeared, changed or went, if there is anything to evaluate. A taint that comes right after this look finds the pod
 // in the index: the informer stores it before it calls handlers.
 func (c *Controller) podChanged(pod *podcache.Pod) {
-	if len(c.starts.Taints(pod.Node)) > 0 || c.taintEvictionQueue.Has(pod.UID) {
+	if _, isScheduled := c.taintEvictionQueue.Deadline(pod.UID); isScheduled || len(c.starts.Taints(pod.Node)) > 0 {
 		c.podUpdateQueue.Add(keyOf(pod))
 	}
 }

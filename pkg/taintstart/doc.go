@@ -18,8 +18,15 @@
 //   - While the presence is seen without a gap, a start only ever moves to the earlier side: stamping timeAdded anew does not
 //     begin a count again.
 //   - node.kubernetes.io/not-ready and node.kubernetes.io/unreachable take turns while a node is ill; they are one illness
-//     with one start.
+//     with one start. The illness goes on while its taints are off for up to a minute, if the Ready condition is not True
+//     meanwhile: a node lifecycle controller that starts takes them off and puts them back.
 //   - After a gap (a relist, a node that was deleted and made anew, a live read that is ahead of the watch) an older start
 //     stands only where the object proves that the presence is unbroken; in doubt the later time counts.
-//   - Memory is held for nodes that carry NoExecute taints, and for no others.
+//   - Memory is held for nodes that carry NoExecute taints, or did a minute ago and are ill, and for no others.
+//
+// # Limits
+//
+// The API server makes managedFields before admission. A taint that a mutating admission plugin adds in a write of another
+// field is dated by the change of the taints before it; that is noticed where the version without the taint was seen, and
+// not after a restart.
 package taintstart

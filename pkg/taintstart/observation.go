@@ -25,7 +25,8 @@ type Observation struct {
 	// Taints are those with the effect NoExecute, in the order of the object.
 	Taints []Taint
 	// Changed is the API server's time of the last change of spec.taints, in whole seconds; zero where it is unknown.
-	// It may be later than the change where its writer has since changed other fields, never earlier.
+	// It may be later than the change, where its writer has since changed other fields. It may be earlier only where an
+	// admission plugin changed the taints in another's write: managedFields are made before it.
 	Changed time.Time
 	// Written is the API server's time of the last write that this version shows, in whole seconds; zero where unknown.
 	Written time.Time
@@ -35,6 +36,18 @@ type Observation struct {
 	Seen time.Time
 	// Gap says that changes between the version seen before and this one may have escaped us.
 	Gap bool
+	// Previous is Written of the version seen before, where no change between the two has escaped us: a taint that was not
+	// there yet came after it. Otherwise zero.
+	Previous time.Time
+}
+
+// After is the observation, given the one before it of the same name; gap says that changes in between may have escaped us.
+func (o Observation) After(before Observation, gap bool) Observation {
+	o.Gap = gap
+	if !gap && o.UID == before.UID {
+		o.Previous = before.Written
+	}
+	return o
 }
 
 // Observe distils a node. It keeps no reference to it.
@@ -51,10 +64,7 @@ func Observe(node *v1.Node, seen time.Time) Observation {
 		}
 		o.Taints = append(o.Taints, Taint{Key: taint.Key, Value: taint.Value, TimeAdded: added})
 	}
-	if len(o.Taints) == 0 {
-		return o // nobody asks since when
-	}
-	o.Changed, o.Written = writeTimes(node.ManagedFields)
+	o.Changed, o.Written = writeTimes(node.ManagedFields, len(o.Taints) > 0)
 	ready := slices.IndexFunc(node.Status.Conditions, func(c v1.NodeCondition) bool { return c.Type == v1.NodeReady })
 	if ready >= 0 && node.Status.Conditions[ready].Status != v1.ConditionTrue {
 		o.NotReadySince = node.Status.Conditions[ready].LastTransitionTime.Time
@@ -62,11 +72,12 @@ func Observe(node *v1.Node, seen time.Time) Observation {
 	return o
 }
 
-// writeTimes are the time at which the taints were last changed, and the time of the last write of any field.
+// writeTimes are the time at which the taints were last changed, if that is wanted, and the time of the last write of any
+// field.
 //
 // The list is atomic, so a change of it leaves one owner. Server-side apply may make two agree on one value; then the later
 // time is taken.
-func writeTimes(entries []metav1.ManagedFieldsEntry) (changed, written time.Time) {
+func writeTimes(entries []metav1.ManagedFieldsEntry, taints bool) (changed, written time.Time) {
 	for i := range entries {
 		entry := &entries[i]
 		if entry.Time == nil {
@@ -75,7 +86,7 @@ func writeTimes(entries []metav1.ManagedFieldsEntry) (changed, written time.Time
 		if entry.Time.After(written) {
 			written = entry.Time.Time
 		}
-		if entry.Subresource == "" && entry.Time.After(changed) && ownsTaints(entry.FieldsV1) {
+		if taints && entry.Subresource == "" && entry.Time.After(changed) && ownsTaints(entry.FieldsV1) {
 			changed = entry.Time.Time
 		}
 	}

@@ -18,6 +18,9 @@ type presence struct {
 	key, value string
 }
 
+// illness says whether this is the presence of an illness, not of a key.
+func (p presence) illness() bool { return p.key == "" }
+
 func presenceOf(t Taint) presence {
 	switch t.Key {
 	case v1.TaintNodeNotReady, v1.TaintNodeUnreachable:
@@ -28,13 +31,28 @@ func presenceOf(t Taint) presence {
 	}
 }
 
-// memory is what is known of one tainted node.
+// maxPause is how long the taints of an illness may be off while the node stays ill.
+//
+// A node lifecycle controller that starts takes both taints off every node, ill or not, and puts them back on the ill ones,
+// usually within a second. The illness goes on, as the Ready condition shows. An absence that is longer has another reason,
+// a zone in which all nodes are ill for one: then the node lifecycle controller takes them off so that nobody is evicted, and
+// the count begins again when it puts them back.
+const maxPause = time.Minute
+
+// memory is what is known of one node that is tainted, or whose illness pauses.
 type memory struct {
 	last   Observation
 	starts map[presence]time.Time
+	// paused are the illnesses whose taints are off.
+	paused map[presence]pause
 	taints []deadline.Taint
 	// seen is when the first version with these taints reached us.
 	seen time.Time
+}
+
+// pause is an illness that began at start, and whose taints have been off since.
+type pause struct {
+	start, since time.Time
 }
 
 // Tracker remembers the starts of every node's taints. It is safe for concurrent use.
@@ -56,27 +74,29 @@ func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	before := t.nodes[node]
-	if len(o.Taints) == 0 {
-		delete(t.nodes, node)
-		return before != nil
+	if before == nil {
+		before = &memory{}
 	}
-	starts := weigh(before, o)
-	now := &memory{last: o, starts: starts, taints: withStarts(o, starts), seen: o.Seen}
-	t.nodes[node] = now
-	if before != nil && slices.Equal(before.taints, now.taints) {
+	now := &memory{last: o, starts: weigh(before, o), paused: pauses(before, o), seen: o.Seen}
+	now.taints = withStarts(o, now.starts)
+	if changed = !slices.Equal(before.taints, now.taints); !changed {
 		now.seen = before.seen
-		return false
 	}
-	return true
+	if len(now.taints)+len(now.paused) > 0 {
+		t.nodes[node] = now
+	} else {
+		delete(t.nodes, node)
+	}
+	return changed
 }
 
 // Forget drops a node that does not exist any more, and says whether it carried a taint.
 func (t *Tracker) Forget(node string) (changed bool) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	_, changed = t.nodes[node]
+	before := t.nodes[node]
 	delete(t.nodes, node)
-	return changed
+	return before != nil && len(before.taints) > 0
 }
 
 // Taints are the NoExecute taints of a node by the last version observed, in the order of the object; none for a node that
@@ -108,6 +128,9 @@ func (t *Tracker) Resolve(node string, o Observation) []deadline.Taint {
 	t.lock.RLock()
 	before := t.nodes[node]
 	t.lock.RUnlock()
+	if before == nil {
+		before = &memory{}
+	}
 	return withStarts(o, weigh(before, o))
 }
 
@@ -125,13 +148,53 @@ func weigh(before *memory, o Observation) map[presence]time.Time {
 	starts := make(map[presence]time.Time, len(o.Taints))
 	for _, taint := range o.Taints {
 		p := presenceOf(taint)
-		start := earliest(o.Seen, endOf(taint.TimeAdded), endOf(o.Changed), starts[p])
-		if before != nil && unbroken(before.last, o, p) {
-			start = earliest(start, before.starts[p])
+		was, present := before.starts[p]
+		start := earliest(o.Seen, endOf(taint.TimeAdded), starts[p])
+		if present || !o.Changed.Before(o.Previous) {
+			start = earliest(start, endOf(o.Changed))
+		} // otherwise an admission plugin put it there, in a write that is not known as a change of the taints
+		switch paused := before.paused[p]; {
+		case present && unbroken(before.last, o, p):
+			start = earliest(start, was)
+		case !present && stillIll(before.last, o) && o.Seen.Sub(paused.since) <= maxPause:
+			start = earliest(start, paused.start)
 		}
 		starts[p] = start
 	}
 	return starts
+}
+
+// pauses are the illnesses whose taints are off in o while the node stays ill.
+func pauses(before *memory, o Observation) map[presence]pause {
+	if !stillIll(before.last, o) {
+		return nil
+	}
+	var paused map[presence]pause
+	keep := func(p presence, pausing pause) {
+		on := slices.ContainsFunc(o.Taints, func(taint Taint) bool { return presenceOf(taint) == p })
+		if on || o.Seen.Sub(pausing.since) > maxPause {
+			return
+		}
+		if paused == nil {
+			paused = map[presence]pause{}
+		}
+		paused[p] = pausing
+	}
+	for p, start := range before.starts {
+		if p.illness() {
+			keep(p, pause{start: start, since: o.Seen})
+		}
+	}
+	for p, earlier := range before.paused {
+		keep(p, earlier)
+	}
+	return paused
+}
+
+// stillIll says whether a node was not ready in a version, and is not in the next one, and was not ready in between.
+func stillIll(before, now Observation) bool {
+	return before.UID == now.UID && !before.NotReadySince.IsZero() && !now.NotReadySince.IsZero() &&
+		(!now.Gap || unmoved(before.NotReadySince, now.NotReadySince, before.Written))
 }
 
 // unbroken says whether what was present in a version is proven to have been present up to the next one without a break,
@@ -145,7 +208,7 @@ func unbroken(before, now Observation, p presence) bool {
 	case unmoved(before.Changed, now.Changed, before.Written):
 		return true
 	default:
-		return p.key == "" && unmoved(before.NotReadySince, now.NotReadySince, before.Written)
+		return p.illness() && stillIll(before, now)
 	}
 }
 

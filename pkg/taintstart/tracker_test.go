@@ -42,6 +42,12 @@ func (o Observation) gap() Observation {
 	return o
 }
 
+// after tells when the version before was written.
+func (o Observation) after(written float64) Observation {
+	o.Previous = at(written)
+	return o
+}
+
 func (o Observation) of(uid types.UID) Observation {
 	o.UID = uid
 	return o
@@ -108,6 +114,45 @@ func TestTaintsAreDatedByTheirEarliestEvidence(t *testing.T) {
 			map[string]float64{"a": 51}},
 		{"another node of the same name", []Observation{
 			sees("1", 5, plain("a")).changed(4).written(6), sees("2", 60, plain("a")).changed(4).of("other")}, map[string]float64{"a": 5}},
+		{"an illness goes on while its taints are off for a moment", []Observation{
+			sees("1", 5, plain(v1.TaintNodeUnreachable)).changed(4).notReady(3).written(5),
+			sees("2", 20).notReady(3).written(20),
+			sees("3", 50).notReady(3).written(50),
+			sees("4", 60, stamped(v1.TaintNodeUnreachable, 60)).changed(60).notReady(3).written(60)},
+			map[string]float64{v1.TaintNodeUnreachable: 5}},
+		{"and with other taints beside it", []Observation{
+			sees("1", 5, plain("a"), plain(v1.TaintNodeNotReady)).changed(4).notReady(3).written(5),
+			sees("2", 20, plain("a")).changed(20).notReady(3).written(20),
+			sees("4", 60, plain("a"), stamped(v1.TaintNodeUnreachable, 60)).changed(60).notReady(3).written(60)},
+			map[string]float64{"a": 5, v1.TaintNodeUnreachable: 5}},
+		{"an illness whose taints are off for long begins anew", []Observation{
+			sees("1", 5, plain(v1.TaintNodeUnreachable)).changed(4).notReady(3).written(5),
+			sees("2", 20).notReady(3).written(20),
+			sees("4", 81, stamped(v1.TaintNodeUnreachable, 81)).changed(81).notReady(3).written(81)},
+			map[string]float64{v1.TaintNodeUnreachable: 81}},
+		{"an illness whose taints are off is over when the node is ready", []Observation{
+			sees("1", 5, plain(v1.TaintNodeUnreachable)).changed(4).notReady(3).written(5),
+			sees("2", 20).notReady(3).written(20),
+			sees("3", 25).written(25),
+			sees("4", 30, stamped(v1.TaintNodeUnreachable, 30)).changed(30).notReady(28).written(30)},
+			map[string]float64{v1.TaintNodeUnreachable: 30}},
+		{"an illness may have ended in a gap while its taints were off", []Observation{
+			sees("1", 5, plain(v1.TaintNodeUnreachable)).changed(4).notReady(3).written(5),
+			sees("2", 20).notReady(3).written(20),
+			sees("4", 30, stamped(v1.TaintNodeUnreachable, 29)).changed(29).notReady(25).written(30).gap()},
+			map[string]float64{v1.TaintNodeUnreachable: 30}},
+		{"another taint does not go on while it is off", []Observation{
+			sees("1", 5, plain("a")).changed(4).notReady(3).written(5),
+			sees("2", 20).notReady(3).written(20),
+			sees("4", 30, plain("a")).changed(30).notReady(3).written(30)},
+			map[string]float64{"a": 30}},
+
+		{"a change of the list that is older than a version without the taint dates nothing", []Observation{
+			sees("2", 60, plain("a")).changed(10).written(60).after(50)}, map[string]float64{"a": 60}},
+		{"but it dates what was there", []Observation{
+			sees("1", 50, plain("a")).changed(10).written(50), sees("2", 60, plain("a")).changed(10).written(60).after(50)}, map[string]float64{"a": 11}},
+		{"a change within the second of the version before dates", []Observation{
+			sees("2", 60, plain("a")).changed(50).written(50).after(50)}, map[string]float64{"a": 51}},
 		{"another node of the same name, with nothing else known", []Observation{
 			sees("1", 5, plain("a")), sees("2", 60, plain("a")).of("other")}, map[string]float64{"a": 60}},
 	} {
@@ -213,6 +258,43 @@ func TestSeen(t *testing.T) {
 		tracker.Observe("n", step.o)
 		if got := tracker.Seen("n"); !got.Equal(step.want) {
 			t.Errorf("%s: seen at %v", step.name, got)
+		}
+	}
+}
+
+func TestMemoryOfAPauseEnds(t *testing.T) {
+	tracker := NewTracker()
+	tracker.Observe("n", sees("1", 5, plain(v1.TaintNodeUnreachable)).notReady(3).written(5))
+	if !tracker.Observe("n", sees("2", 20).notReady(3).written(20)) || len(tracker.Taints("n")) != 0 {
+		t.Error("the taint is not off")
+	}
+	if len(tracker.nodes) != 1 || tracker.Observe("n", sees("3", 70).notReady(3).written(70)) {
+		t.Error("the pause is not remembered, or is a change")
+	}
+	if tracker.Observe("n", sees("4", 90).notReady(3).written(90)); len(tracker.nodes) != 0 {
+		t.Error("the pause is remembered for too long")
+	}
+	tracker.Observe("n", sees("5", 105, plain(v1.TaintNodeUnreachable)).notReady(3).written(105))
+	tracker.Observe("n", sees("6", 120).notReady(3).written(120))
+	if tracker.Forget("n") || len(tracker.nodes) != 0 {
+		t.Error("a pause is no taint, and is forgotten with its node")
+	}
+}
+
+func TestAfter(t *testing.T) {
+	before := sees("1", 5).written(4)
+	for _, test := range []struct {
+		name string
+		next Observation
+		gap  bool
+		want time.Time
+	}{
+		{"the next version", sees("2", 6), false, at(4)},
+		{"after a gap", sees("2", 6), true, time.Time{}},
+		{"of another node", sees("2", 6).of("other"), false, time.Time{}},
+	} {
+		if got := test.next.After(before, test.gap); !got.Previous.Equal(test.want) || got.Gap != test.gap {
+			t.Errorf("%s: %+v", test.name, got)
 		}
 	}
 }
