@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	v1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -99,23 +98,11 @@ func (s *Source) informer(example runtime.Object, indexers cache.Indexers, disti
 	if err := informer.SetTransform(distil); err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", s.resource, err)
 	}
-	if err := informer.SetWatchErrorHandlerWithContext(s.report); err != nil {
+	// The source has said why a call failed; what is left is that watches end.
+	if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
+		klog.FromContext(ctx).V(2).Info("A watch ended, going on", "resource", s.resource, "reason", err.Error())
+	}); err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", s.resource, err)
 	}
 	return informer, nil
-}
-
-// report logs why the resource cannot be read, and what to do. The reflector comes back with a backoff of its own.
-func (s *Source) report(ctx context.Context, _ *cache.Reflector, err error) {
-	logger := klog.FromContext(ctx).WithValues("resource", s.resource)
-	switch {
-	case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
-		logger.V(2).Info("The watch is too old to go on, listing anew", "reason", err.Error())
-	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-		logger.Error(err, "Not allowed to read: grant list and watch on "+s.resource+" to our account; trying again")
-	case s.Err() != nil:
-		logger.Error(err, "Cannot read from the API server: check that it runs and that the kubeconfig names its address; trying again")
-	default:
-		logger.V(2).Info("The watch ended, going on", "reason", err.Error())
-	}
 }

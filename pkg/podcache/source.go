@@ -4,21 +4,29 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
+	"golang.org/x/time/rate"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
 )
 
-// Source is where an informer lists and watches. It counts the lists, and knows whether the last call was answered.
+// complaintInterval is the time between two error messages about one resource that cannot be read.
+const complaintInterval = 10 * time.Second
+
+// Source is where an informer lists and watches. It counts the lists, and knows and says whether the last call was answered.
 type Source struct {
 	resource      string
 	listerWatcher cache.ListerWatcher
 	lists         atomic.Uint64
 	failure       atomic.Pointer[error]
+	complaints    *rate.Sometimes
 }
 
 type (
@@ -27,31 +35,42 @@ type (
 )
 
 func newSource(resource string, client kubernetes.Interface, list listFunc, open watchFunc) *Source {
-	s := &Source{resource: resource}
+	s := &Source{resource: resource, complaints: &rate.Sometimes{Interval: complaintInterval}}
 	s.listerWatcher = cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			objects, err := list(ctx, options)
 			s.lists.Add(1)
-			return objects, s.note(err)
+			s.note(ctx, err)
+			return objects, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			events, err := open(ctx, options)
 			if ptr.Deref(options.SendInitialEvents, false) {
 				s.lists.Add(1) // a list by way of a watch
 			}
-			return events, s.note(err)
+			s.note(ctx, err)
+			return events, err
 		},
 	}, client)
 	return s
 }
 
-func (s *Source) note(err error) error {
-	if err != nil {
-		s.failure.Store(&err)
-	} else {
-		s.failure.Store(nil)
+// note remembers how a call ended, and logs why the resource cannot be read, and what to do. The reflector tries again with
+// a backoff of its own, and does not report every error.
+func (s *Source) note(ctx context.Context, err error) {
+	if err == nil || ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+		s.failure.Store(nil) // a watch that is too old to go on is listed anew
+		return
 	}
-	return err
+	s.failure.Store(&err)
+	s.complaints.Do(func() {
+		logger := klog.FromContext(ctx).WithValues("resource", s.resource)
+		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+			logger.Error(err, "Not allowed to read: grant list and watch on "+s.resource+" to our account; trying again")
+		} else {
+			logger.Error(err, "Cannot read from the API server: check that it runs and that the kubeconfig names its address; trying again")
+		}
+	})
 }
 
 // Err is why the resource cannot be read at the moment, or nil where the API server answered the last call.

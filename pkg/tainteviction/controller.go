@@ -126,7 +126,7 @@ func (c *Controller) Run(ctx context.Context) {
 
 	logger.Info("Reading all nodes and all pods that are bound to one")
 	began := c.config.Clock.Now()
-	if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
+	if !c.WaitForSync(ctx) {
 		return
 	}
 	logger.Info("Watching", "nodes", len(c.nodes.GetIndexer().ListKeys()), "pods", len(c.pods.GetIndexer().ListKeys()),
@@ -150,6 +150,11 @@ func work[T comparable](ctx context.Context, queue workqueue.TypedInterface[T], 
 		do(ctx, item)
 		queue.Done(item)
 	}
+}
+
+// WaitForSync waits until all pods and nodes have been read, or says that ctx was over before.
+func (c *Controller) WaitForSync(ctx context.Context) bool {
+	return cache.WaitForCacheSync(ctx.Done(), c.synced...)
 }
 
 // Ready is nil once the caches have synced, for as long as pods and nodes can be read.

@@ -351,6 +351,69 @@ func TestStaleNodeCacheEvictsNobody(t *testing.T) {
 	})
 }
 
+// TestAReadProvesNothingOfLater has the node read for one pod while it is tainted, the taint go, and another pod fall due, or
+// come, while that read is fresh and the caches are behind.
+func TestAReadProvesNothingOfLater(t *testing.T) {
+	for name, then := range map[string]func(f *fixture){
+		"due later": func(*fixture) {},
+		"bound later": func(f *fixture) {
+			f.api.AddPod("bound", "n")
+		},
+		"tolerates no more": func(f *fixture) {
+			f.api.UpdatePod("tolerant", func(pod *v1.Pod) { pod.Spec.Tolerations = nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(f *fixture) {
+				f.api.AddPod("first", "n", tolerating("a", 10))
+				f.api.AddPod("second", "n", tolerating("a", 1000))
+				f.api.AddPod("tolerant", "n", toleratingForever("a"))
+				f.start()
+				f.api.Taint("n", taintOf("a"))
+				f.wait(1.5)
+				f.api.Lag("nodes", 5*time.Second)
+				f.api.UpdatePod("first", func(pod *v1.Pod) { pod.Spec.Tolerations = nil }) // has the node read at 1.5
+				if name == "due later" {
+					f.api.UpdatePod("second", func(pod *v1.Pod) { pod.Spec.Tolerations[0].TolerationSeconds = ptr.To[int64](2) })
+				}
+				f.wait(0.1)
+				f.exists(false, "first")
+				f.api.Taint("n")
+				f.wait(0.1)
+				then(f)
+				f.wait(30)
+				f.exists(true, "second", "tolerant")
+				if name == "bound later" {
+					f.exists(true, "bound")
+				}
+			})
+		})
+	}
+}
+
+func TestNotFoundThatIsNotOfThePodLosesNothing(t *testing.T) {
+	for _, verb := range []string{http.MethodPatch, http.MethodDelete} {
+		bubble(t, func(f *fixture) {
+			var broken atomic.Bool
+			broken.Store(true)
+			f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+				if broken.Load() && req.Method == verb {
+					return apitest.Failure(&apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 404, Message: "a proxy"}}), nil
+				}
+				return nil, nil
+			}
+			f.api.AddPod("p", "n")
+			f.start()
+			f.api.Taint("n", taintOf("a"))
+			f.wait(60)
+			f.exists(true, "p")
+			broken.Store(false)
+			f.wait(31)
+			f.exists(false, "p")
+		})
+	}
+}
+
 func TestRetriesForAsLongAsItTakes(t *testing.T) {
 	for name, answer := range map[string]func() (*http.Response, error){
 		"connection refused": func() (*http.Response, error) { return nil, errors.New("connection refused") },

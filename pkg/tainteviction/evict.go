@@ -8,7 +8,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
@@ -31,7 +30,7 @@ const (
 //
 // It may be called again afterwards. Nothing bad comes of two replicas leading for a moment: each evicts only what is due.
 func (c *Controller) Lead(ctx context.Context) {
-	if !cache.WaitForCacheSync(ctx.Done(), c.synced...) {
+	if !c.WaitForSync(ctx) {
 		return
 	}
 	klog.FromContext(ctx).Info("Evicting", "slots", c.config.ConcurrentEvictions, "scheduled", c.taintEvictionQueue.Len())

@@ -56,11 +56,14 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 		if errors.Is(err, rest.ErrNotInCluster) {
 			return nil, errors.New("not running in a pod of a cluster: name the cluster with --kubeconfig")
 		}
+		if err != nil {
+			return nil, fmt.Errorf("the service account of this pod cannot be used: %w; check that its token is mounted", err)
+		}
 	} else {
 		config, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig=%s: cannot be used: %w; give the path of a readable kubeconfig", kubeconfig, err)
+		if err != nil {
+			return nil, fmt.Errorf("--kubeconfig=%s: cannot be used: %w; give the path of a readable kubeconfig", kubeconfig, err)
+		}
 	}
 	config.QPS = -1
 	config.ContentType = runtime.ContentTypeProtobuf

@@ -52,17 +52,17 @@ func newLeader(o *Options, client kubernetes.Interface, lead func(context.Contex
 
 // run leads, whenever the Lease is ours, until ctx is over. A Lease that is lost is sought again: the caches stay warm, and
 // two leaders for a moment do no harm.
-func (l *leader) run(ctx context.Context) {
+func (l *leader) run(ctx context.Context) error {
 	if l.config == nil {
 		l.lead(ctx)
-		return
+		return nil
 	}
 	for ctx.Err() == nil {
 		if err := l.term(ctx); err != nil {
-			klog.FromContext(ctx).Error(err, "Leader election cannot start")
-			return
+			return fmt.Errorf("leader election: %w", err)
 		}
 	}
+	return nil
 }
 
 // term stands for election once, and leads until the Lease is lost or ctx is over. The Lease is held until the evictions

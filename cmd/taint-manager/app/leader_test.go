@@ -28,6 +28,13 @@ func holder(t *testing.T, client kubernetes.Interface) string {
 	return ptr.Deref(lease.Spec.HolderIdentity, "")
 }
 
+func run(t *testing.T, l *leader, ctx context.Context) {
+	t.Helper()
+	if err := l.run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLeaseIsHeldUntilEvictionsHaveEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
@@ -43,7 +50,7 @@ func TestLeaseIsHeldUntilEvictionsHaveEnded(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); l.run(ctx) }()
+		go func() { defer close(ended); run(t, l, ctx) }()
 		time.Sleep(time.Minute)
 		if !leading.Load() || holder(t, client) == "" {
 			t.Fatal("does not lead")
@@ -79,7 +86,7 @@ func TestALeaseThatIsLostIsSoughtAgain(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); l.run(ctx) }()
+		go func() { defer close(ended); run(t, l, ctx) }()
 		time.Sleep(time.Minute)
 		broken.Store(true)
 		time.Sleep(time.Minute)
@@ -112,7 +119,7 @@ func TestStoppingWhileAnotherLeads(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); l.run(ctx) }()
+		go func() { defer close(ended); run(t, l, ctx) }()
 		time.Sleep(time.Minute)
 		stop()
 		<-ended
@@ -130,7 +137,7 @@ func TestWithoutLeaderElection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.run(t.Context())
+	run(t, l, t.Context())
 	if !led || l.Check(nil) != nil {
 		t.Error("does not lead, or is not well")
 	}

@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"net/http"
 	"os/signal"
 	"sync"
 	"syscall"
 
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/component-base/metrics/legacyregistry"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // client and leader election metrics
 	_ "k8s.io/component-base/metrics/prometheus/version"
@@ -63,8 +65,12 @@ func Run(ctx context.Context, o *Options) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop()
+	permissions := newPermissions(o, clients.reviews, clock.RealClock{})
+	running.Go(func() { permissions.run(background) })
 	if o.Serving.SecurePort != 0 {
-		server, err := newServer(background, &o.Serving, clients.reviews, controller, leader)
+		server, err := newServer(background, &o.Serving, clients.reviews, []healthz.HealthChecker{healthz.PingHealthz, leader},
+			healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }),
+			healthz.NamedCheck("permissions", func(*http.Request) error { return permissions.err() }))
 		if err != nil {
 			return err
 		}
@@ -72,7 +78,10 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	logger.Info("Starting taint-manager", "version", version.Get().GitVersion, "revision", version.Get().GitCommit)
 	running.Go(func() { controller.Run(background) })
-	leader.run(ctx)
+	// Whoever stands for election is ready to lead: a standby with full caches is the better leader.
+	if controller.WaitForSync(ctx) {
+		err = leader.run(ctx)
+	}
 	logger.Info("Stopping")
-	return nil
+	return err
 }

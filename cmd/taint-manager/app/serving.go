@@ -26,8 +26,6 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
-
-	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
 const (
@@ -49,8 +47,9 @@ type server struct {
 	tls       *dynamiccertificates.DynamicServingCertificateController
 }
 
-// newServer listens already, so that a port that is taken is an error at the start.
-func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interface, controller *tainteviction.Controller, leader *leader) (*server, error) {
+// newServer listens already, so that a port that is taken is an error at the start. The process lives while the first checks
+// pass, and is ready while the others do.
+func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interface, alive []healthz.HealthChecker, ready ...healthz.HealthChecker) (*server, error) {
 	clientCA, err := dynamiccertificates.NewDynamicCAFromConfigMapController("client-ca", metav1.NamespaceSystem,
 		"extension-apiserver-authentication", "client-ca-file", client)
 	if err != nil {
@@ -80,7 +79,7 @@ func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interfa
 	base = base.Clone()
 	base.GetConfigForClient = s.tls.GetConfigForClient
 	s.http = &http.Server{
-		Handler:           authorized(handler(controller, leader), authn, authz, o.AlwaysAllowPaths),
+		Handler:           authorized(handler(alive, ready), authn, authz, o.AlwaysAllowPaths),
 		TLSConfig:         base,
 		ReadHeaderTimeout: readHeaderTimeout,
 	}
@@ -88,12 +87,11 @@ func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interfa
 }
 
 // handler has the paths, open to all.
-func handler(controller *tainteviction.Controller, leader *leader) http.Handler {
+func handler(alive, ready []healthz.HealthChecker) http.Handler {
 	mux := http.NewServeMux()
-	healthz.InstallHandler(mux, healthz.PingHealthz, leader)
-	healthz.InstallLivezHandler(mux, healthz.PingHealthz, leader)
-	healthz.InstallReadyzHandler(mux, healthz.PingHealthz,
-		healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }))
+	healthz.InstallHandler(mux, alive...)
+	healthz.InstallLivezHandler(mux, alive...)
+	healthz.InstallReadyzHandler(mux, ready...)
 	mux.Handle("/metrics", legacyregistry.Handler())
 	return mux
 }

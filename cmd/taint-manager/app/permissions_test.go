@@ -1,0 +1,53 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/clock"
+)
+
+func TestPermissions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var granted, asked atomic.Int32
+		client := fake.NewClientset()
+		client.PrependReactor("create", "selfsubjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			asked.Add(1)
+			review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview).DeepCopy()
+			what := review.Spec.ResourceAttributes
+			review.Status.Allowed = granted.Load() > 0 || (what.Verb != "delete" && what.Resource != "leases")
+			return true, review, nil
+		})
+		p := newPermissions(NewOptions(), client, clock.RealClock{})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); p.run(ctx) }()
+		synctest.Wait()
+		err := p.err()
+		if err == nil || !strings.Contains(err.Error(), "delete pods") || !strings.Contains(err.Error(), "update leases.coordination.k8s.io in kube-system") {
+			t.Errorf("missing: %v", err)
+		}
+		granted.Store(1)
+		time.Sleep(permissionsRecheck)
+		synctest.Wait()
+		if err := p.err(); err != nil {
+			t.Errorf("still missing: %v", err)
+		}
+		asked.Store(0)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := asked.Load(); n > 100 {
+			t.Errorf("asked %d times in an hour", n)
+		}
+		stop()
+		<-ended
+	})
+}
