@@ -25,11 +25,12 @@ const nodes = 3
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	pattern := flag.String("focus", focus, "regular `expression` that names of cases match")
 	builtin := flag.Bool("builtin", false, "run them against the built-in controller")
 	flag.Parse()
-	if err := run(ctx, *pattern, *builtin); err != nil {
+	err := run(ctx, *pattern, *builtin)
+	stop()
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "upstream: %v\n", err)
 		os.Exit(1)
 	}

@@ -55,8 +55,9 @@ func none(t *testing.T, q *Queue, seconds float64) {
 	}
 }
 
-func has(q *Queue, uid types.UID) bool {
-	_, ok := q.Deadline(uid)
+// has says whether the pod "a" is scheduled.
+func has(q *Queue) bool {
+	_, ok := q.Deadline("a")
 	return ok
 }
 
@@ -166,7 +167,7 @@ func TestCancelWhatHasNoShare(t *testing.T) {
 func TestCancels(t *testing.T) {
 	bubble(t, 10, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(10))
-		if !has(q, "a") || !q.Cancel("a") || q.Cancel("a") || has(q, "a") || q.Len() != 0 {
+		if !has(q) || !q.Cancel("a") || q.Cancel("a") || has(q) || q.Len() != 0 {
 			t.Error("Cancel does not say what was there")
 		}
 		none(t, q, 100)
@@ -179,10 +180,10 @@ func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
 		item := get(t, q)
 		q.Set(pod("a"), after(-5))
 		none(t, q, 10)
-		if !q.Cancel("a") || has(q, "a") || q.Len() != 0 {
+		if !q.Cancel("a") || has(q) || q.Len() != 0 {
 			t.Error("cannot cancel what is handed out")
 		}
-		if !q.Set(pod("a"), after(5)) || !has(q, "a") {
+		if !q.Set(pod("a"), after(5)) || !has(q) {
 			t.Error("cannot set what was cancelled")
 		}
 		none(t, q, 10)
