@@ -86,8 +86,8 @@ type Options struct {
 	Binary string
 	// Kubeconfig is the path of the kubeconfig. Default: that of an account with Rules.
 	Kubeconfig string
-	// Args are further flags.
-	Args []string
+	// Args are further flags, and Env further variables of the environment.
+	Args, Env []string
 	// Bare runs it without serving: nobody can ask whether it is ready.
 	Bare bool
 	// Unready returns from Start before it is ready.
@@ -105,7 +105,7 @@ func Start(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*cont
 			return nil, err
 		}
 	}
-	spec := controlplane.Spec{Name: o.Name, Path: o.Binary, Args: []string{"--kubeconfig=" + o.Kubeconfig}, ReadyTimeout: readyTimeout}
+	spec := controlplane.Spec{Name: o.Name, Path: o.Binary, Args: []string{"--kubeconfig=" + o.Kubeconfig}, Env: o.Env, ReadyTimeout: readyTimeout}
 	if o.Bare {
 		spec.Args = append(append(spec.Args, "--secure-port=0"), o.Args...)
 		return cp.Run(ctx, spec)

@@ -1,0 +1,17 @@
+// Package e2e has black-box tests: they run the built binary as a process against a real control plane, on one machine and
+// as a service account with the permissions of a deployment, and look at nothing but the Kubernetes API, the endpoints that
+// the binary serves and its log.
+//
+//	go test ./e2e/...                          the built binary
+//	E2E_CONTROLLER=builtin go test ./e2e/...   kube-controller-manager's own controller, which fails many of them
+//	TAINT_MANAGER_BINARY=F go test ./e2e/...   the binary F, instead of one built for the run
+//	go run ./e2e/compare                       the tests of the comparison table against both, as a table
+//
+// There are three kinds. TestRow… are the rows of the comparison table: each measures, records what it saw (package
+// record), and then asserts what is right. TestParity… are what the two controllers have in common. The others are about
+// what only taint-manager has, and are skipped for the other one.
+//
+// A test either shares one controller process with others, and runs at the same time as they (suite.Shared), or has the
+// cluster to itself and starts its own (suite.Alone): a controller acts on all nodes, so two different ones never run at
+// the same time.
+package e2e

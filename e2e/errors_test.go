@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/manager"
+)
+
+func TestWrongUsage(t *testing.T) {
+	suite.OursOnly(t, "about our own command line")
+	garbage := filepath.Join(t.TempDir(), "garbage")
+	if err := os.WriteFile(garbage, []byte("neither: [yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"no such file", []string{"--kubeconfig=/does/not/exist"}, 1, "/does/not/exist"},
+		{"not a kubeconfig", []string{"--kubeconfig=" + garbage}, 1, garbage},
+		{"outside of a cluster", nil, 1, "--kubeconfig"},
+		{"no such flag", []string{"--no-such-flag"}, 2, "--no-such-flag"},
+		{"wrong value", []string{"--concurrent-evictions=0"}, 2, "--concurrent-evictions=0"},
+		{"argument", []string{"start"}, 2, "start"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			output, code := suite.Command(t, test.args...)
+			if code != test.code || !strings.Contains(output, test.says) {
+				t.Errorf("exit code %d, want %d with %q: %s", code, test.code, test.says, output)
+			}
+			if lines := strings.Count(output, "\n"); lines > test.code { // usage errors point to --help, on a line of its own
+				t.Errorf("%d lines: %s", lines, output)
+			}
+		})
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	suite.OursOnly(t, "about our own command line")
+	for flag, says := range map[string]string{"--help": "--evict-finished-pods", "--version": "taint-manager v"} {
+		if output, code := suite.Command(t, flag); code != 0 || !strings.Contains(output, says) {
+			t.Errorf("%s: exit code %d: %s", flag, code, output)
+		}
+	}
+}
+
+func TestServerUnreachable(t *testing.T) {
+	suite.OursOnly(t, "about our own log and endpoints")
+	s := suite.Alone(t)
+	port, err := controlplane.FreePort()
+	s.Must(err)
+	kubeconfig := s.Redirect(s.Account("unreachable", manager.Rules()), fmt.Sprintf("https://127.0.0.1:%d", port))
+	controller := s.Start(harness.Options{Name: "unreachable", LeaderElect: true, Kubeconfig: kubeconfig, Unready: true})
+	s.Eventually("complaints", 40*time.Second, func(context.Context) error {
+		return complains(s, controller, "Cannot read from the API server", 3) // of pods, of nodes, and one of them again
+	})
+	s.Proxy(port) // now it can be reached
+	recovers(s)
+}
+
+func TestPermissionsMissing(t *testing.T) {
+	suite.OursOnly(t, "about our own log and endpoints")
+	s := suite.Alone(t)
+	kubeconfig := s.Account("no-pods", harness.RulesWithout("pods"))
+	controller := s.Start(harness.Options{Name: "no-pods", Kubeconfig: kubeconfig, Unready: true})
+	s.Eventually("complaints", 40*time.Second, func(context.Context) error {
+		return complains(s, controller, "grant list and watch on pods", 2)
+	})
+	s.Account("no-pods", manager.Rules())
+	recovers(s)
+}
+
+// complains says whether the controller runs, is not ready and has said why so many times.
+func complains(s *harness.Scene, controller *harness.Controller, what string, times int) error {
+	log, err := controller.Log()
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(log, what); n < times {
+		return fmt.Errorf("%q is logged %d times", what, n)
+	}
+	if status, body := s.Ask("/readyz", ""); status != http.StatusInternalServerError {
+		return fmt.Errorf("readyz: %d: %s", status, body)
+	}
+	if status, body := s.Ask("/livez", ""); status != http.StatusOK {
+		return fmt.Errorf("livez: %d: %s", status, body)
+	}
+	return nil
+}
+
+// recovers waits until the controller is ready, and has it evict a pod.
+func recovers(s *harness.Scene) {
+	s.T.Helper()
+	s.Eventually("readiness", time.Minute, func(context.Context) error {
+		if status, body := s.Ask("/readyz", ""); status != http.StatusOK {
+			return fmt.Errorf("readyz: %d: %s", status, body)
+		}
+		return nil
+	})
+	node := s.Node()
+	pod := s.Pod(node)
+	s.Evicted(pod, harness.Due(s.Taint(node, harness.NoExecute("ill")), 0))
+}
+
+func TestEvictionForbidden(t *testing.T) {
+	suite.OursOnly(t, "about our own log and endpoints")
+	s := suite.Alone(t)
+	rules := manager.Rules()
+	rules[0].Verbs = []string{"get", "list", "watch"} // of pods, not delete
+	controller := s.Start(harness.Options{Name: "no-delete", Kubeconfig: s.Account("no-delete", rules), Unready: true})
+	node := s.Node()
+	pod := s.Pod(node)
+	s.Running(pod)
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	for _, what := range []string{"not allowed to delete pods", "Not allowed: grant"} {
+		s.Eventually("complaints", 20*time.Second, func(context.Context) error { return complains(s, controller, what, 1) })
+	}
+	s.Quiet(pod, tainted.After.Add(2*time.Second))
+	s.Account("no-delete", manager.Rules())
+	granted := harness.Now()
+	s.Evicted(pod, harness.Due(tainted, 0).Extend(granted.After.Sub(tainted.After)+8*time.Second))
+	recovers(s)
+}
+
+func TestConditionForbidden(t *testing.T) {
+	suite.OursOnly(t, "a permission that the built-in one cannot do without")
+	s := suite.Alone(t)
+	s.Start(harness.Options{Name: "no-status", Kubeconfig: s.Account("no-status", harness.RulesWithout("pods/status")), Unready: true})
+	node := s.Node()
+	pod := s.Pod(node)
+	s.Running(pod)
+	s.Evicted(pod, harness.Due(s.Taint(node, harness.NoExecute("ill")), 0).Extend(3*time.Second)) // it is starting
+	if condition := harness.ConditionOf(s.Last(pod), corev1.DisruptionTarget); condition != nil {
+		t.Errorf("the condition was written all the same: %v", condition)
+	}
+}

@@ -1,0 +1,56 @@
+package harness
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+)
+
+// eventInterval is how often Events are listed.
+const eventInterval = 250 * time.Millisecond
+
+// Events waits until there are so many Events with the reason in the namespace, or until the time is over.
+func (s *Scene) Events(reason string, want int, until time.Time) []corev1.Event {
+	s.T.Helper()
+	return s.events(s.Namespace, fields.Set{"reason": reason}, func(got int) bool { return got >= want || time.Now().After(until) })
+}
+
+// NodeEvents is Events, about a node.
+func (s *Scene) NodeEvents(node, reason string, want int, until time.Time) []corev1.Event {
+	s.T.Helper()
+	about := fields.Set{"reason": reason, "involvedObject.kind": "Node", "involvedObject.name": node}
+	return s.events(metav1.NamespaceDefault, about, func(got int) bool { return got >= want || time.Now().After(until) })
+}
+
+// EventsUntilQuiet waits until there are so many, or no further ones have come for some time.
+func (s *Scene) EventsUntilQuiet(reason string, want int, quiet time.Duration) []corev1.Event {
+	s.T.Helper()
+	most, since := 0, time.Now()
+	return s.events(s.Namespace, fields.Set{"reason": reason}, func(got int) bool {
+		if got > most {
+			most, since = got, time.Now()
+		}
+		return most >= want || time.Since(since) > quiet
+	})
+}
+
+func (s *Scene) events(namespace string, which fields.Set, enough func(got int) bool) []corev1.Event {
+	s.T.Helper()
+	ticker := time.NewTicker(eventInterval)
+	defer ticker.Stop()
+	options := metav1.ListOptions{FieldSelector: which.AsSelector().String()}
+	for {
+		list, err := s.Client.CoreV1().Events(namespace).List(s.Context(), options)
+		s.Must(err)
+		if enough(len(list.Items)) {
+			return list.Items
+		}
+		select {
+		case <-ticker.C:
+		case <-s.Context().Done():
+			return list.Items
+		}
+	}
+}

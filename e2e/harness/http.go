@@ -1,0 +1,51 @@
+package harness
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxBody is more than any answer that is read here.
+const maxBody = 16 << 20
+
+// Get asks a server, with a bearer token unless it is empty, and returns the status code and the body. The server's
+// certificate is not verified: controllers make their own.
+func Get(ctx context.Context, url, token string) (int, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", fmt.Errorf("asking %s: %w", url, err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer, err := anyone().Do(req)
+	if err != nil {
+		return 0, "", fmt.Errorf("asking %s: %w", url, err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
+	if err != nil {
+		return 0, "", fmt.Errorf("asking %s: %w", url, err)
+	}
+	return answer.StatusCode, string(body), nil
+}
+
+// anyone is an HTTP client without credentials, for a server that made its certificate itself.
+func anyone() *http.Client {
+	return &http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
+	}
+}
+
+// Ask asks the controller for a path, with a token unless that is empty.
+func (s *Scene) Ask(path, token string) (status int, body string) {
+	s.T.Helper()
+	status, body, err := Get(s.Context(), s.Controller.URL()+path, token)
+	s.Must(err)
+	return status, body
+}

@@ -1,0 +1,153 @@
+package harness
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Proxy stands before the API server, with a certificate that all kubeconfigs trust, and can hold back the events of the
+// watch of nodes while everything else passes.
+type Proxy struct {
+	// URL is where it listens.
+	URL string
+
+	server *http.Server
+	delay  atomic.Int64 // of the events that arrive from now on
+}
+
+// Proxy starts one, on a port of 127.0.0.1 or, with 0, on any. It ends with the test.
+func (s *Scene) Proxy(port int) *Proxy {
+	s.T.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(s.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	s.Must(err)
+	p := &Proxy{URL: "https://" + listener.Addr().String()}
+	target, err := url.Parse(s.CP.AdminConfig().Host)
+	s.Must(err)
+	transport, err := rest.TransportFor(rest.AnonymousClientConfig(s.CP.AdminConfig()))
+	s.Must(err)
+	p.server = &http.Server{
+		Handler: &httputil.ReverseProxy{
+			Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
+			Transport:      transport,
+			FlushInterval:  -1, // each event of a watch at once
+			ModifyResponse: p.holdBack,
+			ErrorLog:       log.New(io.Discard, "", 0),
+		},
+		ReadHeaderTimeout: 10 * time.Second,
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	certFile, keyFile := s.CP.ServingCert()
+	ended := make(chan error, 1)
+	go func() { ended <- p.server.ServeTLS(listener, certFile, keyFile) }()
+	s.T.Cleanup(func() {
+		_ = p.server.Close()
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			s.T.Errorf("the proxy ended: %v", err)
+		}
+	})
+	return p
+}
+
+// DelayNodes holds back each event of the nodes' watch that arrives from now on.
+func (p *Proxy) DelayNodes(by time.Duration) { p.delay.Store(int64(by)) }
+
+func (p *Proxy) holdBack(response *http.Response) error {
+	if r := response.Request; r.URL.Path == "/api/v1/nodes" && r.URL.Query().Get("watch") != "" {
+		response.Body = newSlowBody(r.Context(), response.Body, &p.delay)
+	}
+	return nil
+}
+
+// slowBody passes on each piece of a body some time after its arrival.
+type slowBody struct {
+	io.Closer
+	ctx    context.Context
+	pieces chan piece
+	rest   piece // of which a part has been read
+}
+
+type piece struct {
+	data []byte
+	err  error
+	due  time.Time
+}
+
+func newSlowBody(ctx context.Context, body io.ReadCloser, delay *atomic.Int64) *slowBody {
+	b := &slowBody{Closer: body, ctx: ctx, pieces: make(chan piece, 10_000)}
+	go func() {
+		for {
+			data := make([]byte, 32<<10)
+			n, err := body.Read(data)
+			select {
+			case b.pieces <- piece{data[:n], err, time.Now().Add(time.Duration(delay.Load()))}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return b
+}
+
+func (b *slowBody) Read(to []byte) (int, error) {
+	if len(b.rest.data) == 0 && b.rest.err == nil {
+		select {
+		case <-b.ctx.Done():
+			return 0, b.ctx.Err()
+		case b.rest = <-b.pieces:
+		}
+		timer := time.NewTimer(time.Until(b.rest.due))
+		defer timer.Stop()
+		select {
+		case <-b.ctx.Done():
+			return 0, b.ctx.Err()
+		case <-timer.C:
+		}
+	}
+	n := copy(to, b.rest.data)
+	b.rest.data = b.rest.data[n:]
+	if len(b.rest.data) > 0 {
+		return n, nil
+	}
+	return n, b.rest.err
+}
+
+// Redirect returns a copy of a kubeconfig that names another address of the API server.
+func (s *Scene) Redirect(kubeconfig, server string) string {
+	s.T.Helper()
+	path, err := redirect(kubeconfig, server, filepath.Join(s.T.TempDir(), "kubeconfig"))
+	s.Must(err)
+	return path
+}
+
+// redirect writes a copy of a kubeconfig that names another address of the API server, and returns its path.
+func redirect(kubeconfig, server, path string) (string, error) {
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		return "", fmt.Errorf("redirecting a kubeconfig: %w", err)
+	}
+	for _, cluster := range config.Clusters {
+		cluster.Server = server
+	}
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		return "", fmt.Errorf("redirecting a kubeconfig: %w", err)
+	}
+	return path, nil
+}

@@ -1,0 +1,120 @@
+package harness
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/controlplane"
+)
+
+const (
+	// pollInterval is how often a condition is looked at that no watch reports.
+	pollInterval = 50 * time.Millisecond
+	// maxName leaves room for a suffix in a label of 63 characters.
+	maxName = 48
+)
+
+// Scene is what one test has for itself: a namespace, nodes, and a watch of its pods. All of its methods fail the test
+// where the fixture cannot be made.
+type Scene struct {
+	T         *testing.T
+	Client    kubernetes.Interface
+	CP        *controlplane.ControlPlane
+	Namespace string
+	// Controller is the one that is shared, or the first that the test has started.
+	Controller *Controller
+
+	suite   *Suite
+	cluster *cluster
+	watch   *podWatch
+
+	mu    sync.Mutex
+	nodes []string
+	pods  int
+}
+
+func newScene(t *testing.T, suite *Suite, c *cluster) *Scene {
+	t.Helper()
+	s := &Scene{
+		T: t, Client: c.client, CP: c.cp, Namespace: namespaceOf(t.Name()), suite: suite, cluster: c,
+	}
+	s.Must(c.cp.Namespace(t.Context(), s.Namespace))
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	var err error
+	s.watch, err = watchPods(ctx, c.client, s.Namespace)
+	s.Must(err)
+	t.Cleanup(s.clear)
+	return s
+}
+
+// namespaceOf makes a name that the API takes of a test's.
+func namespaceOf(test string) string {
+	name := regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(strings.TrimPrefix(test, "Test")), "-")
+	return strings.Trim(name[:min(len(name), maxName)], "-")
+}
+
+// clear removes nodes and pods, so that controllers of later tests find nothing to do here.
+func (s *Scene) clear() {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, node := range s.nodes {
+		if err := s.Client.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{}); err != nil {
+			s.T.Logf("clearing: %v", err)
+		}
+	}
+	now := metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))}
+	if err := s.Client.CoreV1().Pods(s.Namespace).DeleteCollection(ctx, now, metav1.ListOptions{}); err != nil {
+		s.T.Logf("clearing: %v", err)
+	}
+}
+
+// Must fails the test on an error of a fixture.
+func (s *Scene) Must(err error) {
+	if err != nil {
+		s.T.Helper()
+		s.T.Fatal(err)
+	}
+}
+
+// Context is the test's.
+func (s *Scene) Context() context.Context { return s.T.Context() }
+
+// Eventually polls until the condition holds, and fails the test with its last error if it does not in time.
+func (s *Scene) Eventually(what string, within time.Duration, condition func(context.Context) error) {
+	s.T.Helper()
+	var last error
+	err := wait.PollUntilContextTimeout(s.Context(), pollInterval, within, true, func(ctx context.Context) (bool, error) {
+		last = condition(ctx)
+		return last == nil, nil
+	})
+	if err != nil {
+		s.T.Fatalf("%s: not within %s: %v", what, within, last)
+	}
+}
+
+// Moment says when an action took place: between its request and its answer.
+type Moment struct{ Before, After time.Time }
+
+func moment(do func() error) (Moment, error) {
+	before := time.Now()
+	err := do()
+	return Moment{before, time.Now()}, err
+}
+
+// Now is an action that takes no time.
+func Now() Moment {
+	now := time.Now()
+	return Moment{now, now}
+}

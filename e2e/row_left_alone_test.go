@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/record"
+)
+
+func TestRowFinishedAndMirrorPods(t *testing.T) {
+	s := suite.Shared(t)
+	row := s.Row(record.LeftAlone)
+	node := s.Node()
+	kinds := []struct {
+		name string
+		pod  *corev1.Pod
+	}{
+		{"succeeded", s.Pod(node)},
+		{"failed", s.Pod(node)},
+		{"mirror", s.Pod(node, harness.Annotated(corev1.MirrorPodAnnotationKey, "static"))},
+	}
+	s.Finish(kinds[0].pod, corev1.PodSucceeded)
+	s.Finish(kinds[1].pod, corev1.PodFailed)
+	other := s.Pod(node)
+	s.Running(other)
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Evicted(other, harness.Due(tainted, 0))
+	var gone []string
+	for _, kind := range kinds {
+		fate := s.Await(kind.pod, tainted.After.Add(4*time.Second))
+		s.Stayed(kind.pod, fate, "it is left alone: "+kind.name)
+		if fate.Evicted {
+			gone = append(gone, kind.name)
+		}
+	}
+	if len(gone) > 0 {
+		row.Saw("%s: deleted", strings.Join(gone, ", "))
+	} else {
+		row.Saw("left alone")
+	}
+}
+
+func TestRowNodeDeletedDuringCountdown(t *testing.T) {
+	s := suite.Shared(t)
+	row := s.Row(record.NodeDeleted)
+	node := s.Node()
+	pod := s.Pod(node, harness.Tolerates("ill", 4))
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Quiet(pod, tainted.After.Add(counting))
+	deleted := s.DeleteNode(node)
+	// Pod garbage collection would take it, but not within 40 s.
+	fate := s.Await(pod, tainted.After.Add(8*time.Second))
+	row.Saw("%s", fate.Since(deleted, "that"))
+	s.Stayed(pod, fate, "pods of nodes that do not exist are another controller's")
+}
+
+func TestRowNothingElseIndexesPods(t *testing.T) {
+	s := suite.Alone(t)
+	row := s.Row(record.NothingElse)
+	s.Start(harness.Options{Name: "bare", Bare: true, BuiltinAlone: true})
+	node := s.Node()
+	pod := s.Pod(node)
+	s.Running(pod)
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	fate := s.Await(pod, tainted.After.Add(8*time.Second))
+	row.Saw("%s", fate.Since(tainted, "the taint"))
+	if !fate.Evicted {
+		t.Error("not evicted")
+	}
+}
+
+func TestEvictFinishedPods(t *testing.T) {
+	suite.OursOnly(t, "it has no such flag: it always evicts them")
+	s := suite.Alone(t)
+	s.Start(harness.Options{Name: "evict-finished", Args: []string{"--evict-finished-pods"}})
+	node := s.Node()
+	succeeded, failed := s.Pod(node), s.Pod(node)
+	mirror := s.Pod(node, harness.Annotated(corev1.MirrorPodAnnotationKey, "static"))
+	s.Finish(succeeded, corev1.PodSucceeded)
+	s.Finish(failed, corev1.PodFailed)
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Evicted(succeeded, harness.Due(tainted, 0))
+	s.Evicted(failed, harness.Due(tainted, 0))
+	s.Stays(mirror, tainted.After.Add(2*time.Second), "it is a mirror pod")
+}

@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/record"
+)
+
+// counting is how long a countdown has run when something about it changes.
+const counting = time.Second
+
+func TestRowTolerationSecondsChanged(t *testing.T) {
+	s := suite.Shared(t)
+	row := s.Row(record.Recalculated)
+	node := s.Node()
+	const unchanged = 4
+	longer := s.Pod(node, harness.Tolerates("ill", unchanged))
+	shorter := s.Pod(node, harness.Tolerates("ill", unchanged))
+	atOnce := s.Pod(node, harness.Tolerates("ill", 600))
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Quiet(longer, tainted.After.Add(counting))
+	s.SetTolerationSeconds(longer, "ill", 7)
+	s.SetTolerationSeconds(shorter, "ill", 2)
+	s.Quiet(atOnce, tainted.After.Add(counting+time.Second))
+	over := s.SetTolerationSeconds(atOnce, "ill", 1) // these seconds are over already
+
+	shorterFate := s.Await(shorter, tainted.After.Add(6*time.Second))
+	longerFate := s.Await(longer, tainted.After.Add(10*time.Second))
+	overFate := s.Await(atOnce, tainted.After.Add(10*time.Second))
+	row.Saw("4 to 7 s: %s", longerFate.Since(tainted, "the taint"))
+	row.Saw("4 to 2 s: %s", shorterFate.Since(tainted, "the taint"))
+	row.Saw("to less than has passed: %s", overFate.Since(over, "the change"))
+	s.Check(longer, longerFate, harness.Due(tainted, 7))
+	s.Check(shorter, shorterFate, harness.Due(tainted, 2))
+	s.Check(atOnce, overFate, harness.Due(over, 0))
+}
+
+func TestRowSecondTaintEvictsSooner(t *testing.T) {
+	s := suite.Shared(t)
+	row := s.Row(record.SecondTaint)
+	node := s.Node()
+	pod := s.Pod(node, harness.Tolerates("ill", 8), harness.Tolerates("worse", 2))
+	first := s.Taint(node, harness.NoExecute("ill"))
+	s.Quiet(pod, first.After.Add(counting))
+	second := s.Taint(node, harness.NoExecute("ill"), harness.NoExecute("worse"))
+	fate := s.Await(pod, first.After.Add(11*time.Second))
+	row.Saw("due after 2 s, %s", fate.Since(second, "it"))
+	s.Check(pod, fate, harness.Due(second, 2))
+}
+
+func TestRowTaintRemovedOtherStays(t *testing.T) {
+	s := suite.Shared(t)
+	row := s.Row(record.TaintRemoved)
+	node := s.Node()
+	pod := s.Pod(node, harness.Tolerates("ill", 3), harness.Tolerates("known", 600))
+	tainted := s.Taint(node, harness.NoExecute("ill"), harness.NoExecute("known"))
+	s.Quiet(pod, tainted.After.Add(counting))
+	removed := s.Taint(node, harness.NoExecute("known"))
+	fate := s.Await(pod, tainted.After.Add(7*time.Second))
+	row.Saw("%s", fate.Since(removed, "the removal"))
+	s.Stayed(pod, fate, "it tolerates the taint that is left for ten minutes")
+}

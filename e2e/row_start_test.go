@@ -1,0 +1,96 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/record"
+)
+
+// apiSecond is the unit of the API's times: one that is stored counts as the end of its second.
+const apiSecond = time.Second
+
+func TestRowTimeAdded(t *testing.T) {
+	s := suite.Shared(t)
+	row := s.Row(record.TimeAdded)
+	nodes := s.Nodes(2)
+	past := s.Pod(nodes[0], harness.Tolerates("ill", 7))
+	future := s.Pod(nodes[1], harness.Tolerates("ill", 3))
+
+	// A countdown does not begin before the pod is bound, so the pod has to be older than the taint says that it is.
+	created := harness.Now()
+	s.Quiet(past, created.After.Add(6*time.Second))
+	added := created.After.Add(2 * time.Second).Truncate(time.Second)
+	tainted := s.Taint(nodes[0], harness.NoExecuteSince("ill", added))
+	ahead := s.Taint(nodes[1], harness.NoExecuteSince("ill", tainted.After.Add(30*time.Second)))
+
+	futureFate := s.Await(future, ahead.After.Add(6*time.Second))
+	pastFate := s.Await(past, tainted.After.Add(9*time.Second))
+	row.Saw("tolerated for 7 s, set to %.0f s ago: %s", tainted.After.Sub(added).Seconds(), pastFate.Since(tainted, "the taint"))
+	row.Saw("tolerated for 3 s, set into the future: %s", futureFate.Since(ahead, "the taint"))
+	end := added.Add(apiSecond)
+	s.Check(past, pastFate, harness.Due(harness.Moment{Before: end, After: end}, 7))
+	s.Check(future, futureFate, harness.Due(ahead, 3))
+}
+
+func TestRowRestartedDuringCountdown(t *testing.T) {
+	s := suite.Alone(t)
+	row := s.Row(record.Restarted)
+	controller := s.Start(harness.Options{Name: "restarted"})
+	node := s.Node()
+	pod := s.Pod(node, harness.Tolerates("ill", 7))
+	s.Running(pod)
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Quiet(pod, tainted.After.Add(3*time.Second))
+	if err := controller.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := controller.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fate := s.Await(pod, tainted.After.Add(15*time.Second))
+	row.Saw("due after 7 s, killed and started after 3 s: %s", fate.Since(tainted, "the taint"))
+	// All that is left of the taint's time is the API server's, which is in whole seconds.
+	s.Check(pod, fate, harness.Due(tainted, 7).Extend(apiSecond))
+}
+
+func TestRowSecondsThatOverflow(t *testing.T) {
+	s := suite.Shared(t)
+	row := s.Row(record.Overflow)
+	node := s.Node()
+	pod := s.Pod(node, harness.Tolerates("ill", 18446744074))
+	finite := s.Pod(node, harness.Tolerates("ill", 2)) // by which the taint has been seen
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Evicted(finite, harness.Due(tainted, 2))
+	fate := s.Await(pod, tainted.After.Add(5*time.Second))
+	row.Saw("%s", fate.Since(tainted, "the taint"))
+	s.Stayed(pod, fate, "it tolerates the taint for 584 years")
+}
+
+// TestRowControllerManagerRestarted has a node that dies, and the controller manager that tainted it restarted in the
+// middle of the countdown: it takes the taint away, because it does not know the node yet, and puts it back with a new
+// time. Nothing is better with the node meanwhile.
+func TestRowControllerManagerRestarted(t *testing.T) {
+	s := suite.Alone(t)
+	row := s.Row(record.NodeController)
+	s.Start(harness.Options{Name: "kcm-restarted"})
+	node := s.Node()
+	const tolerated = 10
+	pod := s.Pod(node, harness.Tolerates(corev1.TaintNodeUnreachable, tolerated), harness.Tolerates(corev1.TaintNodeNotReady, tolerated))
+	s.Running(pod)
+	s.Silence(node)
+	tainted := s.AwaitTaint(node, corev1.TaintNodeUnreachable, time.Minute)
+	stamped := s.TimeAdded(node, corev1.TaintNodeUnreachable)
+	s.Quiet(pod, tainted.After.Add(4*time.Second))
+	manager := s.CP.Part(controlplane.ControllerManager)
+	s.Must(manager.Kill())
+	s.Must(manager.Start(t.Context()))
+	fate := s.Await(pod, tainted.After.Add(2*tolerated*time.Second))
+	t.Logf("timeAdded was %s, and is %s", stamped, s.TimeAdded(node, corev1.TaintNodeUnreachable))
+	row.Saw("due after %d s, it was restarted after 4 s: %s", tolerated, fate.Since(tainted, "the taint"))
+	s.Check(pod, fate, harness.Due(tainted, tolerated))
+}

@@ -1,0 +1,59 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/harness"
+)
+
+func TestNodeEventsSumUp(t *testing.T) {
+	suite.OursOnly(t, "it writes no Events on nodes")
+	s := suite.Shared(t)
+	node := s.Node()
+	due := s.Pod(node)
+	var pods []*corev1.Pod
+	for range 3 {
+		pods = append(pods, s.Pod(node, harness.Tolerates("ill", 600)))
+	}
+	pods = append(pods, s.Pod(node, harness.ToleratesForever("ill")))
+	s.Running(append(pods, due)...)
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Evicted(due, harness.Due(tainted, 0))
+	s.Untaint(node)
+	for reason, says := range map[string][]string{
+		"TaintManagerScheduled": {"ill:NoExecute", "1 pod due now", "3 pods scheduled", "1 pod not to be evicted"},
+		"TaintManagerCalledOff": {"3 pods"},
+	} {
+		events := s.NodeEvents(node, reason, 1, time.Now().Add(10*time.Second))
+		if len(events) != 1 {
+			t.Errorf("%d events %s, want 1", len(events), reason)
+			continue
+		}
+		if about := events[0].InvolvedObject; about.UID == "" || about.Name != node {
+			t.Errorf("%s is about %v", reason, about)
+		}
+		for _, what := range says {
+			if !strings.Contains(events[0].Message, what) {
+				t.Errorf("%s: %q has no %q", reason, events[0].Message, what)
+			}
+		}
+	}
+}
+
+func TestAnotherValueIsAnotherTaint(t *testing.T) {
+	suite.OursOnly(t, "it goes on counting")
+	s := suite.Shared(t)
+	node := s.Node()
+	pod := s.Pod(node, harness.Tolerates("ill", 4))
+	s.Running(pod)
+	taint := func(value string) harness.Moment {
+		return s.Taint(node, corev1.Taint{Key: "ill", Value: value, Effect: corev1.TaintEffectNoExecute})
+	}
+	first := taint("flu")
+	s.Quiet(pod, first.After.Add(2*time.Second))
+	s.Evicted(pod, harness.Due(taint("plague"), 4))
+}
