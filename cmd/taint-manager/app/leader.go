@@ -36,11 +36,11 @@ func newLeader(o *Options, client kubernetes.Interface, lead func(context.Contex
 	}
 	l.config = &leaderelection.LeaderElectionConfig{
 		Name: o.LeaderElection.ResourceName,
-		Lock: &resourcelock.LeaseLock{
+		Lock: wholeWrites{&resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: o.LeaderElection.ResourceNamespace, Name: o.LeaderElection.ResourceName},
 			Client:     client.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())},
-		},
+		}},
 		LeaseDuration:   o.LeaderElection.LeaseDuration.Duration,
 		RenewDeadline:   o.LeaderElection.RenewDeadline.Duration,
 		RetryPeriod:     o.LeaderElection.RetryPeriod.Duration,
@@ -48,6 +48,20 @@ func newLeader(o *Options, client kubernetes.Interface, lead func(context.Contex
 		WatchDog:        l.health,
 	}
 	return l, nil
+}
+
+// wholeWrites brings a write of the Lease that has begun to its end, although we are stopping: one that is cut off may have
+// taken effect all the same, and nobody would know that there is a Lease to release. The client's timeout bounds it.
+type wholeWrites struct{ resourcelock.Interface }
+
+// Create begins the Lease.
+func (l wholeWrites) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return l.Interface.Create(context.WithoutCancel(ctx), record)
+}
+
+// Update takes, renews or releases the Lease.
+func (l wholeWrites) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return l.Interface.Update(context.WithoutCancel(ctx), record)
 }
 
 // run leads, whenever the Lease is ours, until ctx is over. A Lease that is lost is sought again: the caches stay warm, and

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/ptr"
 )
 
@@ -63,6 +64,36 @@ func TestLeaseIsHeldUntilEvictionsHaveEnded(t *testing.T) {
 		<-ended
 		if leading.Load() || holder(t, client) != "" {
 			t.Error("the Lease is not released at the end")
+		}
+	})
+}
+
+// cutOff stops the election in the middle of its first write. As on a network, that takes effect, and its answer is lost if
+// the request is cancelled.
+type cutOff struct {
+	resourcelock.Interface
+	stop func()
+}
+
+func (l cutOff) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := l.Interface.Create(ctx, record)
+	l.stop()
+	synctest.Wait()
+	return errors.Join(err, ctx.Err())
+}
+
+func TestStoppingWhileTheLeaseIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		l, err := newLeader(NewOptions(), client, func(context.Context) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		l.config.Lock = wholeWrites{cutOff{l.config.Lock.(wholeWrites).Interface, stop}}
+		run(t, l, ctx)
+		if h := holder(t, client); h != "" {
+			t.Errorf("the Lease is still held by %s", h)
 		}
 	})
 }
