@@ -64,11 +64,12 @@ func TestServerUnreachable(t *testing.T) {
 	s.Must(err)
 	kubeconfig := s.Redirect(s.Account("unreachable", manager.Rules()), fmt.Sprintf("https://127.0.0.1:%d", port))
 	controller := s.Start(harness.Options{Name: "unreachable", LeaderElect: true, Kubeconfig: kubeconfig, Unready: true})
-	s.Eventually("complaints", 40*time.Second, func(context.Context) error {
-		return complains(s, controller, "Cannot read from the API server", 3) // of pods, of nodes, and one of them again
+	s.Eventually("complaints", 20*time.Second, func(context.Context) error {
+		return complains(s, controller, "Cannot read from the API server", 2) // pods and nodes
 	})
 	s.Proxy(port) // now it can be reached
 	recovers(s)
+	s.Must(controller.Stop()) // before the proxy, so that it can release its Lease
 }
 
 func TestPermissionsMissing(t *testing.T) {
@@ -76,8 +77,8 @@ func TestPermissionsMissing(t *testing.T) {
 	s := suite.Alone(t)
 	kubeconfig := s.Account("no-pods", harness.RulesWithout("pods"))
 	controller := s.Start(harness.Options{Name: "no-pods", Kubeconfig: kubeconfig, Unready: true})
-	s.Eventually("complaints", 40*time.Second, func(context.Context) error {
-		return complains(s, controller, "grant list and watch on pods", 2)
+	s.Eventually("complaints", 20*time.Second, func(context.Context) error {
+		return complains(s, controller, "grant list and watch on pods", 1)
 	})
 	s.Account("no-pods", manager.Rules())
 	recovers(s)

@@ -97,7 +97,7 @@ func TestStopsInOrder(t *testing.T) {
 	suite.OursOnly(t, "the built-in one keeps its Lease")
 	s := suite.Alone(t)
 	controller := s.Start(harness.Options{Name: "stopped", LeaderElect: true})
-	s.Eventually("leadership", 20*time.Second, func(ctx context.Context) error { return held(ctx, s) })
+	s.Eventually("leadership", 20*time.Second, func(context.Context) error { return leads(controller) })
 	began := time.Now()
 	s.Must(controller.Stop())
 	if code, took := controller.ExitCode(), time.Since(began); code != 0 || took > 3*time.Second {
