@@ -48,6 +48,18 @@ func CreateNode(
 	return node, nil
 }
 
+// CreateReadyNodes creates n nodes with the names node-0, node-1 and so on, and waits until they are ready.
+func CreateReadyNodes(ctx context.Context, client kubernetes.Interface, n int) error {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("node-%d", i)
+		if _, err := CreateNode(ctx, client, names[i]); err != nil {
+			return err
+		}
+	}
+	return WaitForNodes(ctx, client, names...)
+}
+
 // WaitForNodes waits up to a minute until the nodes are ready and no longer tainted for not having been. It takes kwok
 // and a controller manager.
 func WaitForNodes(ctx context.Context, client kubernetes.Interface, names ...string) error {

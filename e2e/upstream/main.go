@@ -70,14 +70,7 @@ func prepare(ctx context.Context, cp *controlplane.ControlPlane, ours bool) erro
 	if err != nil {
 		return err
 	}
-	names := make([]string, nodes)
-	for i := range names {
-		names[i] = fmt.Sprintf("node-%d", i)
-		if _, err := controlplane.CreateNode(ctx, client, names[i]); err != nil {
-			return err
-		}
-	}
-	if err := controlplane.WaitForNodes(ctx, client, names...); err != nil || !ours {
+	if err := controlplane.CreateReadyNodes(ctx, client, nodes); err != nil || !ours {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "building and starting taint-manager")

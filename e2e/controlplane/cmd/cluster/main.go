@@ -89,14 +89,7 @@ func serve(ctx context.Context, cp *controlplane.ControlPlane, nodes int) error 
 	if err != nil {
 		return err
 	}
-	names := make([]string, nodes)
-	for i := range names {
-		names[i] = fmt.Sprintf("node-%d", i)
-		if _, err := controlplane.CreateNode(ctx, client, names[i]); err != nil {
-			return err
-		}
-	}
-	if err := controlplane.WaitForNodes(ctx, client, names...); err != nil {
+	if err := controlplane.CreateReadyNodes(ctx, client, nodes); err != nil {
 		return err
 	}
 	fmt.Printf("export KUBECONFIG=%s\n", cp.AdminKubeconfig())
