@@ -62,10 +62,14 @@ func TestRowNothingElseIndexesPods(t *testing.T) {
 	s := suite.Alone(t)
 	row := s.Row(record.NothingElse)
 	s.Start(harness.Options{Name: "bare", Bare: true, BuiltinAlone: true})
-	node := s.Node()
-	pod := s.Pod(node)
+	nodes := s.Nodes(2)
+	// A pod that comes later needs no index: when it has gone, the controller is at work.
+	s.Taint(nodes[0], harness.NoExecute("ill"))
+	later, created := s.PodAt(nodes[0])
+	s.Evicted(later, harness.Due(created, 0).Extend(10*time.Second))
+	pod := s.Pod(nodes[1])
 	s.Running(pod)
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(nodes[1], harness.NoExecute("ill"))
 	fate := s.Await(pod, tainted.After.Add(8*time.Second))
 	row.Saw("%s", fate.Since(tainted, "the taint"))
 	if !fate.Evicted {
