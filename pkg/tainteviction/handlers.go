@@ -54,7 +54,7 @@ func (c *Controller) nodeUpdated(before, node *podcache.Node) {
 }
 
 func (c *Controller) nodeDeleted(deleted cache.DeletedObject[*podcache.Node]) {
-	name := nameOf(deleted)
+	name := deleted.GetName()
 	if c.starts.Forget(name) {
 		c.nodeUpdateQueue.Add(name)
 	}
@@ -75,18 +75,10 @@ func (c *Controller) podDeleted(deleted cache.DeletedObject[*podcache.Pod]) {
 	}
 }
 
-// podChanged has a pod evaluated that appeared, changed or went, if there is anything to evaluate. A taint that comes right after this look finds the pod
-// in the index: the informer stores it before it calls handlers.
+// podChanged has a pod evaluated that appeared, changed or went, if there is anything to evaluate. A taint that comes right
+// after this look finds the pod in the index: the informer stores it before it calls handlers.
 func (c *Controller) podChanged(pod *podcache.Pod) {
 	if _, isScheduled := c.taintEvictionQueue.Deadline(pod.UID); isScheduled || len(c.starts.Taints(pod.Node)) > 0 {
 		c.podUpdateQueue.Add(keyOf(pod))
 	}
-}
-
-// nameOf is the name of a deleted node, which is known even where its last state is not.
-func nameOf(deleted cache.DeletedObject[*podcache.Node]) string {
-	if deleted.OptionalObj != nil {
-		return deleted.OptionalObj.Name
-	}
-	return deleted.FinalStateUnknown.Key
 }
