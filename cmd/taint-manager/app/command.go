@@ -81,7 +81,6 @@ func NewCommand() *cobra.Command {
 		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.SetVersionTemplate("taint-manager {{.Version}}\n")
 
 	flagSets := options.Flags()
 	global := flagSets.FlagSet("global")
