@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,9 +24,11 @@ type leader struct {
 	lead   func(context.Context)
 	config *leaderelection.LeaderElectionConfig // nil without leader election
 	health *leaderelection.HealthzAdaptor
+	watch  *leaseWatch // nil without leader election
 }
 
-func newLeader(o *Options, client kubernetes.Interface, lead func(context.Context)) (*leader, error) {
+// newLeader takes the client for the Lease, and another one to watch it by.
+func newLeader(o *Options, client, watching kubernetes.Interface, lead func(context.Context)) (*leader, error) {
 	l := &leader{lead: lead, health: leaderelection.NewLeaderHealthzAdaptor(leaderHealthTolerance)}
 	if !o.LeaderElection.LeaderElect {
 		return l, nil
@@ -34,13 +37,17 @@ func newLeader(o *Options, client kubernetes.Interface, lead func(context.Contex
 	if err != nil {
 		return nil, fmt.Errorf("the host has no name to take part in the leader election with: %w", err)
 	}
+	l.watch, err = newLeaseWatch(watching, o.LeaderElection.ResourceNamespace, o.LeaderElection.ResourceName)
+	if err != nil {
+		return nil, fmt.Errorf("watching the Lease: %w", err)
+	}
 	l.config = &leaderelection.LeaderElectionConfig{
 		Name: o.LeaderElection.ResourceName,
-		Lock: wholeWrites{&resourcelock.LeaseLock{
+		Lock: &lock{Interface: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: o.LeaderElection.ResourceNamespace, Name: o.LeaderElection.ResourceName},
 			Client:     client.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())},
-		}},
+		}, watch: l.watch},
 		LeaseDuration:   o.LeaderElection.LeaseDuration.Duration,
 		RenewDeadline:   o.LeaderElection.RenewDeadline.Duration,
 		RetryPeriod:     o.LeaderElection.RetryPeriod.Duration,
@@ -50,20 +57,6 @@ func newLeader(o *Options, client kubernetes.Interface, lead func(context.Contex
 	return l, nil
 }
 
-// wholeWrites brings a write of the Lease that has begun to its end, although we are stopping: one that is cut off may have
-// taken effect all the same, and nobody would know that there is a Lease to release. The client's timeout bounds it.
-type wholeWrites struct{ resourcelock.Interface }
-
-// Create begins the Lease.
-func (l wholeWrites) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return l.Interface.Create(context.WithoutCancel(ctx), record)
-}
-
-// Update takes, renews or releases the Lease.
-func (l wholeWrites) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return l.Interface.Update(context.WithoutCancel(ctx), record)
-}
-
 // run leads, whenever the Lease is ours, until ctx is over. A Lease that is lost is sought again: the caches stay warm, and
 // two leaders for a moment do no harm.
 func (l *leader) run(ctx context.Context) error {
@@ -71,6 +64,11 @@ func (l *leader) run(ctx context.Context) error {
 		l.lead(ctx)
 		return nil
 	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	watching.Go(func() { l.watch.run(ctx) })
 	for ctx.Err() == nil {
 		if err := l.term(ctx); err != nil {
 			return fmt.Errorf("leader election: %w", err)
@@ -80,7 +78,7 @@ func (l *leader) run(ctx context.Context) error {
 }
 
 // term stands for election once, and leads until the Lease is lost or ctx is over. The Lease is held until the evictions
-// in flight have ended.
+// in flight have ended. A term ends as well when the Lease became free before we lead, because the next one looks at it at once.
 func (l *leader) term(ctx context.Context) error {
 	logger := klog.FromContext(ctx)
 	holding, release := context.WithCancel(context.WithoutCancel(ctx))
@@ -114,7 +112,16 @@ func (l *leader) term(ctx context.Context) error {
 			release()
 		}
 	})()
+	standing, elected := context.WithCancel(holding)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		if l.watch.wait(standing, started) {
+			release()
+		}
+	})
 	elector.Run(holding)
+	elected()
+	waiting.Wait()
 	select {
 	case <-started:
 		<-ended

@@ -3,12 +3,15 @@ package app
 import (
 	"context"
 	"errors"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -40,7 +43,7 @@ func TestLeaseIsHeldUntilEvictionsHaveEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
 		var leading atomic.Bool
-		l, err := newLeader(NewOptions(), client, func(ctx context.Context) {
+		l, err := newLeader(NewOptions(), client, client, func(ctx context.Context) {
 			leading.Store(true)
 			<-ctx.Done()
 			time.Sleep(3 * time.Second) // evictions in flight
@@ -85,12 +88,13 @@ func (l cutOff) Create(ctx context.Context, record resourcelock.LeaderElectionRe
 func TestStoppingWhileTheLeaseIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
-		l, err := newLeader(NewOptions(), client, func(context.Context) {})
+		l, err := newLeader(NewOptions(), client, client, func(context.Context) {})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
-		l.config.Lock = wholeWrites{cutOff{l.config.Lock.(wholeWrites).Interface, stop}}
+		taken := l.config.Lock.(*lock)
+		taken.Interface = cutOff{taken.Interface, stop}
 		run(t, l, ctx)
 		if h := holder(t, client); h != "" {
 			t.Errorf("the Lease is still held by %s", h)
@@ -106,7 +110,7 @@ func TestALeaseThatIsLostIsSoughtAgain(t *testing.T) {
 			return broken.Load(), nil, errors.New("connection refused")
 		})
 		var terms, leading atomic.Int32
-		l, err := newLeader(NewOptions(), client, func(ctx context.Context) {
+		l, err := newLeader(NewOptions(), client, client, func(ctx context.Context) {
 			terms.Add(1)
 			leading.Add(1)
 			<-ctx.Done()
@@ -144,7 +148,7 @@ func TestStoppingWhileAnotherLeads(t *testing.T) {
 				HolderIdentity: ptr.To("other"), RenewTime: &now, AcquireTime: &now, LeaseDurationSeconds: ptr.To[int32](3600),
 			},
 		})
-		l, err := newLeader(o, client, func(context.Context) { t.Error("leads") })
+		l, err := newLeader(o, client, client, func(context.Context) { t.Error("leads") })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +168,7 @@ func TestWithoutLeaderElection(t *testing.T) {
 	o := NewOptions()
 	o.LeaderElection.LeaderElect = false
 	led := false
-	l, err := newLeader(o, nil, func(context.Context) { led = true })
+	l, err := newLeader(o, nil, nil, func(context.Context) { led = true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,4 +176,75 @@ func TestWithoutLeaderElection(t *testing.T) {
 	if !led || l.Check(nil) != nil {
 		t.Error("does not lead, or is not well")
 	}
+}
+
+// versioned is a client that refuses an update of a Lease that has changed since it was read, as the API server does.
+func versioned() *fake.Clientset {
+	client := fake.NewClientset()
+	var mu sync.Mutex
+	version := 0
+	client.PrependReactor("update", "leases", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		lease := action.(clienttesting.UpdateAction).GetObject().(*coordinationv1.Lease)
+		if lease.ResourceVersion != "" && lease.ResourceVersion != strconv.Itoa(version) {
+			return true, nil, apierrors.NewConflict(coordinationv1.Resource("leases"), lease.Name, errors.New("changed"))
+		}
+		version++
+		lease.ResourceVersion = strconv.Itoa(version)
+		return true, lease, client.Tracker().Update(coordinationv1.SchemeGroupVersion.WithResource("leases"), lease, lease.Namespace)
+	})
+	return client
+}
+
+// replicas starts so many that stand for election, and returns how to stop each, who leads, and since when.
+func replicas(t *testing.T, n int) (stop []func(), leading *atomic.Int32, since *atomic.Pointer[time.Time]) {
+	t.Helper()
+	client := versioned()
+	leading, since = &atomic.Int32{}, &atomic.Pointer[time.Time]{}
+	leading.Store(-1)
+	for i := range n {
+		l, err := newLeader(NewOptions(), client, client, func(ctx context.Context) {
+			now := time.Now()
+			since.Store(&now)
+			if !leading.CompareAndSwap(-1, int32(i)) {
+				t.Error("two lead")
+			}
+			<-ctx.Done()
+			leading.Store(-1)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go run(t, l, ctx)
+		stop = append(stop, cancel)
+	}
+	return stop, leading, since
+}
+
+func TestAStandbyFollowsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop, leading, since := replicas(t, 3)
+		time.Sleep(10 * time.Second)
+		// The second comes so soon that the standby that was slower has not looked again since.
+		for _, pause := range []time.Duration{0, 100 * time.Millisecond} {
+			time.Sleep(pause)
+			first, stopped := leading.Load(), time.Now()
+			if first < 0 {
+				t.Fatal("nobody leads")
+			}
+			stop[first]()
+			time.Sleep(100 * time.Millisecond)
+			if next := leading.Load(); next < 0 || next == first {
+				t.Fatalf("%d leads after %d", next, first)
+			}
+			if took := since.Load().Sub(stopped); took > 10*time.Millisecond {
+				t.Errorf("the next one leads after %s", took)
+			}
+		}
+		for _, stop := range stop {
+			stop()
+		}
+	})
 }

@@ -68,9 +68,8 @@ func NewOptions() *Options {
 			LeaderElect:   true,
 			LeaseDuration: metav1.Duration{Duration: 15 * time.Second},
 			RenewDeadline: metav1.Duration{Duration: 10 * time.Second},
-			// How soon a standby sees that the leader has gone: client-go waits up to 2.2 of these. Kubernetes' own
-			// components have 2 s.
-			RetryPeriod:       metav1.Duration{Duration: 400 * time.Millisecond},
+			// As in Kubernetes' own components. A Lease that is released is seen at once all the same: we watch it.
+			RetryPeriod:       metav1.Duration{Duration: 2 * time.Second},
 			ResourceLock:      "leases",
 			ResourceName:      "taint-manager",
 			ResourceNamespace: metav1.NamespaceSystem,

@@ -38,10 +38,12 @@ func newPermissions(o *Options, client kubernetes.Interface, clock clock.Clock) 
 		{Verb: "create", Resource: "events"},
 	}}
 	if le := o.LeaderElection; le.LeaderElect {
-		for _, verb := range []string{"get", "create", "update"} {
-			p.needed = append(p.needed, authorizationv1.ResourceAttributes{
-				Verb: verb, Group: "coordination.k8s.io", Resource: "leases", Namespace: le.ResourceNamespace,
-			})
+		for _, verb := range []string{"get", "list", "watch", "create", "update"} {
+			lease := authorizationv1.ResourceAttributes{Verb: verb, Group: "coordination.k8s.io", Resource: "leases", Namespace: le.ResourceNamespace}
+			if verb != "create" { // which nobody can be granted by name
+				lease.Name = le.ResourceName
+			}
+			p.needed = append(p.needed, lease)
 		}
 	}
 	return p
@@ -92,6 +94,9 @@ func describe(r *authorizationv1.ResourceAttributes) string {
 	}
 	if r.Group != "" {
 		text += "." + r.Group
+	}
+	if r.Name != "" {
+		text += " " + r.Name
 	}
 	if r.Namespace != "" {
 		text += " in " + r.Namespace

@@ -56,7 +56,7 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	leader, err := newLeader(o, clients.leases, controller.Lead)
+	leader, err := newLeader(o, clients.leases, clients.informers, controller.Lead)
 	if err != nil {
 		return err
 	}
