@@ -17,8 +17,8 @@
 //   - An attempt makes a bounded number of calls, each with a timeout. client-go's own retries are off, because they
 //     would send an old decision later.
 //   - A condition that may not be written does not save the pod.
-//   - At most one read of a node begins in each second. So pods of one node that fall due within a second of one another
-//     may wait for up to a second.
+//   - A node is read once a second at most, on average; one that was not read for a while has reads to spare, up to 30. So
+//     pods of one node that fall due shortly after one another wait for up to 0.4 s, and if that goes on for long, for a second.
 //   - A DELETE whose answer is lost may have taken effect. The next attempt finds the pod terminating or gone; then it is
 //     not counted as ours and gets no Event.
 //

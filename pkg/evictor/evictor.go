@@ -70,7 +70,7 @@ type Evictor struct {
 // allowed, so the limiter is asked before the decision.
 func New(client kubernetes.Interface, limiter flowcontrol.RateLimiter, clock clock.WithTicker, decider Decider) *Evictor {
 	e := &Evictor{client: client, limiter: limiter, clock: clock, decider: decider}
-	e.nodes = &nodeReader{admit: limiter.Wait, get: e.getNode, clock: clock, nodes: map[string]*sharedRead{}}
+	e.nodes = &nodeReader{admit: limiter.Wait, get: e.getNode, clock: clock, nodes: map[string]*pacedNode{}}
 	return e
 }
 

@@ -256,6 +256,40 @@ func TestReadsOfANodeAreSharedAndBounded(t *testing.T) {
 	})
 }
 
+// Pods that fall due one after another are not kept waiting for a second each, while there are reads to spare.
+func TestReadsForPodsThatFallDueOneAfterAnother(t *testing.T) {
+	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, _ *podcache.Pod) {
+		waits := func(howLong time.Duration) (worst time.Duration) {
+			var lock sync.Mutex
+			var readers sync.WaitGroup
+			for i := range int(howLong / (50 * time.Millisecond)) {
+				readers.Go(func() {
+					time.Sleep(time.Duration(i) * 50 * time.Millisecond)
+					due := time.Now()
+					reading, err := e.nodes.read(t.Context(), "n", due)
+					if err != nil || reading.Began.Before(due) {
+						t.Errorf("reading began %v before, error %v", due.Sub(reading.Began), err)
+					}
+					lock.Lock()
+					defer lock.Unlock()
+					worst = max(worst, time.Since(due))
+				})
+			}
+			readers.Wait()
+			return worst
+		}
+		if worst := waits(15 * time.Second); worst > soonInterval {
+			t.Errorf("waited for %v", worst)
+		}
+		if worst := waits(5 * time.Minute); worst > readInterval {
+			t.Errorf("waited for %v when no read was left to spare", worst)
+		}
+		if n := api.Count("GET /api/v1/nodes/n"); n > 15+5*60+savedReads+1 {
+			t.Errorf("read the node %d times in 5 minutes and 15 s", n)
+		}
+	})
+}
+
 func TestReadsAreNotBehindTheCaches(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *apitest.Server, e *Evictor, _ *podcache.Pod) {
 		if _, err := e.nodes.read(t.Context(), "n", time.Time{}); err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
@@ -15,8 +16,14 @@ import (
 )
 
 const (
-	// readInterval is the least time between the beginnings of two reads of one node.
+	// readInterval is the mean time between the beginnings of two reads of one node, and the least where the last one has
+	// only become too old.
 	readInterval = time.Second
+	// soonInterval is the least time where the last read began before a pod was due, and so proves nothing of it.
+	soonInterval = 400 * time.Millisecond
+	// savedReads is how many reads a node has to spare that had none for a while: pods that fall due one after another need
+	// not wait for a whole second, for a time.
+	savedReads = 30
 	// freshFor is how long after its beginning a read may be decided on: the rule says a second before the DELETE is
 	// sent, and between the decision and the sending some time passes.
 	freshFor = 950 * time.Millisecond
@@ -40,7 +47,41 @@ type nodeReader struct {
 	clock clock.WithTicker
 
 	lock  sync.Mutex
-	nodes map[string]*sharedRead
+	nodes map[string]*pacedNode
+}
+
+// pacedNode is a node that is being read.
+type pacedNode struct {
+	pace *rate.Limiter
+	last *sharedRead
+}
+
+func newPacedNode() *pacedNode {
+	return &pacedNode{pace: rate.NewLimiter(rate.Every(readInterval), savedReads)}
+}
+
+// pause is how long to wait before the next read may begin; after 0 it begins now.
+func (n *pacedNode) pause(now, notBefore time.Time) time.Duration {
+	if n.last != nil {
+		interval := readInterval
+		if n.last.began.Before(notBefore) {
+			interval = soonInterval
+		}
+		if age := now.Sub(n.last.began); age < interval {
+			return min(interval-age, interval) // age is below zero where the clock went back
+		}
+	}
+	reservation := n.pace.ReserveN(now, 1)
+	pause := reservation.DelayFrom(now)
+	if pause > 0 {
+		reservation.CancelAt(now)
+	}
+	return pause
+}
+
+// idle says whether nothing would be lost by forgetting the node.
+func (n *pacedNode) idle(now time.Time) bool {
+	return n.last.ended() && n.pace.TokensAt(now) >= savedReads
 }
 
 // sharedRead is the last read of one node.
@@ -94,22 +135,21 @@ func (r *nodeReader) join(name string, notBefore time.Time) (last *sharedRead, w
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	now := r.clock.Now()
-	if last = r.nodes[name]; last != nil {
-		age := now.Sub(last.began)
-		switch {
-		case !last.ended(), r.serves(last, notBefore):
-			return last, 0, false
-		case age < readInterval:
-			return nil, min(readInterval-age, readInterval), false // age is below zero where the clock went back
-		}
+	node := r.nodes[name]
+	if node == nil {
+		// The map does not outgrow the nodes that evictions go on at.
+		maps.DeleteFunc(r.nodes, func(_ string, other *pacedNode) bool { return other.idle(now) })
+		node = newPacedNode()
+		r.nodes[name] = node
 	}
-	// What is old helps nobody; so the map does not outgrow the nodes that evictions go on at.
-	maps.DeleteFunc(r.nodes, func(_ string, read *sharedRead) bool {
-		return read.ended() && now.Sub(read.began) >= readInterval
-	})
-	last = &sharedRead{began: now, done: make(chan struct{})}
-	r.nodes[name] = last
-	return last, 0, true
+	if last = node.last; last != nil && (!last.ended() || r.serves(last, notBefore)) {
+		return last, 0, false
+	}
+	if wait = node.pause(now, notBefore); wait > 0 {
+		return nil, wait, false
+	}
+	node.last = &sharedRead{began: now, done: make(chan struct{})}
+	return node.last, 0, true
 }
 
 func (s *sharedRead) ended() bool {
