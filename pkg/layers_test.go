@@ -25,7 +25,7 @@ var layers = [][]string{
 }
 
 // forTests are packages that only tests import.
-var forTests = []string{"pkg/apitest", "e2e/"}
+var forTests = []string{"pkg/apitest", "e2e/", "manifests"}
 
 // pure is what the bottom may import besides the standard library.
 var pure = []string{"k8s.io/api/core/v1", "k8s.io/klog/v2"}

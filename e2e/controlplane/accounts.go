@@ -65,6 +65,19 @@ func (cp *ControlPlane) ServiceAccountWithRoles(
 	return cp.credentials(ctx, client, namespace, name)
 }
 
+// EnsureRole makes a role in its namespace, if there is none of that name.
+func (cp *ControlPlane) EnsureRole(ctx context.Context, role *rbacv1.Role) error {
+	client, err := cp.Client()
+	if err != nil {
+		return err
+	}
+	_, err = client.RbacV1().Roles(role.Namespace).Create(ctx, role, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("role %s/%s: %w", role.Namespace, role.Name, err)
+	}
+	return nil
+}
+
 // BindRole gives a service account a role in the role's own namespace, as "extension-apiserver-authentication-reader"
 // in "kube-system", which servers with delegated authentication need.
 func (cp *ControlPlane) BindRole(ctx context.Context, roleNamespace, role, namespace, account string) error {

@@ -54,6 +54,7 @@ type cluster struct {
 	client     kubernetes.Interface
 	kubernetes string // version
 	binary     string // of ours
+	audit      *audit
 }
 
 // NewSuite returns the suite for the controller that the environment asks for.
@@ -77,11 +78,27 @@ func (s *Suite) Main(m *testing.M) int {
 		}
 	}
 	code := m.Run()
-	if err := s.stop(); err != nil {
+	err := s.stop()
+	if code == 0 && s.whole() && s.cluster != nil {
+		err = errors.Join(err, s.cluster.audit.compare(os.Stderr))
+	}
+	if s.cluster != nil {
+		err = errors.Join(err, s.cluster.audit.remove())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}
 	return code
+}
+
+// whole says whether all tests ran, and with ours: then every permission must have been of use.
+func (s *Suite) whole() bool {
+	chosen := false
+	flag.Visit(func(f *flag.Flag) {
+		chosen = chosen || f.Name == "test.run" || f.Name == "test.skip" || f.Name == "test.list"
+	})
+	return !chosen && !s.Builtin()
 }
 
 // get starts the control plane at the first call.
@@ -102,13 +119,17 @@ func (s *Suite) get(t testing.TB) *cluster {
 }
 
 func (s *Suite) start(ctx context.Context) (*cluster, error) {
-	c := &cluster{}
-	err := c.start(ctx)
+	audit, err := newAudit()
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{audit: audit}
+	err = c.start(ctx)
 	if err == nil && s.controller == record.Ours {
 		c.binary, err = manager.Binary(ctx, c.cp.Dir(), buildFlags()...)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.stop())
+		return nil, errors.Join(err, c.stop(), audit.remove())
 	}
 	return c, nil
 }
@@ -118,9 +139,10 @@ func (c *cluster) start(ctx context.Context) error {
 	c.cp, err = controlplane.Start(ctx, controlplane.Options{
 		Progress:         os.Stderr,
 		NodeLeaseSeconds: nodeLeaseSeconds,
-		ExtraArgs: map[controlplane.Program][]string{controlplane.ControllerManager: {
-			"--node-monitor-period=1s", "--node-monitor-grace-period=" + nodeGrace.String(),
-		}},
+		ExtraArgs: map[controlplane.Program][]string{
+			controlplane.APIServer:         c.audit.args(),
+			controlplane.ControllerManager: {"--node-monitor-period=1s", "--node-monitor-grace-period=" + nodeGrace.String()},
+		},
 	})
 	if err != nil {
 		return err

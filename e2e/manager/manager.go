@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"time"
 
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
@@ -26,27 +25,12 @@ const (
 	// Namespace is where the service accounts are.
 	Namespace = metav1.NamespaceSystem
 
-	code = "github.com/taint-manager/taint-manager/cmd/taint-manager"
-	// authReader lets a server read which client certificates to trust.
-	authReader   = "extension-apiserver-authentication-reader"
+	// Name is the name of the service account, of its role and of the Lease.
+	Name = "taint-manager"
+
+	code         = "github.com/taint-manager/taint-manager/cmd/taint-manager"
 	readyTimeout = 30 * time.Second
 )
-
-// Rules are the permissions that taint-manager needs in all namespaces.
-func Rules() []rbacv1.PolicyRule {
-	rule := func(group, resource string, verbs ...string) rbacv1.PolicyRule {
-		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}
-	}
-	return []rbacv1.PolicyRule{
-		rule("", "pods", "get", "list", "watch", "delete"),
-		rule("", "pods/status", "patch"),
-		rule("", "nodes", "get", "list", "watch"),
-		rule("", "events", "create"),
-		rule("coordination.k8s.io", "leases", "get", "create", "update"),
-		rule("authentication.k8s.io", "tokenreviews", "create"),
-		rule("authorization.k8s.io", "subjectaccessreviews", "create"),
-	}
-}
 
 // Binary returns the path of the binary that BinaryVariable names, or builds one into the directory with the given flags of
 // go build.
@@ -69,15 +53,6 @@ func Binary(ctx context.Context, dir string, flags ...string) (string, error) {
 	return path, nil
 }
 
-// Account makes a service account with the given rules, and returns the path of a kubeconfig for it.
-func Account(ctx context.Context, cp *controlplane.ControlPlane, name string, rules []rbacv1.PolicyRule) (kubeconfig string, err error) {
-	kubeconfig, _, err = cp.ServiceAccount(ctx, Namespace, name, rules)
-	if err != nil {
-		return "", err
-	}
-	return kubeconfig, cp.BindRole(ctx, Namespace, authReader, Namespace, name)
-}
-
 // Options say how to start taint-manager.
 type Options struct {
 	// Name is the name of the process, which tells several apart. Default: taint-manager.
@@ -97,11 +72,11 @@ type Options struct {
 // Start starts taint-manager, and waits until it is ready. It ends with the control plane.
 func Start(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*controlplane.Process, error) {
 	if o.Name == "" {
-		o.Name = "taint-manager"
+		o.Name = Name
 	}
 	if o.Kubeconfig == "" {
 		var err error
-		if o.Kubeconfig, err = Account(ctx, cp, "taint-manager", Rules()); err != nil {
+		if o.Kubeconfig, err = Account(ctx, cp, Name, Rules()); err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,114 @@
+package manifests
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// partial are files that are no objects of the API: kustomize's own, patches, and what an operator of others defines.
+var partial = []string{"kustomization.yaml", "servicemonitor.yaml"}
+
+// objects are all objects of the manifests, decoded strictly: an unknown or doubled field is an error.
+func objects(t *testing.T) map[string]runtime.Object {
+	t.Helper()
+	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, json.SerializerOptions{Yaml: true, Strict: true})
+	found := map[string]runtime.Object{}
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || slices.Contains(partial, path.Base(name)) {
+			return err
+		}
+		data, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		object, _, err := strict.Decode(data, nil, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			return nil
+		}
+		found[name] = object
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// Permissions grow unnoticed. What is here is what an operator agreed to.
+func TestPermissionsDoNotCreep(t *testing.T) {
+	seen := 0
+	for name, object := range objects(t) {
+		var rules []rbacv1.PolicyRule
+		switch role := object.(type) {
+		case *rbacv1.ClusterRole:
+			rules = role.Rules
+		case *rbacv1.Role:
+			rules = role.Rules
+		default:
+			continue
+		}
+		seen++
+		for _, rule := range rules {
+			if complaint := dangerous(rule); complaint != "" {
+				t.Errorf("%s: %s: %v", name, complaint, rule)
+			}
+		}
+	}
+	if seen < 2 {
+		t.Errorf("%d roles", seen)
+	}
+}
+
+// dangerous says what is wrong with a rule, if anything is.
+func dangerous(rule rbacv1.PolicyRule) string {
+	for _, list := range [][]string{rule.APIGroups, rule.Resources, rule.Verbs, rule.NonResourceURLs} {
+		if strings.Contains(strings.Join(list, " "), "*") {
+			return "a wildcard"
+		}
+	}
+	writes := slices.ContainsFunc(rule.Verbs, func(verb string) bool { return !slices.Contains([]string{"get", "list", "watch"}, verb) })
+	for _, resource := range rule.Resources {
+		kind, subresource, _ := strings.Cut(resource, "/")
+		switch {
+		case kind == "secrets":
+			return "secrets"
+		case kind == "nodes" && (writes || subresource != ""):
+			return "more of nodes than to read them"
+		case kind == "serviceaccounts", kind == "users", kind == "groups":
+			return "to become somebody else"
+		case slices.Contains(rule.APIGroups, rbacv1.GroupName):
+			return "to change permissions"
+		case kind == "pods" && slices.Contains([]string{"exec", "attach", "portforward", "proxy", "log", "ephemeralcontainers"}, subresource):
+			return "to reach into pods"
+		case kind == "configmaps" && len(rule.ResourceNames) == 0:
+			return "ConfigMaps that are not named"
+		}
+	}
+	return ""
+}
+
+func TestDangerousRulesAreFound(t *testing.T) {
+	rule := func(group, resource, verb string) rbacv1.PolicyRule {
+		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: []string{verb}}
+	}
+	for _, bad := range []rbacv1.PolicyRule{
+		rule("", "secrets", "get"), rule("", "*", "get"), rule("*", "pods", "get"), rule("", "pods", "*"),
+		rule("", "nodes", "patch"), rule("", "nodes/status", "update"), rule("", "nodes/proxy", "get"),
+		rule("", "serviceaccounts/token", "create"), rule("rbac.authorization.k8s.io", "roles", "bind"),
+		rule("", "pods/exec", "create"), rule("", "configmaps", "get"),
+		{NonResourceURLs: []string{"*"}, Verbs: []string{"get"}},
+	} {
+		if dangerous(bad) == "" {
+			t.Errorf("not found: %v", bad)
+		}
+	}
+}
