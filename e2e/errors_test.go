@@ -148,3 +148,18 @@ func TestConditionForbidden(t *testing.T) {
 		t.Errorf("the condition was written all the same: %v", condition)
 	}
 }
+
+// An API server whose lists are not streamed (an older one, or without the feature gate WatchList) is listed in the old way.
+func TestServerWithoutStreamingLists(t *testing.T) {
+	suite.OursOnly(t, "about our own log and endpoints")
+	s := suite.Alone(t)
+	proxy := s.Proxy(0)
+	proxy.RefuseStreamingLists()
+	controller := s.Start(harness.Options{Name: "old-server", LeaderElect: true, Proxy: proxy})
+	recovers(s)
+	log, err := controller.Log()
+	s.Must(err)
+	if strings.Contains(log, "Cannot read") {
+		t.Errorf("complains of what is no failure:\n%s", log)
+	}
+}

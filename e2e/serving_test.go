@@ -9,6 +9,7 @@ import (
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -96,6 +97,10 @@ func TestServesWithACertificateOfItsOwn(t *testing.T) {
 func TestStopsInOrder(t *testing.T) {
 	suite.OursOnly(t, "the built-in one keeps its Lease")
 	s := suite.Alone(t)
+	leases := s.Client.CoordinationV1().Leases(metav1.NamespaceSystem)
+	if err := leases.Delete(t.Context(), "taint-manager", metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
+		s.Must(err) // as if it had never run in this cluster
+	}
 	controller := s.Start(harness.Options{Name: "stopped", LeaderElect: true})
 	s.Eventually("leadership", 20*time.Second, func(context.Context) error { return leads(controller) })
 	began := time.Now()
@@ -103,7 +108,7 @@ func TestStopsInOrder(t *testing.T) {
 	if code, took := controller.ExitCode(), time.Since(began); code != 0 || took > 3*time.Second {
 		t.Errorf("exit code %d after %s", code, took)
 	}
-	lease, err := s.Client.CoordinationV1().Leases(metav1.NamespaceSystem).Get(t.Context(), "taint-manager", metav1.GetOptions{})
+	lease, err := leases.Get(t.Context(), "taint-manager", metav1.GetOptions{})
 	s.Must(err)
 	if holder := ptr.Deref(lease.Spec.HolderIdentity, ""); holder != "" {
 		t.Errorf("the Lease is still held by %s", holder)

@@ -147,10 +147,11 @@ func (a *audit) compare(out io.Writer) error {
 		}
 		i := slices.IndexFunc(grants, func(p permission) bool { return p.covers(event) })
 		switch {
-		case event.Annotations["authorization.k8s.io/decision"] == "forbid":
-			forbidden.Insert(event.Verb + " " + event.RequestURI)
-		case i >= 0:
+		case i >= 0 && allowed(event):
 			used[i]++
+		case i >= 0: // by an API server that has just started, and knows of no roles yet
+		case !allowed(event):
+			forbidden.Insert(event.Verb + " " + event.RequestURI)
 		default:
 			path, _, _ := strings.Cut(event.RequestURI, "?")
 			others.Insert(fmt.Sprintf("%s %s (%s)", event.Verb, path, event.Annotations["authorization.k8s.io/reason"]))
@@ -160,6 +161,10 @@ func (a *audit) compare(out io.Writer) error {
 		return fmt.Errorf("audit log: %w", err)
 	}
 	return report(out, grants, used, others, forbidden)
+}
+
+func allowed(event *auditv1.Event) bool {
+	return event.Annotations["authorization.k8s.io/decision"] == "allow"
 }
 
 func report(out io.Writer, grants []permission, used []int, others, forbidden sets.Set[string]) error {

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -27,6 +32,7 @@ type Proxy struct {
 
 	server *http.Server
 	delay  atomic.Int64 // of the events that arrive from now on
+	old    atomic.Bool  // refuses streaming lists
 }
 
 // Proxy starts one, on a port of 127.0.0.1 or, with 0, on any. It ends with the test.
@@ -40,13 +46,13 @@ func (s *Scene) Proxy(port int) *Proxy {
 	transport, err := rest.TransportFor(rest.AnonymousClientConfig(s.CP.AdminConfig()))
 	s.Must(err)
 	p.server = &http.Server{
-		Handler: &httputil.ReverseProxy{
+		Handler: p.refuse(&httputil.ReverseProxy{
 			Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
 			Transport:      transport,
 			FlushInterval:  -1, // each event of a watch at once
 			ModifyResponse: p.holdBack,
 			ErrorLog:       log.New(io.Discard, "", 0),
-		},
+		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
 		ErrorLog:          log.New(io.Discard, "", 0),
@@ -65,6 +71,24 @@ func (s *Scene) Proxy(port int) *Proxy {
 
 // DelayNodes holds back each event of the nodes' watch that arrives from now on.
 func (p *Proxy) DelayNodes(by time.Duration) { p.delay.Store(int64(by)) }
+
+// RefuseStreamingLists makes it answer as an API server that knows no lists that are streamed by a watch.
+func (p *Proxy) RefuseStreamingLists() { p.old.Store(true) }
+
+func (p *Proxy) refuse(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !p.old.Load() || !r.URL.Query().Has("sendInitialEvents") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		reason := field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+		status := apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "ListOptions"}, "", field.ErrorList{reason}).Status()
+		status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(int(status.Code))
+		_ = json.NewEncoder(w).Encode(status) // who went away needs no answer
+	})
+}
 
 func (p *Proxy) holdBack(response *http.Response) error {
 	if r := response.Request; r.URL.Path == "/api/v1/nodes" && r.URL.Query().Get("watch") != "" {

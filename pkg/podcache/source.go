@@ -58,8 +58,11 @@ func newSource(resource string, client kubernetes.Interface, list listFunc, open
 // note remembers how a call ended, and logs why the resource cannot be read, and what to do. The reflector tries again with
 // a backoff of its own, and does not report every error.
 func (s *Source) note(ctx context.Context, err error) {
-	if err == nil || ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
-		s.failure.Store(nil) // a watch that is too old to go on is listed anew
+	switch {
+	case err == nil, ctx.Err() != nil,
+		apierrors.IsResourceExpired(err), apierrors.IsGone(err), // a watch that is too old to go on is listed anew
+		apierrors.IsInvalid(err): // an API server that streams no lists is listed in the old way
+		s.failure.Store(nil)
 		return
 	}
 	s.failure.Store(&err)
