@@ -2,8 +2,12 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,9 +15,12 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/manager"
 )
 
 func TestHealthIsServedToAnyone(t *testing.T) {
@@ -112,5 +119,104 @@ func TestStopsInOrder(t *testing.T) {
 	s.Must(err)
 	if holder := ptr.Deref(lease.Spec.HolderIdentity, ""); holder != "" {
 		t.Errorf("the Lease is still held by %s", holder)
+	}
+}
+
+func TestTLSIsNew(t *testing.T) {
+	suite.OursOnly(t, "about our own endpoints")
+	s := suite.Shared(t)
+	address := strings.TrimPrefix(s.Controller.URL(), "https://")
+	for version, works := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: version}}
+		connection, err := dialer.DialContext(t.Context(), "tcp", address)
+		if (err == nil) != works {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+		if err == nil {
+			s.Must(connection.Close())
+		}
+	}
+}
+
+func TestCertificatesAreReadAgain(t *testing.T) {
+	suite.OursOnly(t, "about our own endpoints")
+	s := suite.Alone(t)
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	renew := func(host string) {
+		t.Helper()
+		cert, key, err := certutil.GenerateSelfSignedCertKey(host, nil, nil)
+		s.Must(err)
+		// As the kubelet does with a Secret: what is there is replaced, not written to.
+		for path, data := range map[string][]byte{certFile: cert, keyFile: key} {
+			s.Must(os.WriteFile(path+".new", data, 0o600))
+			s.Must(os.Rename(path+".new", path))
+		}
+	}
+	renew("first.test")
+	controller := s.Start(harness.Options{Name: "renewed", Args: []string{"--tls-cert-file=" + certFile, "--tls-private-key-file=" + keyFile}, Unready: true})
+	serves := func(host string) {
+		t.Helper()
+		s.Eventually("the certificate of "+host, 90*time.Second, func(ctx context.Context) error {
+			dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
+			connection, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(controller.URL(), "https://"))
+			if err != nil {
+				return err
+			}
+			defer connection.Close()
+			return connection.(*tls.Conn).ConnectionState().PeerCertificates[0].VerifyHostname(host)
+		})
+	}
+	serves("first.test")
+	renew("second.test")
+	serves("second.test")
+}
+
+// Whatever the verbosity, nobody who reads the log can become somebody else.
+func TestNoSecretIsLogged(t *testing.T) {
+	suite.OursOnly(t, "about our own log")
+	s := suite.Alone(t)
+	kubeconfig := s.Account("talkative", manager.Rules())
+	controller := s.Start(harness.Options{Name: "talkative", LeaderElect: true, Kubeconfig: kubeconfig, Args: []string{"--v=10"}})
+	reader := s.Token("reader", []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}})
+	const wrong = "a-token-that-nobody-has-been-given-by-anybody"
+	s.Eventually("metrics", 10*time.Second, func(context.Context) error {
+		if status, body := s.Ask("/metrics", reader); status != http.StatusOK {
+			return fmt.Errorf("%d: %.200s", status, body)
+		}
+		return nil
+	})
+	s.Ask("/metrics", wrong)
+	node := s.Node()
+	pod := s.Pod(node)
+	s.Evicted(pod, harness.Due(s.Taint(node, harness.NoExecute("ill")), 0))
+	s.Must(controller.Stop())
+
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	s.Must(err)
+	log, err := controller.Log()
+	s.Must(err)
+	if !strings.Contains(log, "Request Body") {
+		t.Fatal("the log does not tell what is asked of the API server")
+	}
+	own := ""
+	for _, user := range config.AuthInfos {
+		own = user.Token
+	}
+	// What is no text is logged as a dump, of which each line ends in some characters of it.
+	dumped := ""
+	for _, piece := range regexp.MustCompile(`\|(.{1,16})\|`).FindAllStringSubmatch(log, -1) {
+		dumped += piece[1]
+	}
+	for name, secret := range map[string]string{"the token of a caller": reader, "a wrong token": wrong, "our own token": own} {
+		if secret == "" {
+			t.Errorf("%s is empty", name)
+		}
+		// The end of a token is its signature.
+		for where, text := range map[string]string{"log": log, "dumps in the log": dumped} {
+			if strings.Contains(text, secret[len(secret)-30:]) {
+				t.Errorf("%s is in the %s", name, where)
+			}
+		}
 	}
 }

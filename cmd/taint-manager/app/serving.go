@@ -7,19 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apiserver/pkg/apis/apiserver"
-	"k8s.io/apiserver/pkg/authentication/authenticator"
-	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
@@ -29,12 +21,8 @@ import (
 )
 
 const (
-	// reviewTimeout and the cache times are those of Kubernetes' own components.
-	reviewTimeout                  = 10 * time.Second
-	authenticationTTL              = 10 * time.Second
-	authorizedTTL, unauthorizedTTL = 10 * time.Second, 10 * time.Second
-	readHeaderTimeout              = 32 * time.Second
-	shutdownTimeout                = 5 * time.Second
+	readHeaderTimeout = 32 * time.Second
+	shutdownTimeout   = 5 * time.Second
 )
 
 // server serves health and metrics over TLS. Who asks for anything but health must be known to the API server, by a token
@@ -59,7 +47,7 @@ func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interfa
 	if err != nil {
 		return nil, err
 	}
-	authn, authz, err := delegated(client, clientCA)
+	access, err := newAccess(client, clientCA)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +67,7 @@ func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interfa
 	base = base.Clone()
 	base.GetConfigForClient = s.tls.GetConfigForClient
 	s.http = &http.Server{
-		Handler:           authorized(handler(alive, ready), authn, authz, o.AlwaysAllowPaths),
+		Handler:           access.guard(handler(alive, ready), o.AlwaysAllowPaths),
 		TLSConfig:         base,
 		ReadHeaderTimeout: readHeaderTimeout,
 	}
@@ -110,57 +98,6 @@ func servingCert(o *ServingOptions) (dynamiccertificates.CertKeyContentProvider,
 		return nil, fmt.Errorf("making a self-signed certificate: %w", err)
 	}
 	return dynamiccertificates.NewStaticCertKeyContent("self-signed", certificate, key)
-}
-
-// delegated asks the API server who a caller is and what it may do.
-func delegated(client kubernetes.Interface, clientCA dynamiccertificates.CAContentProvider) (authenticator.Request, authorizer.Authorizer, error) {
-	retry := &wait.Backoff{Duration: 500 * time.Millisecond, Factor: 1.5, Jitter: 0.2, Steps: 5}
-	authn, _, err := authenticatorfactory.DelegatingAuthenticatorConfig{
-		Anonymous:                          &apiserver.AnonymousAuthConfig{Enabled: true},
-		TokenAccessReviewClient:            client.AuthenticationV1(),
-		TokenAccessReviewTimeout:           reviewTimeout,
-		WebhookRetryBackoff:                retry,
-		CacheTTL:                           authenticationTTL,
-		ClientCertificateCAContentProvider: clientCA,
-	}.New()
-	if err != nil {
-		return nil, nil, fmt.Errorf("delegated authentication: %w", err)
-	}
-	authz, err := authorizerfactory.DelegatingAuthorizerConfig{
-		SubjectAccessReviewClient: client.AuthorizationV1(),
-		AllowCacheTTL:             authorizedTTL,
-		DenyCacheTTL:              unauthorizedTTL,
-		WebhookRetryBackoff:       retry,
-	}.New()
-	if err != nil {
-		return nil, nil, fmt.Errorf("delegated authorization: %w", err)
-	}
-	return authn, authz, nil
-}
-
-// authorized lets those pass who may get the path.
-func authorized(next http.Handler, authn authenticator.Request, authz authorizer.Authorizer, open []string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if slices.Contains(open, req.URL.Path) {
-			next.ServeHTTP(w, req)
-			return
-		}
-		caller, ok, err := authn.AuthenticateRequest(req)
-		if err != nil || !ok {
-			klog.FromContext(req.Context()).V(2).Info("Refused a caller that is not known", "path", req.URL.Path, "error", fmt.Sprint(err))
-			http.Error(w, "Unauthorized", http.StatusUnauthorized)
-			return
-		}
-		decision, reason, err := authz.Authorize(req.Context(), authorizer.AttributesRecord{
-			User: caller.User, Verb: strings.ToLower(req.Method), Path: req.URL.Path,
-		})
-		if decision != authorizer.DecisionAllow {
-			klog.FromContext(req.Context()).V(2).Info("Refused a caller", "user", caller.User.GetName(), "path", req.URL.Path, "reason", reason, "error", fmt.Sprint(err))
-			http.Error(w, fmt.Sprintf("Forbidden: user %q cannot %s path %q", caller.User.GetName(), strings.ToLower(req.Method), req.URL.Path), http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, req)
-	})
 }
 
 // run serves until ctx is over.
