@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	kobuild "github.com/google/ko/pkg/build"
+)
+
+const (
+	module     = "github.com/taint-manager/taint-manager"
+	importPath = module + "/cmd/taint-manager"
+	// user is who runs the process: no account of any host, so the number is as good as another, and the customary one.
+	user = "65532:65532"
+)
+
+// source is what an image is made of. The same source gives the same image, byte for byte, with the same version of Go.
+type source struct {
+	root      string // directory of the module
+	version   string
+	revision  string
+	ldflags   string
+	buildTags string
+	created   time.Time
+}
+
+// platforms that the image is built for.
+func platforms() []v1.Platform {
+	return []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
+}
+
+// labels describe the image to those who find it, as the OCI image specification names it.
+func labels(s source) map[string]string {
+	const prefix = "org.opencontainers.image."
+	return map[string]string{
+		prefix + "title":       "taint-manager",
+		prefix + "description": "Evicts pods that do not tolerate their node's NoExecute taints",
+		prefix + "licenses":    "Apache-2.0",
+		prefix + "source":      "https://" + module,
+		prefix + "version":     s.version,
+		prefix + "revision":    s.revision,
+	}
+}
+
+// pinned are the settings of Go that change what it builds: the builder's environment must not.
+func pinned() []string {
+	return []string{
+		"CGO_ENABLED=0",
+		"GOAMD64=v1",
+		"GOARM64=v8.0",
+		"GOEXPERIMENT=",
+		"GOFIPS140=off",
+		// Go's own stamp tells a checkout from a source archive, and a shallow clone from a full one; ldflags do the stamping.
+		"GOFLAGS=-buildvcs=false",
+		"GOWORK=off",
+	}
+}
+
+// build compiles the program for each platform and makes an index of the images. A list of the modules inside, in SPDX
+// format, goes to sbomDir for each.
+func build(ctx context.Context, s source, sbomDir string) (v1.ImageIndex, error) {
+	var names []string
+	for _, p := range platforms() {
+		names = append(names, p.String())
+	}
+	config := kobuild.Config{Flags: []string{"-tags=" + s.buildTags}, Env: pinned()}
+	if s.ldflags != "" {
+		config.Ldflags = []string{s.ldflags}
+	}
+	options := []kobuild.Option{
+		kobuild.WithBaseImages(scratch),
+		kobuild.WithPlatforms(names...),
+		kobuild.WithConfig(map[string]kobuild.Config{importPath: config}),
+		kobuild.WithTrimpath(true),
+		kobuild.WithUser(user),
+		kobuild.WithCreationTime(v1.Time{Time: s.created}),
+		kobuild.WithKoDataCreationTime(v1.Time{Time: s.created}),
+		kobuild.WithSPDX(koVersion()),
+		kobuild.WithSBOMDir(sbomDir),
+		kobuild.WithJobs(1), // go build is parallel in itself
+	}
+	for k, v := range labels(s) {
+		// Kubernetes' tools read labels; registries show annotations.
+		options = append(options, kobuild.WithLabel(k, v), kobuild.WithAnnotation(k, v))
+	}
+	builder, err := kobuild.NewGo(ctx, s.root, options...)
+	if err != nil {
+		return nil, fmt.Errorf("set up ko: %w", err)
+	}
+	result, err := builder.Build(ctx, kobuild.StrictScheme+importPath)
+	if err != nil {
+		return nil, fmt.Errorf("build the image: %w", err)
+	}
+	index, ok := result.(v1.ImageIndex)
+	if !ok {
+		return nil, fmt.Errorf("build the image: ko gave %T, not an index of images", result)
+	}
+	return index, nil
+}
+
+// scratch is the base of the image: nothing, for each platform.
+func scratch(context.Context, string) (name.Reference, kobuild.Result, error) {
+	base := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, p := range platforms() {
+		config := &v1.ConfigFile{OS: p.OS, Architecture: p.Architecture, RootFS: v1.RootFS{Type: "layers"}}
+		image, err := mutate.ConfigFile(empty.Image, config)
+		if err != nil {
+			return nil, nil, fmt.Errorf("make an empty image for %s: %w", p, err)
+		}
+		image = mutate.ConfigMediaType(mutate.MediaType(image, types.OCIManifestSchema1), types.OCIConfigJSON)
+		base = mutate.AppendManifests(base, mutate.IndexAddendum{
+			Add:        image,
+			Descriptor: v1.Descriptor{MediaType: types.OCIManifestSchema1, Platform: &p},
+		})
+	}
+	return scratchName{}, base, nil
+}
+
+// scratchName is what ko notes as the name of the base image. A usual reference would name a registry, and so an image
+// that does not exist.
+type scratchName struct{}
+
+func (scratchName) String() string           { return "scratch" }
+func (scratchName) Name() string             { return "scratch" }
+func (scratchName) Identifier() string       { return "" }
+func (scratchName) Scope(string) string      { return "" }
+func (scratchName) Context() name.Repository { return name.Repository{} }
+
+// koVersion is the version of ko that go.mod pins: the SBOM names the tool that made it.
+func koVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range info.Deps {
+			if dep.Path == "github.com/google/ko" {
+				return dep.Version
+			}
+		}
+	}
+	return "(unknown version)" // in tests, which have no build info of their dependencies
+}
+
+// platformImage is the image of one platform.
+type platformImage struct {
+	platform v1.Platform
+	image    v1.Image
+}
+
+func imagesOf(index v1.ImageIndex) ([]platformImage, error) {
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, fmt.Errorf("read the index: %w", err)
+	}
+	var images []platformImage
+	for _, d := range manifest.Manifests {
+		if d.Platform == nil {
+			return nil, errors.New("read the index: an image has no platform")
+		}
+		image, err := index.Image(d.Digest)
+		if err != nil {
+			return nil, fmt.Errorf("read the image for %s: %w", d.Platform, err)
+		}
+		images = append(images, platformImage{platform: *d.Platform, image: image})
+	}
+	return images, nil
+}
