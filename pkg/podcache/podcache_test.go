@@ -1,6 +1,9 @@
 package podcache
 
 import (
+	"errors"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,6 +209,50 @@ func TestInformers(t *testing.T) {
 		}
 		if pods.Err() != nil || nodes.Err() != nil {
 			t.Errorf("errors %v, %v", pods.Err(), nodes.Err())
+		}
+	})
+}
+
+// However long the API server was away, what happened meanwhile is known soon after its return.
+func TestServerThatWasAwayIsReadSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := apitest.New()
+		var away atomic.Bool
+		var calls atomic.Int32
+		api.Intercept = func(*http.Request) (*http.Response, error) {
+			calls.Add(1)
+			if away.Load() {
+				return nil, errors.New("connection refused")
+			}
+			return nil, nil
+		}
+		client, err := api.Client()
+		if err != nil {
+			t.Fatal(err)
+		}
+		api.AddNode("n")
+		nodes, err := NewNodes(client, clock.RealClock{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go nodes.RunWithContext(t.Context())
+		time.Sleep(time.Minute)
+		away.Store(true)
+		api.CutWatches("nodes", false)
+		calls.Store(0)
+		time.Sleep(10 * time.Minute)
+		if n := calls.Load(); n > 20*60 {
+			t.Errorf("%d calls in 10 minutes", n)
+		}
+		if nodes.Err() == nil {
+			t.Error("says that it can read")
+		}
+		api.AddNode("m")
+		away.Store(false)
+		time.Sleep(redialInterval)
+		synctest.Wait()
+		if _, exists, err := nodes.GetIndexer().GetByKey("m"); err != nil || !exists || nodes.Err() != nil {
+			t.Errorf("not read yet: %v, %v", err, nodes.Err())
 		}
 	})
 }

@@ -2,7 +2,9 @@ package podcache
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -17,8 +20,12 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// complaintInterval is the time between two error messages about one resource that cannot be read.
-const complaintInterval = 10 * time.Second
+const (
+	// complaintInterval is the time between two error messages about one resource that cannot be read.
+	complaintInterval = 10 * time.Second
+	// redialInterval is the longest time between two calls to an API server that cannot be reached.
+	redialInterval = time.Second
+)
 
 // Source is where an informer lists and watches. It counts the lists, and knows and says whether the last call was answered.
 type Source struct {
@@ -38,21 +45,37 @@ func newSource(resource string, client kubernetes.Interface, list listFunc, open
 	s := &Source{resource: resource, complaints: &rate.Sometimes{Interval: complaintInterval}}
 	s.listerWatcher = cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			objects, err := list(ctx, options)
+			objects, err := reached(ctx, s, func() (runtime.Object, error) { return list(ctx, options) })
 			s.lists.Add(1)
-			s.note(ctx, err)
 			return objects, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			events, err := open(ctx, options)
+			events, err := reached(ctx, s, func() (watch.Interface, error) { return open(ctx, options) })
 			if ptr.Deref(options.SendInitialEvents, false) {
 				s.lists.Add(1) // a list by way of a watch
 			}
-			s.note(ctx, err)
 			return events, err
 		},
 	}, client)
 	return s
+}
+
+// reached calls until the call reaches the API server. What that answers is for the reflector, whose backoff then spares
+// it; but that grows to half a minute, and a server that was away would be back for so long before we look.
+func reached[T any](ctx context.Context, s *Source, call func() (T, error)) (T, error) {
+	for {
+		result, err := call()
+		s.note(ctx, err)
+		var way *url.Error
+		if !errors.As(err, &way) {
+			return result, err
+		}
+		select {
+		case <-ctx.Done():
+			return result, err
+		case <-time.After(wait.Jitter(redialInterval/2, 1)):
+		}
+	}
 }
 
 // note remembers how a call ended, and logs why the resource cannot be read, and what to do. The reflector tries again with

@@ -2,6 +2,8 @@ package tainteviction
 
 import (
 	"context"
+	"errors"
+	"net/url"
 	"sync"
 	"time"
 
@@ -16,8 +18,9 @@ import (
 )
 
 const (
-	// firstBackoff and lastBackoff bound the time between two attempts at one pod.
-	firstBackoff, lastBackoff = 100 * time.Millisecond, 30 * time.Second
+	// firstBackoff and lastBackoff bound the time between two attempts at one pod; redialBackoff does where the API server
+	// cannot be reached, which costs it nothing, and should not be noticed late when it is back.
+	firstBackoff, lastBackoff, redialBackoff = 100 * time.Millisecond, 30 * time.Second, 2 * time.Second
 	// drainTimeout bounds how long evictions in flight may go on when this replica stops leading, so that a server that
 	// hangs does not keep the next leader waiting for the Lease.
 	drainTimeout = 10 * time.Second
@@ -125,6 +128,10 @@ func backoff(failures int, err error) time.Duration {
 	full := lastBackoff
 	if failures < 16 {
 		full = min(lastBackoff, firstBackoff<<failures)
+	}
+	var way *url.Error
+	if errors.As(err, &way) {
+		full = min(full, redialBackoff)
 	}
 	retry := wait.Jitter(full/2, 1)
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
