@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -93,4 +95,34 @@ func TestRowControllerManagerRestarted(t *testing.T) {
 	t.Logf("timeAdded was %s, and is %s", stamped, s.TimeAdded(node, corev1.TaintNodeUnreachable))
 	row.Saw("due after %d s, it was restarted after 4 s: %s", tolerated, fate.Since(tainted, "the taint"))
 	s.Check(pod, fate, harness.Due(tainted, tolerated))
+}
+
+// TestBothRestartDuringCountdown has a node that dies, and in the middle of its pod's countdown both the controller manager,
+// which then stamps the taint anew, and ours, whose memory is gone with it.
+func TestBothRestartDuringCountdown(t *testing.T) {
+	suite.OursOnly(t, "the built-in one forgets by itself already")
+	s := suite.Alone(t)
+	controller := s.Start(harness.Options{Name: "both-restarted", LeaderElect: true})
+	node := s.Node()
+	const tolerated = 25
+	pod := s.Pod(node, harness.Tolerates(corev1.TaintNodeUnreachable, tolerated), harness.Tolerates(corev1.TaintNodeNotReady, tolerated))
+	s.Running(pod)
+	s.Silence(node)
+	tainted := s.AwaitTaint(node, corev1.TaintNodeUnreachable, time.Minute)
+	stamped := s.TimeAdded(node, corev1.TaintNodeUnreachable)
+	s.Quiet(pod, tainted.After.Add(10*time.Second))
+	s.Must(controller.Kill())
+	manager := s.CP.Part(controlplane.ControllerManager)
+	s.Must(manager.Kill())
+	s.Must(manager.Start(t.Context()))
+	s.Eventually("a taint that is stamped anew", 10*time.Second, func(context.Context) error {
+		if again := s.TimeAdded(node, corev1.TaintNodeUnreachable); again.IsZero() || again.Equal(stamped) {
+			return fmt.Errorf("timeAdded is %s", again)
+		}
+		return nil
+	})
+	s.Must(controller.Start(t.Context()))
+	fate := s.Await(pod, tainted.After.Add(2*tolerated*time.Second))
+	// The Lease of the one that was killed has to end first; that is over by then.
+	s.Check(pod, fate, harness.Due(tainted, tolerated).Extend(5*time.Second))
 }

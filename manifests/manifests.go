@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -24,6 +25,12 @@ func ClusterRole() (*rbacv1.ClusterRole, error) {
 func Role() (*rbacv1.Role, error) {
 	role := &rbacv1.Role{}
 	return role, decode("base/role.yaml", role)
+}
+
+// StartsConfigMap is the ConfigMap in which a deployment remembers starts of taints.
+func StartsConfigMap() (*corev1.ConfigMap, error) {
+	config := &corev1.ConfigMap{}
+	return config, decode("base/configmap.yaml", config)
 }
 
 func decode(path string, into runtime.Object) error {

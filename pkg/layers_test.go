@@ -17,7 +17,7 @@ const module = "github.com/taint-manager/taint-manager/"
 var layers = [][]string{
 	{"pkg/deadline"},
 	{"pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events"},
-	{"pkg/podcache"},
+	{"pkg/podcache", "pkg/startstore"},
 	{"pkg/evictor"},
 	{"pkg/tainteviction"},
 	{"cmd/taint-manager/app"},

@@ -2,8 +2,11 @@ package manager
 
 import (
 	"context"
+	"fmt"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/controlplane"
 	"github.com/taint-manager/taint-manager/manifests"
@@ -35,10 +38,30 @@ func Account(ctx context.Context, cp *controlplane.ControlPlane, name string, ru
 	if err := cp.EnsureRole(ctx, role); err != nil {
 		return "", err
 	}
+	if err := ensureStarts(ctx, cp); err != nil {
+		return "", err
+	}
 	for _, role := range []string{role.Name, authReader} {
 		if err := cp.BindRole(ctx, Namespace, role, Namespace, name); err != nil {
 			return "", err
 		}
 	}
 	return kubeconfig, nil
+}
+
+// ensureStarts makes the ConfigMap that is deployed with the rest.
+func ensureStarts(ctx context.Context, cp *controlplane.ControlPlane) error {
+	client, err := cp.Client()
+	if err != nil {
+		return err
+	}
+	config, err := manifests.StartsConfigMap()
+	if err != nil {
+		return err
+	}
+	_, err = client.CoreV1().ConfigMaps(config.Namespace).Create(ctx, config, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("ConfigMap %s: %w", config.Name, err)
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -24,6 +25,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/evictor"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/startstore"
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
@@ -36,7 +38,7 @@ const (
 	complaintInterval = 10 * time.Second
 )
 
-// Config is what a controller needs. All fields but EvictionLimiter are required.
+// Config is what a controller needs. All fields but EvictionLimiter and Starts are required.
 type Config struct {
 	// Informers is the client that lists and watches.
 	Informers kubernetes.Interface
@@ -44,6 +46,8 @@ type Config struct {
 	Evictions kubernetes.Interface
 	// Events is the client that writes Events.
 	Events kubernetes.Interface
+	// Starts is the ConfigMap for starts of taints that the API does not show; none without a name. See package startstore.
+	Starts types.NamespacedName
 	// EvictionLimiter bounds the calls of evictions; nil for no limit.
 	EvictionLimiter flowcontrol.RateLimiter
 	// Clock is the time of everything that the controller does.
@@ -63,6 +67,7 @@ type Controller struct {
 	pods   *podcache.Pods
 	nodes  *podcache.Nodes
 	starts *taintstart.Tracker
+	store  *startstore.Store // nil without a ConfigMap
 	synced []cache.InformerSynced
 
 	nodeUpdateQueue    workqueue.TypedInterface[string]
@@ -109,6 +114,9 @@ func New(config Config) (*Controller, error) {
 		recorder:           events.NewRecorder(config.Events, config.Clock, config.Metrics.Events),
 		complaints:         &rate.Sometimes{First: 3, Interval: complaintInterval},
 	}
+	if config.Starts.Name != "" {
+		c.store = startstore.New(config.Informers, config.Starts, config.Clock, c.starts)
+	}
 	c.evictor = evictor.New(config.Evictions, config.EvictionLimiter, config.Clock, live{c})
 	return c, c.handleEvents()
 }
@@ -116,6 +124,9 @@ func New(config Config) (*Controller, error) {
 // Run watches and keeps every deadline up to date until ctx is over. It evicts nobody: that is Lead.
 func (c *Controller) Run(ctx context.Context) {
 	logger := klog.FromContext(ctx)
+	if c.store != nil {
+		c.store.Load(ctx)
+	}
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { c.nodes.RunWithContext(ctx) })
@@ -129,6 +140,7 @@ func (c *Controller) Run(ctx context.Context) {
 	if !c.WaitForSync(ctx) {
 		return
 	}
+	c.starts.ForgetRecalled()
 	logger.Info("Watching", "nodes", len(c.nodes.GetIndexer().ListKeys()), "pods", len(c.pods.GetIndexer().ListKeys()),
 		"took", c.config.Clock.Since(began))
 	for range updateWorkers {

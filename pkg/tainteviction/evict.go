@@ -51,6 +51,9 @@ func (c *Controller) Lead(ctx context.Context) {
 	})()
 	var slots sync.WaitGroup
 	defer slots.Wait()
+	if c.store != nil {
+		slots.Go(func() { c.store.Run(ctx) })
+	}
 	for range c.config.ConcurrentEvictions {
 		slots.Go(func() {
 			defer utilruntime.HandleCrashWithContext(ctx)

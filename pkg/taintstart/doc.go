@@ -22,6 +22,8 @@
 //     meanwhile: a node lifecycle controller that starts takes them off and puts them back.
 //   - After a gap (a relist, a node that was deleted and made anew, a live read that is ahead of the watch) an older start
 //     stands only where the object proves that the presence is unbroken; in doubt the later time counts.
+//   - What the API objects do not show can be recorded, for a process that starts anew. A record counts as the version before
+//     a gap does: only where the object proves that what it tells of is unbroken.
 //   - Memory is held for nodes that carry NoExecute taints, or did a minute ago and are ill, and for no others.
 //
 // # Limits

@@ -48,6 +48,8 @@ type memory struct {
 	taints []deadline.Taint
 	// seen is when the first version with these taints reached us.
 	seen time.Time
+	// unchanged is since when we have seen the times of the last changes as they are.
+	unchanged time.Time
 }
 
 // pause is an illness that began at start, and whose taints have been off since.
@@ -62,6 +64,8 @@ type pause struct {
 type Tracker struct {
 	lock  sync.RWMutex
 	nodes map[string]*memory
+	// recalled are the records of another process, of nodes that have not been observed yet.
+	recalled map[string]Record
 }
 
 // NewTracker returns a tracker that knows no node.
@@ -74,10 +78,17 @@ func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	before := t.nodes[node]
+	if record, recalled := t.recalled[node]; before == nil && recalled {
+		before, o.Gap = record.memory(), true
+		delete(t.recalled, node)
+	}
 	if before == nil {
 		before = &memory{}
 	}
-	now := &memory{last: o, starts: weigh(before, o), paused: pauses(before, o), seen: o.Seen}
+	now := &memory{last: o, starts: weigh(before, o), paused: pauses(before, o), seen: o.Seen, unchanged: o.Seen}
+	if last := before.last; last.UID == o.UID && last.Changed.Equal(o.Changed) && last.NotReadySince.Equal(o.NotReadySince) {
+		now.unchanged = before.unchanged
+	}
 	now.taints = withStarts(o, now.starts)
 	if changed = !slices.Equal(before.taints, now.taints); !changed {
 		now.seen = before.seen

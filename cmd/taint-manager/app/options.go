@@ -29,6 +29,8 @@ type Options struct {
 	ConcurrentEvictions int
 	// EvictFinishedPods makes pods that succeeded or failed subject to taints.
 	EvictFinishedPods bool
+	// StartsConfigMap is the name of the ConfigMap for starts of taints, in the namespace of the Lease; empty for none.
+	StartsConfigMap string
 	// LeaderElection says how one of several replicas is chosen.
 	LeaderElection componentconfig.LeaderElectionConfiguration
 	// Serving says where health and metrics are served.
@@ -64,6 +66,7 @@ func NewOptions() *Options {
 	}
 	return &Options{
 		ConcurrentEvictions: 20,
+		StartsConfigMap:     "taint-manager-starts",
 		LeaderElection: componentconfig.LeaderElectionConfiguration{
 			LeaderElect:   true,
 			LeaseDuration: metav1.Duration{Duration: 15 * time.Second},
@@ -107,6 +110,8 @@ func (o *Options) addClusterFlags(fs *pflag.FlagSet) {
 func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.ConcurrentEvictions, "concurrent-evictions", o.ConcurrentEvictions,
 		"Pods that are being evicted at the same time, at most. One node or namespace gets at most half of them.")
+	fs.StringVar(&o.StartsConfigMap, "starts-config-map", o.StartsConfigMap,
+		"ConfigMap, in the namespace of the Lease, that remembers since when nodes are ill, over restarts. It has to exist. Empty for none.")
 	fs.BoolVar(&o.EvictFinishedPods, "evict-finished-pods", o.EvictFinishedPods,
 		"Evict pods that have succeeded or failed too, as kube-controller-manager's own controller does.")
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/component-base/metrics/legacyregistry"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // client and leader election metrics
@@ -45,6 +46,7 @@ func Run(ctx context.Context, o *Options) error {
 		Evictions:           clients.evictions,
 		EvictionLimiter:     clients.evictionLimiter,
 		Events:              clients.events,
+		Starts:              types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.StartsConfigMap},
 		Clock:               clock.RealClock{},
 		ConcurrentEvictions: o.ConcurrentEvictions,
 		Metrics:             m,

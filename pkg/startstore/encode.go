@@ -1,0 +1,64 @@
+package startstore
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/taint-manager/taint-manager/pkg/taintstart"
+)
+
+// maxSize is how much data, in bytes, is put into the ConfigMap. The API's limit is a MiB for the object, encoded.
+const maxSize = 768 << 10
+
+// encode makes an entry for each node, as many as there is room for: the oldest first, which have the most to lose.
+func encode(logger klog.Logger, records map[string]taintstart.Record) map[string]string {
+	names := make([]string, 0, len(records))
+	for name := range records {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(oldest(records[a]).Compare(oldest(records[b])), cmp.Compare(a, b))
+	})
+	data, size := make(map[string]string, len(names)), 0
+	for i, name := range names {
+		entry, err := json.Marshal(records[name])
+		if err != nil {
+			logger.Error(err, "Cannot write down the starts of a node's taints", "node", klog.KRef("", name))
+			continue // a year beyond 9999: nothing to remember
+		}
+		if size += len(name) + len(entry); size > maxSize {
+			logger.V(1).Info("No room to write down the starts of all nodes' taints", "left", len(names)-i)
+			break
+		}
+		data[name] = string(entry)
+	}
+	return data
+}
+
+func oldest(r taintstart.Record) time.Time {
+	first := time.Time{}
+	for _, start := range r.Starts {
+		if first.IsZero() || start.Time.Before(first) {
+			first = start.Time
+		}
+	}
+	return first
+}
+
+// decode reads the entries. What it does not understand it leaves out.
+func decode(logger klog.Logger, data map[string]string) map[string]taintstart.Record {
+	records := make(map[string]taintstart.Record, len(data))
+	for name, entry := range data {
+		var r taintstart.Record
+		if err := json.Unmarshal([]byte(entry), &r); err != nil || r.UID == "" {
+			logger.V(2).Info("Ignoring an entry that is none", "node", klog.KRef("", name), "error", err)
+			continue
+		}
+		records[name] = r
+	}
+	return records
+}

@@ -1,0 +1,162 @@
+package startstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"reflect"
+	"time"
+
+	"golang.org/x/time/rate"
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/taint-manager/taint-manager/pkg/taintstart"
+)
+
+const (
+	// interval is the time between two looks at what has to be written.
+	interval = time.Second
+	// retryInterval is the time between two tries after one that failed.
+	retryInterval = 10 * time.Second
+	// loadTimeout is how long the first read may be refused. One that is not answered at all is waited for: nothing else
+	// could be read either.
+	loadTimeout = 10 * time.Second
+	callTimeout = 5 * time.Second
+	// complaintInterval is the time between two error messages.
+	complaintInterval = 5 * time.Minute
+)
+
+// Memory is what is kept and given back.
+type Memory interface {
+	Records(now time.Time, before map[string]taintstart.Record) map[string]taintstart.Record
+	Recall(records map[string]taintstart.Record)
+}
+
+// Store is the ConfigMap.
+type Store struct {
+	client kubernetes.Interface
+	name   types.NamespacedName
+	clock  clock.WithTicker
+	memory Memory
+
+	complaints *rate.Sometimes
+}
+
+// New returns a store in the ConfigMap of that name.
+func New(client kubernetes.Interface, name types.NamespacedName, clock clock.WithTicker, memory Memory) *Store {
+	return &Store{client: client, name: name, clock: clock, memory: memory, complaints: &rate.Sometimes{Interval: complaintInterval}}
+}
+
+// Load gives back what was kept. It has to be called before nodes are observed.
+func (s *Store) Load(ctx context.Context) {
+	began := s.clock.Now()
+	for {
+		config, err := s.get(ctx)
+		var way *url.Error
+		switch {
+		case err == nil:
+			records := decode(klog.FromContext(ctx), config.Data)
+			klog.FromContext(ctx).Info("Read starts of taints that were kept", "configMap", s.name, "nodes", len(records))
+			s.memory.Recall(records)
+			return
+		case ctx.Err() != nil:
+			return
+		case apierrors.IsNotFound(err), apierrors.IsForbidden(err),
+			!errors.As(err, &way) && s.clock.Since(began) >= loadTimeout:
+			s.complain(ctx, err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.clock.After(interval):
+		}
+	}
+}
+
+// state is what is known to be written.
+type state struct {
+	config  *v1.ConfigMap
+	records map[string]taintstart.Record
+}
+
+// Run keeps the ConfigMap up to date until ctx is over. Only the leader may.
+func (s *Store) Run(ctx context.Context) {
+	var current *state // nil while it is not known
+	ticker := s.clock.NewTicker(interval)
+	defer ticker.Stop()
+	var pause time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C():
+		}
+		if s.clock.Now().Before(pause) {
+			continue
+		}
+		next, err := s.write(ctx, current)
+		if err != nil && ctx.Err() == nil {
+			s.complain(ctx, err)
+			pause = s.clock.Now().Add(retryInterval)
+		}
+		current = next
+	}
+}
+
+// write brings the ConfigMap up to date, and returns what it knows of it then. Without such knowledge it is read before.
+func (s *Store) write(ctx context.Context, current *state) (*state, error) {
+	logger := klog.FromContext(ctx)
+	if current == nil {
+		config, err := s.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		current = &state{config, decode(logger, config.Data)}
+	}
+	records := s.memory.Records(s.clock.Now(), current.records)
+	if reflect.DeepEqual(records, current.records) {
+		return current, nil
+	}
+	config := current.config.DeepCopy()
+	config.Data = encode(logger, records)
+	if maps.Equal(config.Data, current.config.Data) {
+		return &state{config, records}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	config, err := s.client.CoreV1().ConfigMaps(s.name.Namespace).Update(ctx, config, metav1.UpdateOptions{})
+	if apierrors.IsConflict(err) {
+		return nil, nil // somebody else wrote to it: read it anew
+	}
+	if err != nil {
+		return nil, fmt.Errorf("writing it: %w", err)
+	}
+	logger.V(2).Info("Wrote down starts of taints", "configMap", s.name, "nodes", len(config.Data))
+	return &state{config, records}, nil
+}
+
+func (s *Store) get(ctx context.Context) (*v1.ConfigMap, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	config, err := s.client.CoreV1().ConfigMaps(s.name.Namespace).Get(ctx, s.name.Name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("reading it: %w", err)
+	}
+	return config, nil
+}
+
+func (s *Store) complain(ctx context.Context, err error) {
+	s.complaints.Do(func() {
+		klog.FromContext(ctx).Error(err, "Cannot use the ConfigMap for starts of taints: create it, and grant our account get and update on it; "+
+			"without it, counts of ill nodes may begin again when this and kube-controller-manager restart together", "configMap", s.name)
+	})
+}

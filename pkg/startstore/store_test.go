@@ -1,0 +1,212 @@
+package startstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/taint-manager/taint-manager/pkg/taintstart"
+)
+
+// memory has the records that a test gives it.
+type memory struct {
+	records  atomic.Pointer[map[string]taintstart.Record]
+	recalled atomic.Pointer[map[string]taintstart.Record]
+}
+
+func (m *memory) Records(time.Time, map[string]taintstart.Record) map[string]taintstart.Record {
+	if r := m.records.Load(); r != nil {
+		return *r
+	}
+	return map[string]taintstart.Record{}
+}
+
+func (m *memory) Recall(records map[string]taintstart.Record) { m.recalled.Store(&records) }
+
+func record(uid types.UID, seconds int64) taintstart.Record {
+	at := time.Unix(seconds, 500).UTC()
+	return taintstart.Record{UID: uid, NotReadySince: time.Unix(seconds, 0).UTC(), Starts: []taintstart.Start{{Time: at}}}
+}
+
+// bubble runs a test in virtual time with a store in a ConfigMap that exists and is empty.
+func bubble(t *testing.T, test func(ctx context.Context, client *fake.Clientset, s *Store, m *memory)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		name := types.NamespacedName{Namespace: "kube-system", Name: "starts"}
+		client := fake.NewClientset(&v1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}})
+		m := &memory{}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		test(ctx, client, New(client, name, clock.RealClock{}, m), m)
+	})
+}
+
+func (s *Store) data(t *testing.T) map[string]string {
+	t.Helper()
+	config, err := s.client.CoreV1().ConfigMaps(s.name.Namespace).Get(context.Background(), s.name.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.Data
+}
+
+func writes(client *fake.Clientset) (n int) {
+	for _, action := range client.Actions() {
+		if action.GetVerb() == "update" {
+			n++
+		}
+	}
+	return n
+}
+
+func TestWhatIsKeptComesBack(t *testing.T) {
+	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+		records := map[string]taintstart.Record{"n": record("u", 100), "m": record("v", 200)}
+		m.records.Store(&records)
+		go s.Run(ctx)
+		time.Sleep(time.Hour)
+		if n := writes(client); n != 1 {
+			t.Errorf("written %d times", n)
+		}
+		s.Load(ctx)
+		back := m.recalled.Load()
+		if back == nil || fmt.Sprint(*back) != fmt.Sprint(records) {
+			t.Errorf("came back as %v, was %v", back, records)
+		}
+		m.records.Store(&map[string]taintstart.Record{"n": record("u", 100)})
+		time.Sleep(2 * time.Second)
+		if data := s.data(t); len(data) != 1 || data["n"] == "" {
+			t.Errorf("holds %v", data)
+		}
+	})
+}
+
+func TestGarbageIsIgnored(t *testing.T) {
+	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+		garbage := map[string]string{
+			"a": "", "b": "null", "c": "[1]", "d": `{"uid": 7}`, "e": `{"starts": [{"start": "yesterday"}]}`, "f": "\x00\xff", "g": `{"uid":""}`,
+			"good": `{"uid":"u","starts":[{"start":"2026-01-01T00:00:00Z"}], "unknown": true}`,
+		}
+		config := &v1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.name.Namespace, Name: s.name.Name}, Data: garbage}
+		if _, err := client.CoreV1().ConfigMaps(s.name.Namespace).Update(ctx, config, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		s.Load(ctx)
+		if back := *m.recalled.Load(); len(back) != 1 || back["good"].UID != "u" {
+			t.Errorf("came back as %v", back)
+		}
+		go s.Run(ctx)
+		time.Sleep(2 * time.Second)
+		if data := s.data(t); len(data) != 0 {
+			t.Errorf("garbage stays: %v", data)
+		}
+	})
+}
+
+func TestWhatCannotBeReadIsAsIfItWereNotThere(t *testing.T) {
+	for name, test := range map[string]struct {
+		err     error
+		returns time.Duration
+	}{
+		"not found":    {apierrors.NewNotFound(v1.Resource("configmaps"), "starts"), 0},
+		"forbidden":    {apierrors.NewForbidden(v1.Resource("configmaps"), "starts", errors.New("no")), 0},
+		"server error": {apierrors.NewInternalError(errors.New("x")), loadTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+				client.PrependReactor("get", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, test.err })
+				began := time.Now()
+				s.Load(ctx)
+				if took := time.Since(began); took != test.returns || m.recalled.Load() != nil {
+					t.Errorf("took %s, recalled %v", took, m.recalled.Load())
+				}
+			})
+		})
+	}
+}
+
+func TestAServerThatIsAwayIsWaitedFor(t *testing.T) {
+	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+		back := time.Now().Add(time.Hour)
+		client.PrependReactor("get", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+			if time.Now().Before(back) {
+				return true, nil, &url.Error{Op: "Get", URL: "https://x", Err: errors.New("connection refused")}
+			}
+			return false, nil, nil
+		})
+		s.Load(ctx)
+		if m.recalled.Load() == nil || time.Since(back) > interval {
+			t.Errorf("recalled %v, %s after its return", m.recalled.Load(), time.Since(back))
+		}
+	})
+}
+
+func TestWritesGoOnAfterFailures(t *testing.T) {
+	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+		var failure atomic.Pointer[error]
+		fail := func(err error) { failure.Store(&err) }
+		client.PrependReactor("update", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
+			if err := failure.Load(); err != nil && *err != nil {
+				return true, nil, *err
+			}
+			return false, nil, nil
+		})
+		m.records.Store(&map[string]taintstart.Record{"n": record("u", 100)})
+		for _, err := range []error{
+			apierrors.NewConflict(v1.Resource("configmaps"), "starts", errors.New("changed")),
+			apierrors.NewInternalError(errors.New("x")),
+		} {
+			fail(err)
+			ctx, cancel := context.WithCancel(ctx)
+			go s.Run(ctx)
+			time.Sleep(time.Minute)
+			fail(nil)
+			time.Sleep(retryInterval + interval)
+			if data := s.data(t); len(data) != 1 {
+				t.Errorf("after %v it holds %v", err, data)
+			}
+			cancel()
+			synctest.Wait()
+			m.records.Store(&map[string]taintstart.Record{"n": record("u", 100), "m": record("v", 300)})
+			delete(*m.records.Load(), "n")
+		}
+		if n := writes(client); n > 60+6+4 {
+			t.Errorf("%d tries", n)
+		}
+	})
+}
+
+// The ConfigMap stays below the API's limit, and the oldest starts are kept.
+func TestThereIsABound(t *testing.T) {
+	records := map[string]taintstart.Record{}
+	for i := range 20_000 {
+		records[fmt.Sprintf("node-%s-%d", strings.Repeat("x", 100), i)] = record("u", 1_000_000-int64(i))
+	}
+	data := encode(klog.Background(), records)
+	size := 0
+	for name, entry := range data {
+		size += len(name) + len(entry)
+	}
+	if size > 1<<20 || size < maxSize*9/10 {
+		t.Errorf("%d bytes for %d nodes", size, len(data))
+	}
+	if _, kept := data[fmt.Sprintf("node-%s-%d", strings.Repeat("x", 100), 19_999)]; !kept {
+		t.Error("the oldest is left out")
+	}
+}
