@@ -76,8 +76,9 @@ test-unit: ## Run the unit tests and the whole-controller tests in virtual time;
 	@go test -cover ./pkg/deadline | tee /dev/stderr | grep -q 'coverage: 100.0%' || { echo "pkg/deadline must be covered to 100 %"; exit 1; }
 
 .PHONY: test-fuzz
-test-fuzz: ## Search for inputs on which pkg/deadline and its oracle differ, for FUZZTIME.
+test-fuzz: ## Search for inputs on which pkg/deadline, or what it is given, and an oracle differ, for FUZZTIME each.
 	go test -run '^$$' -fuzz FuzzDecide -fuzztime $(FUZZTIME) ./pkg/deadline
+	go test -run '^$$' -fuzz FuzzObjects -fuzztime $(FUZZTIME) ./pkg/simulation
 
 .PHONY: test-image
 test-image: ## Build the image twice, compare, look into it, and push it to a registry on loopback.
@@ -92,6 +93,10 @@ test-e2e: ## Run the built binary against a real control plane (the first time b
 test-upstream: ## Run Kubernetes' own e2e cases of NoExecuteTaintManager against ours (12 minutes; builds its test binary).
 	go run ./e2e/upstream
 
+.PHONY: e2e
+e2e: ## Run the tests on real kubelets: image, kind cluster, deployment (12 minutes, Docker). KEEP=1 keeps the cluster, RUN=name picks tests.
+	go run ./e2e/kind
+
 .PHONY: bench
 bench: ## Run the Go benchmarks.
 	go test -run '^$$' -bench . -benchmem ./pkg/...
@@ -105,7 +110,7 @@ verify-format: ## Check that gofmt has nothing to change.
 
 .PHONY: verify-vet
 verify-vet: ## Run go vet.
-	go vet ./...
+	go vet -tags kind ./...
 	cd .tools/image && go vet ./...
 	cd .tools/vulncheck && go vet ./...
 
@@ -113,6 +118,7 @@ verify-vet: ## Run go vet.
 verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
 	go mod tidy -diff
 	cd e2e/controlplane/servers && go mod tidy -diff
+	cd e2e/kind/tools && go mod tidy -diff
 	cd .tools && go mod tidy -diff
 	cd .tools/image && go mod tidy -diff
 	cd .tools/vulncheck && go mod tidy -diff
@@ -124,7 +130,7 @@ verify-layers: ## Check that imports point down.
 .PHONY: lint
 lint: ## Run golangci-lint.
 	@echo "golangci-lint (the first time builds it, which takes minutes)"
-	$(LINT) run ./...
+	$(LINT) run --build-tags kind ./...
 	cd .tools/image && $(LINT) run -c ../../.golangci.yaml ./...
 	cd .tools/vulncheck && $(LINT) run -c ../../.golangci.yaml ./...
 

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/taint-manager/taint-manager/e2e/kind/nodes"
+)
+
+const (
+	// clusterVariable and kubeconfigVariable tell the tests where their cluster is.
+	clusterVariable    = "E2E_KIND_CLUSTER"
+	kubeconfigVariable = "E2E_KIND_KUBECONFIG"
+	// logsVariable tells them where to keep what explains a failure.
+	logsVariable = "E2E_KIND_LOGS"
+
+	suiteTimeout = "20m"
+)
+
+// event is a line of go test -json.
+type event struct {
+	Action, Test, Output, Key, Value string
+	Elapsed                          float64
+}
+
+// outcome is what became of one test.
+type outcome struct {
+	name, result string
+	elapsed      time.Duration
+	figures      []string // what it measured
+	output       strings.Builder
+}
+
+// results are those of all tests in the order in which they ended.
+type results struct {
+	tests   []*outcome
+	running map[string]*outcome
+}
+
+// test runs the suite and shows its progress.
+func (r *run) test(ctx context.Context) error {
+	return r.step("run the tests", func() error {
+		arguments := []string{"test", "-json", "-race", "-count=1", "-tags", "kind", "-timeout", suiteTimeout, "./e2e/kind/suite"}
+		if pattern := os.Getenv("RUN"); pattern != "" {
+			arguments = append(arguments, "-run", pattern)
+		}
+		document, err := filepath.Abs(takeoverDocument())
+		if err != nil {
+			return err
+		}
+		command := nodes.Command(ctx, "go", arguments...)
+		command.Env = append(os.Environ(), clusterVariable+"="+clusterName, kubeconfigVariable+"="+r.kubeconfig, "TAKEOVER_DOC="+document,
+			logsVariable+"="+filepath.Join(r.root, logsDirectory))
+		command.Stderr = os.Stderr
+		out, err := command.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		if err := command.Start(); err != nil {
+			return err
+		}
+		r.follow(out)
+		if err := command.Wait(); err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("interrupted: %w", ctx.Err())
+			}
+			return fmt.Errorf("go test: %w", err)
+		}
+		return nil
+	})
+}
+
+func takeoverDocument() string {
+	if document := os.Getenv("TAKEOVER_DOC"); document != "" {
+		return document
+	}
+	return "README.md"
+}
+
+// follow notes and shows what go test says.
+func (r *run) follow(out io.Reader) {
+	r.results.running = map[string]*outcome{}
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			fmt.Println(lines.Text())
+			continue
+		}
+		if e.Test == "" {
+			r.showPackage(e)
+			continue
+		}
+		r.note(e)
+	}
+}
+
+// showPackage shows what belongs to no test, such as a build that fails, or a data race.
+func (r *run) showPackage(e event) {
+	text := strings.TrimSpace(e.Output)
+	if (e.Action == "output" || e.Action == "build-output") && text != "" && text != "PASS" && text != "FAIL" {
+		fmt.Printf("       %s\n", text)
+	}
+}
+
+func (r *run) note(e event) {
+	test := r.results.running[e.Test]
+	if test == nil {
+		test = &outcome{name: e.Test}
+		r.results.running[e.Test] = test
+	}
+	now := clock(time.Since(r.began))
+	switch e.Action {
+	case "run":
+		fmt.Printf("%s    %s\n", now, e.Test)
+	case "attr":
+		test.figures = append(test.figures, strings.ReplaceAll(e.Key, "_", " ")+": "+e.Value)
+	case "output":
+		test.output.WriteString(e.Output)
+	case "pass", "fail", "skip":
+		test.result, test.elapsed = e.Action, time.Duration(e.Elapsed*float64(time.Second))
+		r.results.tests = append(r.results.tests, test)
+		delete(r.results.running, e.Test)
+		fmt.Printf("%s    %s: %s, %.1f s\n", now, e.Test, strings.ToUpper(e.Action), e.Elapsed)
+		if e.Action == "fail" {
+			fmt.Print(test.output.String())
+		}
+	}
+}
+
+// summary is the last thing that is shown of the tests.
+func (r *run) summary(ctx context.Context) {
+	fmt.Println("\nSummary")
+	for _, test := range r.results.tests {
+		fmt.Printf("  %-4s  %-36s %6.1f s\n", strings.ToUpper(test.result), strings.TrimPrefix(test.name, "Test"), test.elapsed.Seconds())
+		for _, figure := range test.figures {
+			fmt.Printf("          %s\n", figure)
+		}
+	}
+	for name := range r.results.running {
+		fmt.Printf("  ----  %-36s did not end\n", strings.TrimPrefix(name, "Test"))
+	}
+	usages, err := r.cluster.Usages(ctx, "kube-system", selector)
+	if err != nil {
+		fmt.Printf("  usage of our pods: %v\n", err)
+	}
+	for _, usage := range usages {
+		fmt.Printf("  usage of %s\n", usage)
+	}
+	fmt.Printf("  %d tests, %s in all (minutes:seconds)\n\n", len(r.results.tests), strings.TrimSpace(clock(time.Since(r.began))))
+}

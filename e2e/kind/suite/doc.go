@@ -1,0 +1,14 @@
+// Package suite is the end-to-end tests on a kind cluster, with real kubelets: run it by make e2e, which makes the cluster
+// and deploys us. Its tests have the build tag kind, so that "go test ./..." leaves them out.
+//
+// Measuring. An action, such as tainting a node, happens at some instant between its request and the answer: a moment. A
+// pod went at the latest when the watch told us, so "never early" compares the arrival of that event with the time just
+// before the request; "not late" compares it with the time of the answer.
+//
+// Sharing. Tests that only taint workers and watch their own pods run at the same time: each has a namespace and a taint
+// key of its own, and its pods tolerate the keys of all others. Tests that kill a worker, restart our Deployment or change
+// the control plane run alone; they leave everything as they found it, also when they fail.
+//
+// Waiting. Nothing sleeps to let things happen: tests wait for an event of a watch, or poll, until a deadline; and that
+// nothing happens is seen by watching for a bounded time.
+package suite

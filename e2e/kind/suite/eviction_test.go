@@ -1,0 +1,101 @@
+//go:build kind
+
+package suite
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func TestPodsMove(t *testing.T) {
+	s := shared(t)
+	node := s.worker()
+	here, elsewhere := split(s.deploy("web", 4, preferring(node)), node)
+	if len(here) == 0 {
+		t.Fatalf("no pod is on node %s, which they prefer", node)
+	}
+	tolerant := s.run(on(node), toleratesForever(s.key))
+	tainted := s.taint(node, s.key)
+	expected := make([]expectation, 0, len(here))
+	for _, pod := range here {
+		expected = append(expected, expectation{pod, due(tainted, 0)})
+	}
+	worst := s.evicted(expected...)
+	s.awaitReady("web", 4, node)
+	s.stay(time.Now(), "they are on another node or tolerate the taint", append(elsewhere, tolerant)...)
+	for _, pod := range here {
+		s.checkCondition(pod)
+	}
+	s.checkEvents(node, s.key, here...)
+	s.measured("worst lateness", round(worst).String())
+}
+
+// checkCondition checks what a pod that was evicted says of it.
+func (s *scene) checkCondition(pod *corev1.Pod) {
+	s.Helper()
+	condition := conditionOf(s.watch.of(pod).last, corev1.DisruptionTarget)
+	if condition == nil || condition.Status != corev1.ConditionTrue || condition.Reason != "DeletionByTaintManager" {
+		s.Errorf("pod %s went with the condition DisruptionTarget %v, want true because of DeletionByTaintManager", pod.Name, condition)
+	}
+}
+
+// checkEvents checks that each of the pods has one Event with its UID, from us, and no other pod has.
+func (s *scene) checkEvents(node, key string, pods ...*corev1.Pod) {
+	s.Helper()
+	of := map[types.UID]int{}
+	for _, event := range s.events(len(pods), 10*time.Second) {
+		of[event.InvolvedObject.UID]++
+		if event.Source.Component != ourName || !strings.Contains(event.Message, node) || !strings.Contains(event.Message, key) {
+			s.Errorf("Event of component %q: %q, want our name, node %s and key %s", event.Source.Component, event.Message, node, key)
+		}
+	}
+	for _, pod := range pods {
+		if of[pod.UID] != 1 {
+			s.Errorf("pod %s has %d Events TaintManagerEviction with its UID, want 1", pod.Name, of[pod.UID])
+		}
+		delete(of, pod.UID)
+	}
+	for uid, n := range of {
+		s.Errorf("there are %d Events TaintManagerEviction about UID %q, which was not to be evicted", n, uid)
+	}
+}
+
+func TestFiniteTolerations(t *testing.T) {
+	s := shared(t)
+	node := s.worker()
+	short, long := s.run(on(node), tolerates(s.key, 4)), s.run(on(node), tolerates(s.key, 9))
+	// The first toleration in the order of the spec counts.
+	first := s.run(on(node), tolerates(s.key, 6), toleratesForever(s.key))
+	forever := s.run(on(node), toleratesForever(s.key), tolerates(s.key, 1))
+	tainted := s.taint(node, s.key)
+	// A pod that comes later has its seconds from its binding.
+	s.stay(tainted.after.Add(2*time.Second), "their seconds are not over", short, long, first, forever)
+	late, created := s.pod(on(node), tolerates(s.key, 5))
+	s.ready(late)
+	bound := moment{created.before, s.watch.of(late).bound.Add(time.Second)} // its time is cut to the second
+	worst := s.evicted(
+		expectation{short, due(tainted, 4)}, expectation{first, due(tainted, 6)}, expectation{long, due(tainted, 9)},
+	)
+	s.evictedAt(late, due(bound, 5))
+	s.stay(tainted.after.Add(10*time.Second), "its first toleration is for ever", forever)
+	s.measured("worst lateness", round(worst).String())
+}
+
+func TestEvictionsAreCalledOff(t *testing.T) {
+	s := shared(t)
+	node := s.worker()
+	saved := s.run(on(node), tolerates(s.key, 5), toleratesForever(s.second))
+	longer := s.run(on(node), tolerates(s.key, 5), tolerates(s.second, 11))
+	tainted := s.taint(node, s.key, s.second)
+	s.stay(tainted.after.Add(3*time.Second), "their seconds are not over", saved, longer)
+	s.untaint(node, s.key)
+	s.stay(tainted.before.Add(11*time.Second), "the taint that would have evicted them has gone", saved, longer)
+	s.evictedAt(longer, due(tainted, 11))
+	s.untaint(node, s.second)
+	s.stay(tainted.after.Add(14*time.Second), "the taint has gone", saved)
+	s.checkEvents(node, s.second, longer)
+}

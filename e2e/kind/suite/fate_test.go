@@ -1,0 +1,139 @@
+//go:build kind
+
+package suite
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// window is when a pod has to begin to go.
+type window struct{ from, to time.Time }
+
+// due is the window of a pod whose seconds count from the action.
+func due(m moment, seconds float64) window {
+	d := time.Duration(seconds * float64(time.Second))
+	return window{m.before.Add(d), m.after.Add(d + punctual)}
+}
+
+// outside says by how much a pod misses the window; empty if it does not.
+func (w window) outside(seen sighting, watched time.Time) string {
+	switch {
+	case seen.going.IsZero():
+		return fmt.Sprintf("not evicted up to %s after the moment it was due at", round(watched.Sub(w.from)))
+	case seen.going.Before(w.from):
+		return fmt.Sprintf("evicted %s EARLY", round(w.from.Sub(seen.going)))
+	case seen.going.After(w.to):
+		return fmt.Sprintf("evicted %s after the moment it was due at, expected at most %s", round(seen.going.Sub(w.from)), round(w.to.Sub(w.from)))
+	default:
+		return ""
+	}
+}
+
+// patience is how long pods are watched after the end of their window, to say how late they were.
+const patience = 10 * time.Second
+
+// expectation is a pod and when it has to go.
+type expectation struct {
+	pod    *corev1.Pod
+	window window
+}
+
+// evicted waits for the evictions of these pods within their windows, and fails the test for each that comes earlier,
+// later or not at all. It returns how long after the beginning of its window the latest came.
+func (s *scene) evicted(expected ...expectation) (worst time.Duration) {
+	s.Helper()
+	var until time.Time
+	for _, e := range expected {
+		until = later(until, e.window.to.Add(patience))
+	}
+	s.watch.await(s.Context(), until, func() bool {
+		for _, e := range expected {
+			if seen := s.watch.pods[e.pod.UID]; seen == nil || seen.going.IsZero() {
+				return false
+			}
+		}
+		return true
+	})
+	var missed []*corev1.Pod
+	for _, e := range expected {
+		seen := s.watch.of(e.pod)
+		if complaint := e.window.outside(seen, time.Now()); complaint != "" {
+			missed = append(missed, e.pod)
+			if len(missed) <= mostComplaints {
+				s.Errorf("pod %s: %s", e.pod.Name, complaint)
+			}
+			continue
+		}
+		worst = max(worst, seen.going.Sub(e.window.from))
+	}
+	if len(missed) > 0 {
+		s.Errorf("%d of %d pods did not go when they had to", len(missed), len(expected))
+		s.explain(missed[:min(len(missed), mostComplaints)])
+	}
+	return worst
+}
+
+// mostComplaints is how many pods of many are named.
+const mostComplaints = 5
+
+// explain logs what helps to understand why pods did not go when they had to: their Events, with the lateness that the
+// controller knows of, and the load of this machine.
+func (s *scene) explain(pods []*corev1.Pod) {
+	s.Helper()
+	for _, event := range s.events(0, time.Second) {
+		if slices.ContainsFunc(pods, func(pod *corev1.Pod) bool { return pod.Name == event.InvolvedObject.Name }) {
+			s.Logf("Event of %s on pod %s: %s", event.Source.Component, event.InvolvedObject.Name, event.Message)
+		}
+	}
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		s.Logf("load average: %s", load)
+	}
+}
+
+// evictedAt is evicted for one pod.
+func (s *scene) evictedAt(pod *corev1.Pod, w window) {
+	s.Helper()
+	s.evicted(expectation{pod, w})
+}
+
+// stay watches pods until the moment and fails the test if one of them begins to go, or a container of it restarts.
+func (s *scene) stay(until time.Time, why string, pods ...*corev1.Pod) {
+	s.Helper()
+	s.watch.await(s.Context(), until, func() bool {
+		for _, pod := range pods {
+			if seen := s.watch.pods[pod.UID]; seen != nil && !seen.going.IsZero() {
+				return true
+			}
+		}
+		return false
+	})
+	for _, pod := range pods {
+		seen := s.watch.of(pod)
+		if !seen.going.IsZero() {
+			s.Errorf("pod %s went, though %s", pod.Name, why)
+		} else if restarts(seen.last) != restarts(pod) {
+			s.Errorf("a container of pod %s was restarted, though %s", pod.Name, why)
+		}
+	}
+}
+
+func restarts(pod *corev1.Pod) (n int32) {
+	for i := range pod.Status.ContainerStatuses {
+		n += pod.Status.ContainerStatuses[i].RestartCount
+	}
+	return n
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

@@ -1,0 +1,292 @@
+//go:build kind
+
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+)
+
+// change is one thing that a pod has beside what all have.
+type change func(*corev1.PodTemplateSpec)
+
+// tolerates a NoExecute taint with that key for some seconds.
+func tolerates(key string, seconds int64) change {
+	return func(pod *corev1.PodTemplateSpec) {
+		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
+			Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds,
+		})
+	}
+}
+
+// toleratesForever a NoExecute taint with that key.
+func toleratesForever(key string) change {
+	return func(pod *corev1.PodTemplateSpec) {
+		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
+			Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute,
+		})
+	}
+}
+
+// on makes the scheduler choose that node.
+func on(node string) change {
+	return func(pod *corev1.PodTemplateSpec) {
+		pod.Spec.NodeSelector = map[string]string{corev1.LabelHostname: node}
+	}
+}
+
+// preferring makes the scheduler choose that node if it can.
+func preferring(node string) change {
+	return func(pod *corev1.PodTemplateSpec) {
+		pod.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+			PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{
+				Weight: 100,
+				Preference: corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{
+					Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{node},
+				}}},
+			}},
+		}}
+	}
+}
+
+// labelled gives it another label app than all have.
+func labelled(app string) change {
+	return func(pod *corev1.PodTemplateSpec) { pod.Labels = map[string]string{"app": app} }
+}
+
+// grace gives it a grace period.
+func grace(seconds int64) change {
+	return func(pod *corev1.PodTemplateSpec) { pod.Spec.TerminationGracePeriodSeconds = &seconds }
+}
+
+// running runs the workload with these arguments.
+func running(arguments ...string) change {
+	return func(pod *corev1.PodTemplateSpec) { pod.Spec.Containers[0].Args = arguments }
+}
+
+// template is a pod as all pods here are: it tolerates the taints of the tests that run at the same time.
+func (s *scene) template(changes ...change) corev1.PodTemplateSpec {
+	template := corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "e2e"}},
+		Spec: corev1.PodSpec{
+			AutomountServiceAccountToken: ptr.To(false),
+			EnableServiceLinks:           ptr.To(false),
+			Containers:                   []corev1.Container{{Name: "main", Image: workloadImage, ImagePullPolicy: corev1.PullIfNotPresent}},
+		},
+	}
+	if slices.Contains(sharedTests, s.Name()) {
+		for _, test := range sharedTests {
+			if key, second := keysOf(test); test != s.Name() {
+				toleratesForever(key)(&template)
+				toleratesForever(second)(&template)
+			}
+		}
+	}
+	for _, change := range changes {
+		change(&template)
+	}
+	return template
+}
+
+// pod creates a pod and says when. It need not run yet.
+func (s *scene) pod(changes ...change) (*corev1.Pod, moment) {
+	s.Helper()
+	template := s.template(changes...)
+	s.pods++
+	pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+	pod.Name = fmt.Sprintf("pod-%d", s.pods)
+	m := now()
+	created, err := client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{})
+	m.after = time.Now()
+	s.must(err)
+	return created, m
+}
+
+// run creates a pod and waits until it is ready.
+func (s *scene) run(changes ...change) *corev1.Pod {
+	s.Helper()
+	pod, _ := s.pod(changes...)
+	return s.ready(pod)[0]
+}
+
+// many creates pods several at a time, and waits until they are ready.
+func (s *scene) many(n int, changes func(i int) []change) []*corev1.Pod {
+	s.Helper()
+	const workers = 8
+	pods, errs := make([]*corev1.Pod, n), make([]error, n)
+	first := s.pods + 1
+	s.pods += n
+	workqueue.ParallelizeUntil(s.Context(), workers, n, func(i int) {
+		template := s.template(changes(i)...)
+		pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+		pod.Name = fmt.Sprintf("pod-%d", first+i)
+		pods[i], errs[i] = client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{})
+	})
+	s.must(errors.Join(errs...))
+	return s.ready(pods...)
+}
+
+// ready waits until the pods are ready, and returns them as they are then.
+func (s *scene) ready(pods ...*corev1.Pod) []*corev1.Pod {
+	s.Helper()
+	until := time.Now().Add(starting)
+	ready := make([]*corev1.Pod, len(pods))
+	for i, pod := range pods {
+		ok := s.watch.await(s.Context(), until, func() bool {
+			seen := s.watch.pods[pod.UID]
+			return seen != nil && isReady(seen.last)
+		})
+		ready[i] = s.watch.of(pod).last
+		if !ok {
+			s.Fatalf("pod %s is not ready after %s: %v", pod.Name, starting, ready[i].Status)
+		}
+	}
+	return ready
+}
+
+// awaitReady waits until so many pods with the label are ready, none of them on the node that is not allowed, and
+// returns them.
+func (s *scene) awaitReady(app string, n int, notOn string) []*corev1.Pod {
+	s.Helper()
+	var ready []*corev1.Pod
+	ok := s.watch.await(s.Context(), time.Now().Add(starting), func() bool {
+		ready = nil
+		for _, uid := range s.watch.order {
+			seen := s.watch.pods[uid]
+			if seen.going.IsZero() && seen.last.Labels["app"] == app && seen.last.Spec.NodeName != notOn && isReady(seen.last) {
+				ready = append(ready, seen.last)
+			}
+		}
+		return len(ready) == n
+	})
+	if !ok {
+		s.Fatalf("%d pods with the label app=%s are ready (not on %q) after %s, and not %d", len(ready), app, notOn, starting, n)
+	}
+	return ready
+}
+
+func isReady(pod *corev1.Pod) bool {
+	condition := conditionOf(pod, corev1.PodReady)
+	return condition != nil && condition.Status == corev1.ConditionTrue
+}
+
+func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == kind {
+			return &pod.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// deploy creates a Deployment and waits until its pods are ready.
+func (s *scene) deploy(app string, replicas int32, changes ...change) []*corev1.Pod {
+	s.Helper()
+	template := s.template(append(changes, labelled(app))...)
+	_, err := client.AppsV1().Deployments(s.namespace).Create(s.Context(), &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: app},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &replicas, Template: template, Selector: metav1.SetAsLabelSelector(labels.Set(template.Labels)),
+		},
+	}, metav1.CreateOptions{})
+	s.must(err)
+	return s.awaitReady(app, int(replicas), "")
+}
+
+// statefulSet creates a StatefulSet and waits until its pods are ready.
+func (s *scene) statefulSet(app string, replicas int32, changes ...change) []*corev1.Pod {
+	s.Helper()
+	template := s.template(append(changes, labelled(app))...)
+	_, err := client.AppsV1().StatefulSets(s.namespace).Create(s.Context(), &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: app},
+		Spec: appsv1.StatefulSetSpec{
+			ServiceName: app, Replicas: &replicas, Template: template, PodManagementPolicy: appsv1.ParallelPodManagement,
+			Selector: metav1.SetAsLabelSelector(labels.Set(template.Labels)),
+		},
+	}, metav1.CreateOptions{})
+	s.must(err)
+	return s.awaitReady(app, int(replicas), "")
+}
+
+// daemonSet creates a DaemonSet and waits until its pods are ready on all workers.
+func (s *scene) daemonSet(app string, changes ...change) []*corev1.Pod {
+	s.Helper()
+	template := s.template(append(changes, labelled(app))...)
+	_, err := client.AppsV1().DaemonSets(s.namespace).Create(s.Context(), &appsv1.DaemonSet{
+		ObjectMeta: metav1.ObjectMeta{Name: app},
+		Spec:       appsv1.DaemonSetSpec{Template: template, Selector: metav1.SetAsLabelSelector(labels.Set(template.Labels))},
+	}, metav1.CreateOptions{})
+	s.must(err)
+	return s.awaitReady(app, len(s.workers()), "")
+}
+
+// deletePods deletes all pods of the namespace, and waits until they are gone.
+func (s *scene) deletePods() error {
+	err := client.CoreV1().Pods(s.namespace).DeleteCollection(s.Context(), metav1.DeleteOptions{}, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	return poll(s.Context(), time.Minute, func(ctx context.Context) error {
+		list, err := client.CoreV1().Pods(s.namespace).List(ctx, metav1.ListOptions{})
+		if err == nil && len(list.Items) > 0 {
+			err = fmt.Errorf("%d pods are still there", len(list.Items))
+		}
+		return err
+	})
+}
+
+// split divides pods into those that are on the node, and the others.
+func split(pods []*corev1.Pod, node string) (here, elsewhere []*corev1.Pod) {
+	for _, pod := range pods {
+		if pod.Spec.NodeName == node {
+			here = append(here, pod)
+		} else {
+			elsewhere = append(elsewhere, pod)
+		}
+	}
+	return here, elsewhere
+}
+
+// gone waits until a pod is gone, and returns it as it was last seen.
+func (s *scene) gone(pod *corev1.Pod) sighting {
+	s.Helper()
+	const within = time.Minute
+	ok := s.watch.await(s.Context(), time.Now().Add(within), func() bool {
+		seen := s.watch.pods[pod.UID]
+		return seen != nil && !seen.gone.IsZero()
+	})
+	if !ok {
+		s.Fatalf("pod %s on node %s is still there after %s", pod.Name, pod.Spec.NodeName, within)
+	}
+	return s.watch.of(pod)
+}
+
+// events waits until there are so many Events TaintManagerEviction in the test's namespace, and returns them.
+func (s *scene) events(atLeast int, within time.Duration) []corev1.Event {
+	s.Helper()
+	var events []corev1.Event
+	err := poll(s.Context(), within, func(ctx context.Context) error {
+		list, err := client.CoreV1().Events(s.namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=TaintManagerEviction"})
+		if err != nil {
+			return err
+		}
+		if events = list.Items; len(events) < atLeast {
+			return fmt.Errorf("%d Events TaintManagerEviction, and not %d", len(events), atLeast)
+		}
+		return nil
+	})
+	if err != nil {
+		s.Errorf("after %s: %v", within, err)
+	}
+	return events
+}
