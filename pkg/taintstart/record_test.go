@@ -60,7 +60,7 @@ func TestWhatIsRecordedStandsWhereItIsProven(t *testing.T) {
 			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(88), 91},
 		{"another node has the name",
 			[]Observation{sees("1", 10.5, stamped(unreachable, 10)).changed(10).notReady(9)}, 20,
-			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(9).of("other"), 91},
+			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(9).ofAnother(), 91},
 		{"too new to be written down",
 			[]Observation{sees("1", 10.5, stamped(unreachable, 10)).changed(10).notReady(9)}, 15,
 			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(9), 91},
@@ -121,7 +121,7 @@ func TestRecordsOfBeforeStayForAWhile(t *testing.T) {
 	if got := tracker.Records(at(30), old)["n"]; len(got.Starts) != 1 || !got.Changed.Equal(at(21)) {
 		t.Errorf("got %+v", got)
 	}
-	tracker.Observe("n", sees("3", 40, stamped(v1.TaintNodeUnreachable, 40)).notReady(40).changed(40).of("other"))
+	tracker.Observe("n", sees("3", 40, stamped(v1.TaintNodeUnreachable, 40)).notReady(40).changed(40).ofAnother())
 	if got := tracker.Records(at(41), old); len(got) != 0 {
 		t.Errorf("got %+v", got)
 	}

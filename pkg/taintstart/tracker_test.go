@@ -5,7 +5,6 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
@@ -48,8 +47,9 @@ func (o Observation) after(written float64) Observation {
 	return o
 }
 
-func (o Observation) of(uid types.UID) Observation {
-	o.UID = uid
+// ofAnother is of another node of the same name.
+func (o Observation) ofAnother() Observation {
+	o.UID = "other"
 	return o
 }
 
@@ -113,7 +113,7 @@ func TestTaintsAreDatedByTheirEarliestEvidence(t *testing.T) {
 			sees("1", 5, plain("a")).changed(4).notReady(3).written(5), sees("9", 60, plain("a")).changed(50).notReady(3).gap()},
 			map[string]float64{"a": 51}},
 		{"another node of the same name", []Observation{
-			sees("1", 5, plain("a")).changed(4).written(6), sees("2", 60, plain("a")).changed(4).of("other")}, map[string]float64{"a": 5}},
+			sees("1", 5, plain("a")).changed(4).written(6), sees("2", 60, plain("a")).changed(4).ofAnother()}, map[string]float64{"a": 5}},
 		{"an illness goes on while its taints are off for a moment", []Observation{
 			sees("1", 5, plain(v1.TaintNodeUnreachable)).changed(4).notReady(3).written(5),
 			sees("2", 20).notReady(3).written(20),
@@ -154,7 +154,7 @@ func TestTaintsAreDatedByTheirEarliestEvidence(t *testing.T) {
 		{"a change within the second of the version before dates", []Observation{
 			sees("2", 60, plain("a")).changed(50).written(50).after(50)}, map[string]float64{"a": 51}},
 		{"another node of the same name, with nothing else known", []Observation{
-			sees("1", 5, plain("a")), sees("2", 60, plain("a")).of("other")}, map[string]float64{"a": 60}},
+			sees("1", 5, plain("a")), sees("2", 60, plain("a")).ofAnother()}, map[string]float64{"a": 60}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tracker := NewTracker()
@@ -291,7 +291,7 @@ func TestAfter(t *testing.T) {
 	}{
 		{"the next version", sees("2", 6), false, at(4)},
 		{"after a gap", sees("2", 6), true, time.Time{}},
-		{"of another node", sees("2", 6).of("other"), false, time.Time{}},
+		{"of another node", sees("2", 6).ofAnother(), false, time.Time{}},
 	} {
 		if got := test.next.After(before, test.gap); !got.Previous.Equal(test.want) || got.Gap != test.gap {
 			t.Errorf("%s: %+v", test.name, got)

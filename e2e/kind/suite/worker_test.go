@@ -118,7 +118,8 @@ func (s *scene) revive(node string) {
 }
 
 // awaitTaint waits until somebody gives the node a NoExecute taint with the key: between the last time that it had none
-// and the first that it had one.
+// and the first that it had one, or earlier where timeAdded says so: the node lifecycle controller sets that before it asks
+// for the taint, and the rules believe it.
 func (s *scene) awaitTaint(node, key string) moment {
 	s.Helper()
 	m := now()
@@ -131,6 +132,9 @@ func (s *scene) awaitTaint(node, key string) moment {
 		for _, taint := range live.Spec.Taints {
 			if taint.Key == key && taint.Effect == corev1.TaintEffectNoExecute {
 				m.after = time.Now()
+				if added := taint.TimeAdded; added != nil && added.Add(time.Second).Before(m.before) {
+					m.before = added.Add(time.Second)
+				}
 				return nil
 			}
 		}
