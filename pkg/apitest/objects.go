@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -16,6 +17,41 @@ import (
 )
 
 const graceSeconds = 30
+
+// Object is what the model stores: a *v1.Pod, *v1.Node, *v1.Event or *v1.ConfigMap.
+type Object = object
+
+// Put makes an object, or replaces the one of its name. An object without UID gets a new one. The model keeps it.
+func (s *Server) Put(o Object) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if o.GetUID() == "" {
+		o.SetUID(s.newUID(strings.TrimSuffix(resourceOf(o), "s")))
+	}
+	s.store(resourceOf(o), o)
+}
+
+// Remove takes an object away, by its kind, namespace and name.
+func (s *Server) Remove(o Object) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if current := s.objects[resourceOf(o)][keyOf(o)]; current != nil {
+		s.remove(resourceOf(o), current)
+	}
+}
+
+func resourceOf(o Object) string {
+	switch o.(type) {
+	case *v1.Pod:
+		return "pods"
+	case *v1.Node:
+		return "nodes"
+	case *v1.ConfigMap:
+		return "configmaps"
+	default:
+		return "events"
+	}
+}
 
 // AddNode makes a node that is ready.
 func (s *Server) AddNode(name string, taints ...v1.Taint) {

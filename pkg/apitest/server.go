@@ -31,6 +31,13 @@ type Server struct {
 	// Intercept, if set, sees each request first, and may answer it instead of the model by an answer or an error. It may
 	// also do something and leave the answer to the model, by neither. It must be set before the first request.
 	Intercept func(*http.Request) (*http.Response, error)
+	// Changed, if set, sees each new version of an object as it is stored, and the last one of an object that is gone. It is
+	// called with the model locked, and must not call it.
+	Changed func(object Object, gone bool)
+	// Deliver, if set, is asked before each event is written to a watch of a client, by its user agent. If it says cut, half
+	// of the event is written, and the connection breaks. Delivered, if set, is told of each event that was written.
+	Deliver   func(client, resource string, event Event) (cut bool)
+	Delivered func(client, resource string, event Event)
 	// Linger has deleted pods stay, terminating, until Remove, as with a kubelet that stops containers. Otherwise they go
 	// at once.
 	Linger bool
@@ -40,14 +47,18 @@ type Server struct {
 	objects  map[string]map[string]object // resource to namespace/name to object
 	history  []change
 	watchers map[*watcher]bool
-	lag      map[string]time.Duration
-	requests []string
+	// lag is how much later watches see what happens, by client (empty: every client) and resource.
+	lag map[[2]string]time.Duration
+	// compacted is the version before which no watch of a resource can begin.
+	compacted map[string]uint64
+	requests  []string
 }
 
 // New returns a model without objects.
 func New() *Server {
-	s := &Server{objects: map[string]map[string]object{}, watchers: map[*watcher]bool{}, lag: map[string]time.Duration{}}
-	for _, resource := range []string{"pods", "nodes", "events"} {
+	s := &Server{objects: map[string]map[string]object{}, watchers: map[*watcher]bool{},
+		lag: map[[2]string]time.Duration{}, compacted: map[string]uint64{}}
+	for _, resource := range []string{"pods", "nodes", "events", "configmaps"} {
 		s.objects[resource] = map[string]object{}
 	}
 	return s
@@ -134,6 +145,8 @@ func (s *Server) answer(method, resource, namespace, name string, body []byte, s
 		return Failure(apierrors.NewNotFound(v1.Resource(resource), name))
 	case method == http.MethodGet:
 		return success(current)
+	case method == http.MethodPut:
+		return s.put(resource, current, body)
 	case method == http.MethodPatch:
 		return s.patchStatus(current.(*v1.Pod), body)
 	case method == http.MethodDelete:
@@ -166,7 +179,20 @@ func (s *Server) post(resource, namespace string, body []byte) *http.Response {
 	return success(o)
 }
 
-var kinds = map[string]string{"pods": "Pod", "nodes": "Node", "events": "Event"}
+// put replaces a ConfigMap, if nobody has written to it meanwhile.
+func (s *Server) put(resource string, current object, body []byte) *http.Response {
+	o := &v1.ConfigMap{}
+	if err := json.Unmarshal(body, o); err != nil || resource != "configmaps" {
+		return Failure(apierrors.NewBadRequest(fmt.Sprint("the model takes ConfigMaps only: ", err)))
+	}
+	if o.ResourceVersion != current.GetResourceVersion() {
+		return Failure(apierrors.NewConflict(v1.Resource(resource), o.Name, fmt.Errorf("it has been modified")))
+	}
+	s.store(resource, o)
+	return success(o)
+}
+
+var kinds = map[string]string{"pods": "Pod", "nodes": "Node", "events": "Event", "configmaps": "ConfigMap"}
 
 func keyOf(o object) string { return o.GetNamespace() + "/" + o.GetName() }
 
@@ -176,16 +202,12 @@ func selects(selector string, o object) bool {
 	return selector != "spec.nodeName!=" || (isPod && pod.Spec.NodeName != "")
 }
 
-// encode writes an object with its kind.
-func encode(o runtime.Object) []byte {
-	switch o := o.(type) {
-	case *v1.Pod:
-		o.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
-	case *v1.Node:
-		o.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}
-	case *v1.Event:
-		o.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Event"}
-	}
+// setKind has an object say what it is, as on the wire.
+func setKind(resource string, o object) {
+	o.GetObjectKind().SetGroupVersionKind(v1.SchemeGroupVersion.WithKind(kinds[resource]))
+}
+
+func encode(o any) []byte {
 	data, err := json.Marshal(o)
 	if err != nil {
 		panic(err) // an API object that cannot be encoded: a bug of the test
@@ -213,6 +235,7 @@ func response(code int, body []byte) *http.Response {
 // store puts a new version of an object into the model and into the watches.
 func (s *Server) store(resource string, o object) {
 	s.version++
+	setKind(resource, o)
 	kind := added
 	if s.objects[resource][keyOf(o)] != nil {
 		kind = modified

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sort"
 	"strconv"
 	"time"
 
@@ -32,10 +33,10 @@ type change struct {
 
 // watcher is one open watch.
 type watcher struct {
-	resource, selector string
-	wake               chan struct{}
-	next               int // index into the history
-	cut                context.CancelFunc
+	client, resource, selector string
+	wake                       chan struct{}
+	next                       int // index into the history
+	cut                        context.CancelFunc
 }
 
 // publish adds a change to the history.
@@ -43,6 +44,14 @@ func (s *Server) publish(c change) {
 	c.object = c.object.DeepCopyObject().(object)
 	c.at = time.Now()
 	s.history = append(s.history, c)
+	if s.Changed != nil {
+		s.Changed(c.object, c.kind == deleted)
+	}
+	s.wake()
+}
+
+// wake has watches look again for what should have reached them.
+func (s *Server) wake() {
 	for w := range s.watchers {
 		select {
 		case w.wake <- struct{}{}:
@@ -52,27 +61,47 @@ func (s *Server) publish(c change) {
 }
 
 // Lag has what happens to a resource ("pods", "nodes") reach watches later by d.
-func (s *Server) Lag(resource string, d time.Duration) {
+func (s *Server) Lag(resource string, d time.Duration) { s.LagOf("", resource, d) }
+
+// LagOf is Lag for the watches of one client, by its user agent, in place of that for all.
+func (s *Server) LagOf(client, resource string, d time.Duration) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.lag[resource] = d
+	s.lag[[2]string{client, resource}] = d
+	s.wake()
+}
+
+// lagOf is the lag of a watch.
+func (s *Server) lagOf(w *watcher) time.Duration {
+	if lag, own := s.lag[[2]string{w.client, w.resource}]; own {
+		return lag
+	}
+	return s.lag[[2]string{"", w.resource}]
 }
 
 // CutWatches ends all watches of a resource. Where the history is forgotten, they cannot be taken up again where they ended,
 // and clients list anew.
 func (s *Server) CutWatches(resource string, forget bool) {
+	s.cutWatches(func(w *watcher) bool { return w.resource == resource })
+	if forget {
+		s.lock.Lock()
+		defer s.lock.Unlock()
+		s.version++ // something else was written
+		s.compacted[resource] = s.version
+	}
+}
+
+// CutWatchesOf ends the watches of a resource of one client, by its user agent.
+func (s *Server) CutWatchesOf(client, resource string) {
+	s.cutWatches(func(w *watcher) bool { return w.resource == resource && w.client == client })
+}
+
+func (s *Server) cutWatches(which func(*watcher) bool) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	for w := range s.watchers {
-		if w.resource == resource {
+		if which(w) {
 			w.cut()
-		}
-	}
-	if forget {
-		for i := range s.history {
-			if s.history[i].resource == resource {
-				s.history[i].version = 0
-			}
 		}
 	}
 }
@@ -81,8 +110,8 @@ func (s *Server) watch(req *http.Request, resource string, query url.Values) (*h
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	ctx, cut := context.WithCancel(req.Context())
-	w := &watcher{resource: resource, selector: query.Get("fieldSelector"), wake: make(chan struct{}, 1), cut: cut}
-	var first []event
+	w := &watcher{client: req.UserAgent(), resource: resource, selector: query.Get("fieldSelector"), wake: make(chan struct{}, 1), cut: cut}
+	var first []Event
 	if query.Get("sendInitialEvents") == "true" {
 		first = s.initialEvents(w)
 		w.next = len(s.history)
@@ -92,15 +121,11 @@ func (s *Server) watch(req *http.Request, resource string, query url.Values) (*h
 			cut()
 			return Failure(apierrors.NewBadRequest("the model watches from a resource version: " + err.Error())), nil
 		}
-		for i, c := range s.history {
-			if c.resource == resource && c.version == 0 {
-				cut()
-				return Failure(apierrors.NewResourceExpired("too old resource version")), nil
-			}
-			if c.version <= since {
-				w.next = i + 1
-			}
+		if since < s.compacted[resource] {
+			cut()
+			return Failure(apierrors.NewResourceExpired("too old resource version")), nil
 		}
+		w.next = sort.Search(len(s.history), func(i int) bool { return s.history[i].version > since })
 	}
 	s.watchers[w] = true
 	reader, writer := io.Pipe()
@@ -110,7 +135,7 @@ func (s *Server) watch(req *http.Request, resource string, query url.Values) (*h
 		s.lock.Unlock()
 		_ = writer.CloseWithError(io.ErrUnexpectedEOF) // never fails
 	})
-	go s.stream(ctx, w, first, json.NewEncoder(writer))
+	go s.stream(ctx, w, first, writer)
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: &watchBody{reader, cut},
 	}, nil
@@ -127,35 +152,58 @@ func (b *watchBody) Close() error {
 	return b.PipeReader.Close()
 }
 
-// event is a watch event on the wire.
-type event struct {
-	Type   string          `json:"type"`
-	Object json.RawMessage `json:"object"`
+// Event is a watch event.
+type Event struct {
+	// Type is that on the wire: ADDED, MODIFIED, DELETED, BOOKMARK.
+	Type string
+	// Object is as the model has it. It must not be changed.
+	Object Object
+}
+
+// encode writes an event as it is on the wire.
+func (e Event) encode() []byte {
+	data, err := json.Marshal(struct {
+		Type   string          `json:"type"`
+		Object json.RawMessage `json:"object"`
+	}{e.Type, encode(e.Object)})
+	if err != nil {
+		panic(err) // an API object that cannot be encoded: a bug of the test
+	}
+	return append(data, '\n')
 }
 
 // initialEvents are a streaming list: all objects, and a bookmark that ends it.
-func (s *Server) initialEvents(w *watcher) (events []event) {
+func (s *Server) initialEvents(w *watcher) (events []Event) {
 	for _, o := range s.objects[w.resource] {
 		if selects(w.selector, o) {
-			events = append(events, event{added, encode(o)})
+			events = append(events, Event{added, o})
 		}
 	}
-	mark := metav1.ObjectMeta{
-		ResourceVersion: strconv.FormatUint(s.version, 10),
-		Annotations:     map[string]string{metav1.InitialEventsAnnotationKey: "true"},
-	}
+	var mark object = &v1.Node{}
 	if w.resource == "pods" {
-		return append(events, event{bookmark, encode(&v1.Pod{ObjectMeta: mark})})
+		mark = &v1.Pod{}
 	}
-	return append(events, event{bookmark, encode(&v1.Node{ObjectMeta: mark})})
+	setKind(w.resource, mark)
+	mark.SetResourceVersion(strconv.FormatUint(s.version, 10))
+	mark.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})
+	return append(events, Event{bookmark, mark})
 }
 
 // stream writes events until the watch is cut.
-func (s *Server) stream(ctx context.Context, w *watcher, events []event, to *json.Encoder) {
+func (s *Server) stream(ctx context.Context, w *watcher, events []Event, to io.Writer) {
 	for {
 		for _, e := range events {
-			if to.Encode(e) != nil {
+			data := e.encode()
+			if s.Deliver != nil && s.Deliver(w.client, w.resource, e) {
+				_, _ = to.Write(data[:len(data)/2]) // the connection ends in any case
+				w.cut()
 				return
+			}
+			if _, err := to.Write(data); err != nil {
+				return
+			}
+			if s.Delivered != nil {
+				s.Delivered(w.client, w.resource, e)
 			}
 		}
 		var wait time.Duration
@@ -177,7 +225,7 @@ func (s *Server) stream(ctx context.Context, w *watcher, events []event, to *jso
 }
 
 // pending are the events that should have reached the watcher by now, or how long until there may be some.
-func (s *Server) pending(w *watcher) (events []event, wait time.Duration) {
+func (s *Server) pending(w *watcher) (events []Event, wait time.Duration) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	for ; w.next < len(s.history); w.next++ {
@@ -185,10 +233,10 @@ func (s *Server) pending(w *watcher) (events []event, wait time.Duration) {
 		if c.resource != w.resource || !selects(w.selector, c.object) {
 			continue
 		}
-		if wait = time.Until(c.at.Add(s.lag[w.resource])); wait > 0 {
+		if wait = time.Until(c.at.Add(s.lagOf(w))); wait > 0 {
 			return events, wait
 		}
-		events = append(events, event{c.kind, encode(c.object)})
+		events = append(events, Event{c.kind, c.object})
 	}
 	return events, 0
 }

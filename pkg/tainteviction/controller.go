@@ -169,6 +169,11 @@ func (c *Controller) WaitForSync(ctx context.Context) bool {
 	return cache.WaitForCacheSync(ctx.Done(), c.synced...)
 }
 
+// Deadline is when a pod is to be evicted, or false where it is not scheduled. It is for tests that look in from outside.
+func (c *Controller) Deadline(uid types.UID) (time.Time, bool) {
+	return c.taintEvictionQueue.Deadline(uid)
+}
+
 // Ready is nil once the caches have synced, for as long as pods and nodes can be read.
 func (c *Controller) Ready() error {
 	for _, synced := range c.synced {

@@ -1,0 +1,96 @@
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// call is a request of a replica.
+type call struct {
+	method, url               string
+	resource, namespace, name string
+	body                      []byte
+	watch, streamsList        bool
+	// began is when the client asked for it, sent when it had a connection.
+	began, sent time.Time
+	// known is the pod of that name as the replica was shown it when the call began.
+	known *v1.Pod
+}
+
+func newCall(req *http.Request) (*call, error) {
+	c := &call{method: req.Method, url: req.URL.String(), began: time.Now()}
+	path := strings.Split(strings.TrimPrefix(req.URL.Path, "/api/v1/"), "/")
+	if path[0] == "namespaces" && len(path) > 2 {
+		c.namespace, path = path[1], path[2:]
+	}
+	c.resource = path[0]
+	if len(path) > 1 {
+		c.name = path[1]
+	}
+	query := req.URL.Query()
+	c.watch, c.streamsList = query.Get("watch") != "", query.Get("sendInitialEvents") == "true"
+	if req.Body == nil {
+		return c, nil
+	}
+	defer func() { _ = req.Body.Close() }() // read to its end
+	var err error
+	c.body, err = io.ReadAll(req.Body)
+	return c, err
+}
+
+// verb is what is done, as authorization calls it.
+func (c *call) verb() string {
+	switch {
+	case c.watch:
+		return "watch"
+	case c.method == http.MethodGet && c.name == "":
+		return "list"
+	default:
+		return strings.ToLower(c.method)
+	}
+}
+
+// reads says whether this is a list or a watch.
+func (c *call) reads() bool { return c.watch || c.verb() == "list" }
+
+func (c *call) String() string {
+	return strings.TrimRight(fmt.Sprintf("%s %s %s/%s", c.verb(), c.resource, c.namespace, c.name), "/ ")
+}
+
+// request is the call again, for the model.
+func (c *call) request(ctx context.Context, client string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, c.method, c.url, bytes.NewReader(c.body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", client)
+	return req, nil
+}
+
+// reply is what a client was told.
+type reply struct {
+	code int
+	body []byte
+}
+
+// decode reads what the checks want of a body; what is not there stays empty.
+func decode[T any](body []byte) (into T) {
+	_ = json.Unmarshal(body, &into) // a body that is no JSON has nothing that is wanted
+	return into
+}
+
+// meta is the metadata that the checks want of an answer.
+type meta struct {
+	Metadata struct{ Namespace, Name, UID, ResourceVersion string }
+}
+
+// list is a list of which no more is wanted.
+type list struct{ Items []meta }

@@ -1,0 +1,123 @@
+package simulation
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var (
+	defectSeeds = flag.Int("defect-seeds", 0, "how many seeds TestDefectsAreCaught runs of each defect; none by default: see make test-defects")
+	replays     = flag.Int("defect-replays", 0, "how many of the seeds that notice a defect are repeated, 20 times each")
+	onlyDefect  = flag.String("defect", "", "the one defect that TestDefectsAreCaught tries")
+)
+
+// edit replaces a text, which occurs once, in a file of pkg.
+type edit struct{ file, from, to string }
+
+// defect is what the controller could do wrong.
+type defect struct {
+	name  string
+	edits []edit
+	// byWhatItDoes has the runs not look at what a request says, only at what comes of it.
+	byWhatItDoes bool
+}
+
+// TestDefectsAreCaught puts known defects into the controller, one at a time, and shows that the simulation finds each.
+func TestDefectsAreCaught(t *testing.T) {
+	if *defectSeeds == 0 {
+		t.Skip("takes minutes: make test-defects")
+	}
+	fmt.Printf("%-64s %12s  %s\n", "defect", "caught by", "the first rule that it breaks")
+	for _, d := range defects() {
+		if *onlyDefect != "" && d.name != *onlyDefect {
+			continue
+		}
+		t.Run(d.name, func(t *testing.T) {
+			binary := d.build(t)
+			found := d.simulate(t, binary, "-seeds", strconv.Itoa(*defectSeeds), "-failures", strconv.Itoa(*defectSeeds))
+			fmt.Printf("%-64s %5d of %4d  %s\n", d.name, found.caught, *defectSeeds, found.rule)
+			if found.caught == 0 {
+				t.Error("nobody notices")
+			}
+			for _, seed := range found.seeds[:min(len(found.seeds), *replays)] {
+				again := d.simulate(t, binary, "-seeds", "1", "-repeat", "20", "-failures", "20", "-seed", seed)
+				fmt.Printf("    seed %s: again in %d of 20\n", seed, again.caught)
+			}
+		})
+	}
+}
+
+// finding is what some runs with a defect came to.
+type finding struct {
+	caught int
+	rule   string
+	seeds  []string
+}
+
+// simulate runs a simulation that was built with the defect.
+func (d defect) simulate(t *testing.T, binary string, args ...string) (f finding) {
+	t.Helper()
+	args = append(args, "-test.run", "^TestSimulation$", fmt.Sprintf("-requests-are-right=%t", d.byWhatItDoes))
+	out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput()
+	text := string(out)
+	for _, broken := range regexp.MustCompile(`seed (\d+) broke a rule: ([^:\n]*)`).FindAllStringSubmatch(text, -1) {
+		f.seeds = append(f.seeds, broken[1])
+		if f.rule == "" {
+			f.rule = broken[2]
+		}
+	}
+	f.caught = len(f.seeds)
+	if f.caught == 0 && err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return f
+}
+
+// build compiles the tests of this package with the defect laid over the files.
+func (d defect) build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for i, e := range d.edits {
+		path, err := filepath.Abs(filepath.Join("..", e.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := path
+		if earlier, edited := replace[path]; edited {
+			from = earlier
+		}
+		source, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(source), e.from); n != 1 {
+			t.Fatalf("%s has %d times: %s", e.file, n, e.from)
+		}
+		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", i))
+		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(source), e.from, e.to, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "simulation.test")
+	if err := os.WriteFile(config, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", config, "-o", binary, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}

@@ -1,0 +1,20 @@
+// Package simulation runs the whole controller under faults, in virtual time, and compares what it does with a naive
+// statement of the rules.
+//
+// A run is fixed by a seed. It makes a list of steps: pods and nodes come and go, taints and tolerations change, clocks of
+// writers are wrong, requests fail in every way that a network and an API server know, watches lag and break, replicas are
+// killed, stopped and started, and lead, several at a time or none. After each step some virtual time passes, the bubble
+// runs to a standstill, and what happened is checked against the model's own history of every node and pod. In the end the
+// faults stop, and everything has to come to rest.
+//
+//   - rules.go states the rules anew, over the full history. It can be checked against the README by eye.
+//   - history.go is the model's truth, and view.go what one replica was shown of it.
+//   - world.go, nodes.go and pods.go change the cluster as its writers do.
+//   - faults.go and transport.go are between a replica and the API server.
+//   - replica.go is the controller, from its start to its end.
+//   - requests.go, schedule.go and rest.go are the checks.
+//
+// The controller is the real one, with client-go's clients, informers and queues; only the transport is replaced, by
+// package apitest behind faults. The order of what happens at the same moment is the Go scheduler's, so a seed fixes
+// everything but that; faults are a function of the seed and of what is asked for the how manieth time.
+package simulation

@@ -1,0 +1,126 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	basemetrics "k8s.io/component-base/metrics"
+
+	"github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/tainteviction"
+)
+
+// replica is one controller from its start to its end, and what the checks know of it. What follows a restart is another one.
+type replica struct {
+	sim        *sim
+	name       string
+	controller *tainteviction.Controller
+	started    time.Time
+	// life ends when the process is killed: nothing reaches it any more, nor it the API server.
+	life context.Context
+	kill context.CancelFunc
+	// stop ends Run, stopLeading ends Lead; nil while it does not lead.
+	stop, stopLeading context.CancelFunc
+	// led is closed when the last Lead has returned.
+	led     chan struct{}
+	running sync.WaitGroup
+	ended   bool
+
+	// What follows is guarded by the sim's lock.
+	view  *view
+	calls map[string]int
+	// reads are the reads of each node that were answered well.
+	reads map[string][]nodeRead
+	// budget is what is left of the reads of each node that are allowed.
+	budget map[string]*readBudget
+}
+
+// keptStarts is the ConfigMap that keeps starts, as an operator makes it.
+func keptStarts() *v1.ConfigMap {
+	return &v1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "starts"}}
+}
+
+// start starts a replica that does not lead.
+func (s *sim) start() *replica {
+	r := &replica{
+		sim: s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
+		view: newView(s.plan.keeps), calls: map[string]int{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
+	}
+	r.life, r.kill = context.WithCancel(context.Background())
+	config := &rest.Config{Host: "http://model", Transport: transport{r}, QPS: -1, UserAgent: r.name}
+	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	client, err := kubernetes.NewForConfig(config)
+	s.must(err)
+	m, err := metrics.New(func(basemetrics.Registerable) error { return nil })
+	s.must(err)
+	c := tainteviction.Config{
+		Informers: client, Evictions: client, Events: client, Clock: clock.RealClock{}, ConcurrentEvictions: s.plan.slots, Metrics: m,
+	}
+	if s.plan.keeps {
+		c.Starts = nameOf(keptStarts())
+	}
+	r.controller, err = tainteviction.New(c)
+	s.must(err)
+	var ctx context.Context
+	ctx, r.stop = context.WithCancel(klog.NewContext(context.Background(), s.logger(r.name)))
+	r.running.Go(func() { r.controller.Run(ctx) })
+	s.lock.Lock()
+	s.replicas = append(s.replicas, r)
+	s.byName[r.name] = r
+	s.lock.Unlock()
+	s.note(r.name, "starts")
+	return r
+}
+
+// lead has the replica lead until stopLeading, once it has ended what it led before.
+func (r *replica) lead() {
+	ctx, stop := context.WithCancel(klog.NewContext(context.Background(), r.sim.logger(r.name)))
+	before, led := r.led, make(chan struct{})
+	r.led, r.stopLeading = led, stop
+	r.running.Go(func() {
+		defer close(led)
+		if before != nil {
+			<-before
+		}
+		r.controller.Lead(ctx)
+	})
+	r.sim.note(r.name, "leads")
+}
+
+// resign has the replica lead no more.
+func (r *replica) resign() {
+	r.sim.note(r.name, "leads no more")
+	r.stopLeading()
+	r.stopLeading = nil
+}
+
+// die ends the process: at once, with all its connections, or as on SIGTERM.
+func (r *replica) die(atOnce bool) {
+	r.ended = true
+	if r.stopLeading != nil {
+		r.resign()
+	}
+	if atOnce {
+		r.sim.note(r.name, "is killed")
+		r.kill()
+		r.stop()
+		return
+	}
+	r.sim.note(r.name, "is stopped")
+	r.running.Go(func() {
+		if r.led != nil {
+			<-r.led
+		}
+		r.stop()
+	})
+}

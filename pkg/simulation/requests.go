@@ -1,0 +1,245 @@
+package simulation
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
+)
+
+const (
+	// freshRead is how old the read of a node may be when the delete is sent that was decided on it.
+	freshRead = time.Second
+	// savedReads are the reads of a node that may follow one another at once; after that there is one a second.
+	savedReads = 30
+)
+
+// nodeRead is a read of a node that was answered well.
+type nodeRead struct{ began, ended time.Time }
+
+// readBudget is how many reads of a node are allowed at a moment.
+type readBudget struct {
+	left float64
+	at   time.Time
+}
+
+// eviction is what is known of a DELETE of ours that took effect.
+type eviction struct {
+	by *replica
+	at time.Time
+	// answered says that the replica was told.
+	answered bool
+}
+
+// fate decides what becomes of a call, and counts it.
+func (r *replica) fate(c *call) fate {
+	s := r.sim
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	what := r.name + " " + c.String()
+	c.known = r.view.pods[types.NamespacedName{Namespace: c.namespace, Name: c.name}]
+	n := r.calls[what]
+	r.calls[what]++
+	if s.total++; s.total > maxRequests {
+		panic(fmt.Sprintf("seed %d: %d requests, the last one %s", s.seed, s.total, what))
+	}
+	f := fateOf(dice(s.seed, what, n), s.profile, c.method)
+	if time.Now().Before(s.outages[r.name]) && f.manner == well {
+		f.manner = unsent
+	}
+	return f
+}
+
+// sending is called when a request has a connection.
+func (r *replica) sending(c *call, f fate) {
+	r.sim.note(r.name, "sends %s (%s)", c, f.manner)
+	if c.verb() == "get" && c.resource == "nodes" {
+		r.spend(c)
+	}
+	if c.resource == "events" {
+		r.sim.lock.Lock()
+		r.sim.told[decode[v1.Event](c.body).InvolvedObject.UID]++
+		r.sim.lock.Unlock()
+	}
+	if r.sim.options.TrustRequests {
+		return
+	}
+	if c.verb() == "delete" {
+		p := decode[metav1.DeleteOptions](c.body).Preconditions
+		if p == nil || ptr.Deref(p.UID, "") == "" || ptr.Deref(p.ResourceVersion, "") == "" {
+			r.sim.violation(c.name, "a DELETE has the UID and the resource version as preconditions: %s", c.body)
+		}
+	}
+	if c.verb() == "patch" && decode[meta](c.body).Metadata.UID == "" {
+		r.sim.violation(c.name, "a PATCH has the UID in its body: %s", c.body)
+	}
+}
+
+// spend takes a read of a node out of the budget.
+func (r *replica) spend(c *call) {
+	r.sim.lock.Lock()
+	b := r.budget[c.name]
+	if b == nil {
+		b = &readBudget{left: savedReads, at: c.began}
+		r.budget[c.name] = b
+	}
+	b.left = min(savedReads, b.left+c.began.Sub(b.at).Seconds()) - 1
+	b.at = c.began
+	left := b.left
+	r.sim.lock.Unlock()
+	if left < -1.01 {
+		r.sim.violation(c.name, "a node is read %d times, and then once a second: %s reads more", savedReads, r.name)
+	}
+}
+
+// opened is called when a watch begins.
+func (r *replica) opened(c *call) {
+	r.sim.lock.Lock()
+	defer r.sim.lock.Unlock()
+	r.view.opened(c.resource, c.streamsList)
+}
+
+// answered is called when the client is told the whole answer.
+func (r *replica) answered(c *call, answer reply) {
+	s := r.sim
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	switch now := time.Now(); {
+	case answer.code != http.StatusOK:
+	case c.verb() == "get" && c.resource == "nodes":
+		r.reads[c.name] = append(r.reads[c.name], nodeRead{c.began, now})
+	case c.verb() == "list":
+		var objects []apitest.Object
+		for _, item := range decode[list](answer.body).Items {
+			objects = append(objects, s.history.byVersion[item.Metadata.ResourceVersion])
+		}
+		r.view.list(c.resource, objects)
+	case c.verb() == "delete":
+		if e := s.history.evictions[types.UID(decode[meta](answer.body).Metadata.UID)]; e != nil && e.by == r {
+			e.answered = true
+		}
+	}
+}
+
+// happened is called when the model has done what was asked for.
+func (r *replica) happened(c *call, answer reply) {
+	if answer.code != http.StatusOK || c.resource != "pods" {
+		return
+	}
+	uid := types.UID(decode[meta](answer.body).Metadata.UID)
+	switch c.verb() {
+	case "delete":
+		r.deleted(c, uid)
+	case "patch":
+		r.patched(c, uid)
+	}
+}
+
+// deleted judges a DELETE that took effect.
+func (r *replica) deleted(c *call, uid types.UID) {
+	s := r.sim
+	s.note(r.name, "%s takes effect on %s", c, uid)
+	s.lock.Lock()
+	if s.history.evictions[uid] != nil {
+		s.fail(c.name, "a pod is deleted once: %s again", uid)
+	}
+	s.history.evictions[uid] = &eviction{by: r, at: time.Now()}
+	versions := s.history.pods[uid]
+	for len(versions) > 0 && !versions[len(versions)-1].at.Before(time.Now()) {
+		versions = versions[:len(versions)-1] // what this DELETE did
+	}
+	why := r.judge(c.began, c.sent, versions, time.Time{})
+	s.lock.Unlock()
+	if why != "" {
+		s.violation(c.name, "a pod goes when it is due, not before: %s", why)
+	}
+}
+
+// patched judges a PATCH that took effect. It may have waited for a connection since the decision, and it is written by what the replica knows of the pod, before it learns more by the
+// answer; so the pod was due as it is, or as the replica was last shown it.
+func (r *replica) patched(c *call, uid types.UID) {
+	s := r.sim
+	s.note(r.name, "%s takes effect on %s", c, uid)
+	s.lock.Lock()
+	versions := s.history.pods[uid]
+	since := time.Time{}
+	for _, version := range versions {
+		if version.pod != nil && c.known != nil && version.pod.ResourceVersion == c.known.ResourceVersion {
+			since = version.at
+		}
+	}
+	versions = versions[:len(versions)-1] // what this PATCH did
+	why := r.judge(c.began, c.began, versions, since)
+	s.lock.Unlock()
+	if why != "" {
+		s.violation(c.name, "the condition DisruptionTarget is written to pods that are due: %s", why)
+	}
+}
+
+// judge says why the rules do not allow what was just done to a pod, or nothing. It was decided on a read of the node; at some instant since that read began, the pod was due, as it is in one of these
+// versions that was there then, or since podSince where that is not zero.
+func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince time.Time) string {
+	now := time.Now()
+	if len(versions) == 0 || versions[len(versions)-1].pod == nil {
+		return "it does not exist"
+	}
+	node := versions[len(versions)-1].pod.Spec.NodeName
+	began, ok := r.decidedOn(node, decided, sent)
+	if !ok {
+		return fmt.Sprintf("no read of node %s that began at most %s before is known", node, freshRead)
+	}
+	if podSince.IsZero() || podSince.After(began) {
+		podSince = began
+	}
+	nodes, earliest := r.sim.history.nodes[node], never()
+	for i := len(nodes) - 1; i >= 0; i-- {
+		until := now
+		if i+1 < len(nodes) {
+			until = nodes[i+1].at
+		}
+		if until.Before(began) {
+			break
+		}
+		for j, version := range versions {
+			ended := j+1 < len(versions) && versions[j+1].at.Before(podSince)
+			if version.pod == nil || version.pod.Spec.NodeName != node || ended || version.at.After(until) {
+				continue
+			}
+			due := r.sim.history.earliestDeadline(version.pod, i, r.bridged)
+			if !due.After(until) {
+				return ""
+			}
+			earliest = first(earliest, due)
+		}
+	}
+	return fmt.Sprintf("it is due at %s at the earliest, by all that was so since %s", r.sim.clock(earliest), r.sim.clock(began))
+}
+
+// decidedOn is when the read of a node began that a call was decided on which was sent at a moment: the last one that was
+// answered when it was decided.
+func (r *replica) decidedOn(node string, decided, sent time.Time) (began time.Time, ok bool) {
+	reads := r.reads[node]
+	for i := len(reads) - 1; i >= 0; i-- {
+		if reads[i].ended.After(decided) || reads[i].began.Before(sent.Add(-freshRead)) {
+			continue
+		}
+		if !ok || reads[i].began.Before(began) {
+			began, ok = reads[i].began, true
+		}
+		if reads[i].ended.Before(decided) {
+			break // those that ended at that very moment may have come too late
+		}
+	}
+	return began, ok
+}
+
+// bridged says whether this replica may take two times of an illness for one, with its taints off in between.
+func (r *replica) bridged(from, to time.Time) bool {
+	return to.Sub(from) <= maxPause+maxLag || r.view.relisted["nodes"].After(from)
+}

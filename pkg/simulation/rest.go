@@ -1,0 +1,86 @@
+package simulation
+
+import (
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// eventTries is after how many tries an Event may be given up.
+const eventTries = 17
+
+// checkEvents compares the Events on pods with the deletes that took effect.
+func (s *sim) checkEvents() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	events := map[types.UID]int{}
+	for _, e := range s.history.events {
+		if e.InvolvedObject.Kind == "Pod" {
+			events[e.InvolvedObject.UID]++
+		}
+	}
+	for uid, n := range events {
+		if s.history.evictions[uid] == nil {
+			s.fail(podName(s, uid), "an Event tells of an eviction: %s was not evicted", uid)
+		} else if n > 1 {
+			s.fail(podName(s, uid), "an eviction has one Event: %s has %d", uid, n)
+		}
+	}
+	for uid, e := range s.history.evictions {
+		if e.answered && !e.by.ended && events[uid] == 0 && s.told[uid] < eventTries {
+			s.fail(podName(s, uid), "an eviction has one Event: %s has none", uid)
+		}
+	}
+}
+
+// checkSizes compares what a replica holds with what there is.
+func (s *sim) checkSizes() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, r := range s.alive() {
+		scheduled := 0
+		for uid := range s.history.pods {
+			if _, ok := r.controller.Deadline(uid); ok {
+				scheduled++
+			}
+		}
+		nodes := 0
+		for name := range s.history.nodes {
+			if node := s.history.node(name); node != nil && (len(node.Spec.Taints) > 0 || !isReady(node)) {
+				nodes++
+			}
+		}
+		c := reflect.ValueOf(r.controller).Elem()
+		for what, sizes := range map[string][2]int{
+			"pods that are scheduled":       {size(c, "taintEvictionQueue", "entries"), scheduled},
+			"pods that wait for their time": {size(c, "taintEvictionQueue", "waiting"), scheduled},
+			"pods that are due":             {size(c, "taintEvictionQueue", "ready", "nodes"), 0},
+			"nodes that are tainted":        {size(c, "starts", "nodes"), nodes},
+			"nodes that are read":           {size(c, "evictor", "nodes", "nodes"), s.plan.nodes},
+			"nodes in the queue":            {size(c, "nodeUpdateQueue", "queue"), 0},
+			"pods in the queue":             {size(c, "podUpdateQueue", "queue"), 0},
+			"nodes whose evictions go on":   {size(c, "taintEvictionQueue", "ready", "byNode", "used"), len(s.history.nodes)},
+		} {
+			if sizes[0] > sizes[1] {
+				s.fail(r.name, "nothing is held for long: %s holds %d %s, and there are %d", r.name, sizes[0], what, sizes[1])
+			}
+		}
+	}
+}
+
+// size is the length of a field of a field and so on. It reads what is not exported, because it is nobody else's business.
+func size(v reflect.Value, path ...string) int {
+	for _, name := range path {
+		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+			v = v.Elem()
+		}
+		v = v.FieldByName(name)
+	}
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	if v.Kind() == reflect.Struct { // a queue within a queue
+		return size(v, "items")
+	}
+	return v.Len()
+}

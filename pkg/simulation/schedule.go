@@ -1,0 +1,126 @@
+package simulation
+
+import (
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	// settled is how long after the end of all faults everything works as if there had been none: a connection that says
+	// nothing ends after 45 s, a reflector waits for up to 60 s (30 s with jitter) before it lists or watches again, an eviction for up to
+	// 30 s, and one that began in the meantime for a call that hangs for 10 s.
+	settled = silence + 60*time.Second + 30*time.Second + 15*time.Second
+	// onTime is how late a pod may go when nothing is wrong: a read of the node is waited for up to a second, the calls take
+	// up to 50 ms, and the pods of one slot go one after another.
+	onTime = 3 * time.Second
+	// starting is how long after its first lists a replica may take until it works: it looks for them at intervals.
+	starting = 300 * time.Millisecond
+)
+
+// checkSchedules compares what each replica has scheduled with what the rules say of what it was shown.
+func (s *sim) checkSchedules() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, r := range s.replicas {
+		if !r.ended && r.view.synced(time.Now().Add(-starting)) {
+			s.checkSchedule(r)
+		}
+	}
+}
+
+func (s *sim) checkSchedule(r *replica) {
+	known := map[types.UID]*v1.Pod{}
+	for _, pod := range r.view.pods {
+		known[pod.UID] = pod
+	}
+	for uid := range s.history.pods {
+		at, scheduled := r.controller.Deadline(uid)
+		pod := known[uid]
+		due := span{never(), never()}
+		if pod != nil {
+			due = r.view.deadline(s.history, pod)
+		}
+		live := s.history.pod(uid)
+		going := live == nil || live.DeletionTimestamp != nil // an attempt may have found that out, before the watch says so
+		switch {
+		case scheduled && due.earliest.Equal(never()):
+			s.fail(podName(s, uid), "what is scheduled is what the rules say: %s has scheduled %s at %s, and it need not go", r.name, uid, s.clock(at))
+		case scheduled && !due.contains(at):
+			s.fail(podName(s, uid), "what is scheduled is what the rules say: %s has scheduled %s at %s, and it is to go between %s and %s",
+				r.name, uid, s.clock(at), s.clock(due.earliest), s.clock(due.latest))
+		case !scheduled && due.latest.Before(never()) && !going:
+			s.fail(podName(s, uid), "what is scheduled is what the rules say: %s has not scheduled %s, and it is to go between %s and %s",
+				r.name, uid, s.clock(due.earliest), s.clock(due.latest))
+		}
+	}
+}
+
+func podName(s *sim, uid types.UID) string {
+	for _, version := range s.history.pods[uid] {
+		if version.pod != nil {
+			return version.pod.Name
+		}
+	}
+	return string(uid)
+}
+
+// checkLate finds pods that should be gone, while nothing is wrong: those that have been due for longer than onTime, by what
+// a replica that leads was shown, or for settled after the end of the faults.
+func (s *sim) checkLate() {
+	now := time.Now()
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, r := range s.replicas {
+		if r.ended || r.stopLeading == nil || !r.view.synced(now.Add(-starting-onTime)) {
+			continue
+		}
+		for _, pod := range r.view.pods {
+			live := s.history.pod(pod.UID)
+			due := r.view.deadline(s.history, pod).latest
+			if live == nil || leftAlone(live) || due.After(now) {
+				continue
+			}
+			// It was not known before what made it due.
+			versions := r.view.nodes[pod.Spec.NodeName]
+			for _, known := range []time.Time{s.history.pods[pod.UID][len(s.history.pods[pod.UID])-1].at, versions[len(versions)-1].at, r.view.podSeen[pod.UID]} {
+				due = last(due, known)
+			}
+			late := now.Sub(due)
+			if (s.plan.calm && late > onTime) || (!s.calmSince.IsZero() && now.Sub(s.calmSince) > settled && late > onTime) {
+				s.fail(pod.Name, "no eviction is lost: %s has been due for %s, by what %s was shown", pod.UID, late, r.name)
+			}
+		}
+	}
+}
+
+// checkCaughtUp says which replica has not been shown the final state.
+func (s *sim) checkCaughtUp() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, r := range s.replicas {
+		if r.ended {
+			continue
+		}
+		for name := range s.history.nodes {
+			seen, node := r.view.nodes[name], s.history.node(name)
+			var shown *v1.Node
+			if len(seen) > 0 {
+				shown = seen[len(seen)-1].node
+			}
+			if (node == nil) != (shown == nil) || (node != nil && node.ResourceVersion != shown.ResourceVersion) {
+				s.fail(name, "a replica reads on: %s was not shown the final state", r.name)
+			}
+		}
+		for uid := range s.history.pods {
+			pod := s.history.pod(uid)
+			if pod == nil || pod.Spec.NodeName == "" {
+				continue
+			}
+			if shown := r.view.pods[nameOf(pod)]; shown == nil || shown.ResourceVersion != pod.ResourceVersion {
+				s.fail(pod.Name, "a replica reads on: %s was not shown the final state", r.name)
+			}
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package simulation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
+)
+
+const (
+	// maxLag is how far behind a watch may be while it is connected.
+	maxLag = 20 * time.Second
+	// maxRequests of one run: more can only be a loop.
+	maxRequests = 50_000
+)
+
+// plan is what a seed fixes for the whole run.
+type plan struct {
+	steps, nodes, pods, slots int
+	// calm says that nothing fails: then every pod goes on time.
+	calm bool
+	// keeps says that there is a ConfigMap which keeps starts over restarts.
+	keeps bool
+	// crowds says that many pods come at once at times, which takes long to run.
+	crowds bool
+	// noStreaming says that the API server streams no lists, and noManagedFields that nodes have none.
+	noStreaming, noManagedFields bool
+	// apiSkew is by how much the API server's clock is wrong, and writerSkew by how much those of its other clients may be.
+	apiSkew, writerSkew time.Duration
+}
+
+func newPlan(r *rand.Rand) plan {
+	p := plan{steps: 6 + r.IntN(16), nodes: 1 + r.IntN(3), pods: 2 + r.IntN(8), slots: []int{1, 2, 4, 6}[r.IntN(4)]}
+	if r.IntN(10) == 0 {
+		p.steps = 60
+	}
+	p.calm = r.IntN(4) == 0
+	p.keeps = r.IntN(2) == 0
+	p.crowds = r.IntN(12) == 0
+	p.noStreaming = r.IntN(4) == 0
+	p.noManagedFields = r.IntN(8) == 0
+	if r.IntN(3) == 0 {
+		p.apiSkew = time.Duration(r.Int64N(int64(10*time.Second))) - 5*time.Second
+	}
+	if r.IntN(3) == 0 {
+		p.writerSkew = []time.Duration{2 * time.Second, 40 * time.Second}[r.IntN(2)]
+	}
+	return p
+}
+
+// sim is one run.
+type sim struct {
+	seed    uint64
+	rng     *rand.Rand
+	plan    plan
+	api     *apitest.Server
+	began   time.Time
+	options Options
+
+	lock     sync.Mutex
+	history  *history
+	profile  profile
+	outages  map[string]time.Time
+	replicas []*replica
+	byName   map[string]*replica
+	names    int
+	total    int
+	cuts     map[string]int
+	// told counts the tries to write the Event of a pod.
+	told map[types.UID]int
+	// calmSince is when all faults ended; zero before.
+	calmSince time.Time
+	trace     []entry
+	failures  []failure
+}
+
+// entry is a line of the trace.
+type entry struct {
+	at     time.Time
+	who    string
+	format string
+	args   []any
+}
+
+// failure is a rule that was broken.
+type failure struct{ about, text string }
+
+// newSim makes a cluster, within a bubble.
+func newSim(seed uint64, options Options) *sim {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	s := &sim{
+		seed: seed, rng: rng, plan: newPlan(rng), api: apitest.New(), began: time.Now(), options: options,
+		history: newHistory(), outages: map[string]time.Time{}, byName: map[string]*replica{}, cuts: map[string]int{},
+		told: map[types.UID]int{},
+	}
+	s.api.Linger = true
+	s.api.Changed = func(o apitest.Object, gone bool) {
+		s.lock.Lock()
+		defer s.lock.Unlock()
+		s.history.record(o, gone)
+	}
+	s.api.Deliver = s.cut
+	s.api.Delivered = func(client, resource string, e apitest.Event) {
+		s.lock.Lock()
+		defer s.lock.Unlock()
+		s.byName[client].view.delivered(resource, e)
+	}
+	return s
+}
+
+// cut says whether the connection of a watch ends in this event.
+func (s *sim) cut(client, resource string, _ apitest.Event) bool {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	what := client + " " + resource
+	s.cuts[what]++
+	return dice(s.seed, what, s.cuts[what]).Float64() < s.profile.cuts
+}
+
+// note writes a line of the trace.
+func (s *sim) note(who, format string, args ...any) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.noteLocked(who, format, args...)
+}
+
+func (s *sim) noteLocked(who, format string, args ...any) {
+	e := entry{time.Now(), who, format, args}
+	s.trace = append(s.trace, e)
+	if s.options.Verbose != nil {
+		s.options.Verbose(s.line(e))
+	}
+}
+
+func (s *sim) line(e entry) string {
+	return fmt.Sprintf("%s %s: %s", s.clock(e.at), e.who, fmt.Sprintf(e.format, e.args...))
+}
+
+// clock writes a moment as the seconds since the beginning.
+func (s *sim) clock(t time.Time) string {
+	if !t.Before(never()) {
+		return "never"
+	}
+	return fmt.Sprintf("%.3fs", t.Sub(s.began).Seconds())
+}
+
+// violation notes that a rule is broken, about a pod or node.
+func (s *sim) violation(about, format string, args ...any) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.fail(about, format, args...)
+}
+
+func (s *sim) fail(about, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	s.noteLocked(about, "BROKEN: %s", text)
+	s.failures = append(s.failures, failure{about, text})
+}
+
+func (s *sim) failed() bool {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return len(s.failures) > 0
+}
+
+// must ends the run on an error that cannot be.
+func (s *sim) must(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("seed %d: %v", s.seed, err))
+	}
+}
+
+// wait lets time pass, and the bubble come to a standstill.
+func (s *sim) wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// logger is that of a replica: silent, unless the whole trace is wanted.
+func (s *sim) logger(name string) logr.Logger {
+	if s.options.Verbose == nil {
+		return logr.Discard()
+	}
+	return funcr.New(func(_, args string) { s.note(name, "logs %s", args) }, funcr.Options{Verbosity: 4})
+}

@@ -1,0 +1,238 @@
+package simulation
+
+import (
+	"slices"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
+// step is something that happens, more or less often. What makes pods late is trouble: not in calm runs.
+type step struct {
+	weight  int
+	trouble bool
+	do      func(*sim)
+}
+
+// steps are all kinds of steps.
+func steps() []step {
+	return []step{
+		{weight: 12, do: func(s *sim) { s.addPod(s.newPod()) }},
+		{weight: 5, do: (*sim).bindLater},
+		{weight: 3, do: (*sim).podGoes},
+		{weight: 5, do: (*sim).reuseName},
+		{weight: 2, do: (*sim).podFinishes},
+		{weight: 5, do: (*sim).moreTolerations},
+		{weight: 8, do: (*sim).otherSeconds},
+		{weight: 14, do: (*sim).taintChanges},
+		{weight: 4, do: (*sim).taintBlinks},
+		{weight: 6, do: (*sim).illnessChanges},
+		{weight: 3, do: (*sim).illnessPauses},
+		{weight: 2, do: (*sim).lifecycleControllerRestarts},
+		{weight: 5, do: func(s *sim) { s.heartbeat(s.anyNode()) }},
+		{weight: 2, do: (*sim).ownerWritesMore},
+		{weight: 3, do: (*sim).nodeComesOrGoes},
+		{weight: 5, do: (*sim).crowdComes},
+		{weight: 3, do: func(*sim) {}},
+		{weight: 4, trouble: true, do: (*sim).closeCall},
+		{weight: 4, trouble: true, do: (*sim).gap},
+		{weight: 1, trouble: true, do: (*sim).unseenPause},
+		{weight: 6, trouble: true, do: (*sim).watchLags},
+		{weight: 6, trouble: true, do: (*sim).watchBreaks},
+		{weight: 3, trouble: true, do: (*sim).outage},
+		{weight: 4, trouble: true, do: (*sim).weatherChanges},
+		{weight: 4, trouble: true, do: (*sim).replicaDies},
+		{weight: 4, trouble: true, do: (*sim).replicaStarts},
+		{weight: 4, trouble: true, do: (*sim).leadershipMoves},
+	}
+}
+
+// next does a step that chance picks.
+func (s *sim) next() {
+	all, sum := steps(), 0
+	for i := range all {
+		if s.plan.calm && all[i].trouble {
+			all[i].weight = 0
+		}
+		sum += all[i].weight
+	}
+	n := s.rng.IntN(sum)
+	for _, step := range all {
+		if n -= step.weight; n < 0 {
+			step.do(s)
+			return
+		}
+	}
+}
+
+// crowdComes has many pods come to one node, one after another: each may have to be decided on anew.
+func (s *sim) crowdComes() {
+	if !s.plan.crowds {
+		return
+	}
+	node, apart := s.anyNode(), time.Duration(1+s.rng.Int64N(int64(100*time.Millisecond)))
+	s.setTaint(node, "a", "", nil)
+	for range 40 {
+		pod := s.newPod()
+		pod.Spec.NodeName, pod.Spec.Tolerations = node, nil
+		s.putPod(pod, "is made")
+		time.Sleep(apart)
+	}
+}
+
+func (s *sim) bindLater() {
+	if pod := s.anyPod(func(pod *v1.Pod) bool { return pod.Spec.NodeName == "" }); pod != nil {
+		s.bind(pod)
+		s.putPod(pod, "is bound")
+		return
+	}
+	pod := s.newPod()
+	s.putPod(pod, "is made")
+}
+
+func (s *sim) podGoes() {
+	if pod := s.anyPod(nil); pod != nil {
+		if s.rng.IntN(2) == 0 {
+			s.deleteByOther(pod)
+		} else {
+			s.removePod(pod)
+		}
+	}
+}
+
+func (s *sim) reuseName() {
+	if pod := s.anyPod(nil); pod != nil {
+		s.removePod(pod)
+		s.addPod(s.podNamed(nameOf(pod)))
+	}
+}
+
+func (s *sim) podFinishes() {
+	if pod := s.anyPod(nil); pod != nil {
+		pod.Status.Phase = []v1.PodPhase{v1.PodSucceeded, v1.PodFailed}[s.rng.IntN(2)]
+		s.putPod(pod, "finishes")
+	}
+}
+
+// moreTolerations adds one: the API does not let them be taken away, but they may stand anywhere.
+func (s *sim) moreTolerations() {
+	if pod := s.anyPod(nil); pod != nil {
+		pod.Spec.Tolerations = slices.Insert(pod.Spec.Tolerations, s.rng.IntN(len(pod.Spec.Tolerations)+1), s.toleration())
+		pod.Generation++
+		s.putPod(pod, "tolerates more")
+	}
+}
+
+func (s *sim) otherSeconds() {
+	if pod := s.anyPod(func(pod *v1.Pod) bool { return len(pod.Spec.Tolerations) > 0 }); pod != nil {
+		pod.Spec.Tolerations[s.rng.IntN(len(pod.Spec.Tolerations))].TolerationSeconds = s.seconds()
+		pod.Generation++
+		s.putPod(pod, "tolerates for another time")
+	}
+}
+
+// taintChanges puts a taint on a node, or takes some off.
+func (s *sim) taintChanges() {
+	name := s.anyNode()
+	if s.rng.IntN(5) < 2 {
+		all, key := s.rng.IntN(3) == 0, keys()[s.rng.IntN(2)]
+		s.dropTaints(name, func(t v1.Taint) bool { return all || t.Key == key })
+		return
+	}
+	s.setTaint(name, keys()[s.rng.IntN(2)], []string{"", "x"}[s.rng.IntN(2)], s.timeAdded())
+}
+
+// timeAdded is what a writer says of when it put a taint: mostly nothing, or the time by its clock; at times what is wrong.
+func (s *sim) timeAdded() *metav1.Time {
+	switch s.rng.IntN(8) {
+	case 0, 1:
+		return ptr.To(s.written())
+	case 2:
+		return ptr.To(metav1.NewTime(s.stamp().Add(-time.Duration(s.rng.IntN(60)) * time.Second)))
+	case 3:
+		return ptr.To(metav1.NewTime(s.stamp().Add(time.Duration(s.rng.IntN(300)) * time.Second)))
+	default:
+		return nil
+	}
+}
+
+// taintBlinks takes a taint off and puts it back a moment later, or another value in between.
+func (s *sim) taintBlinks() {
+	node := s.node(s.anyNode())
+	if node == nil || len(node.Spec.Taints) == 0 {
+		return
+	}
+	taint := node.Spec.Taints[s.rng.IntN(len(node.Spec.Taints))]
+	if s.rng.IntN(2) == 0 {
+		s.dropTaints(node.Name, func(t v1.Taint) bool { return t.Key == taint.Key })
+	} else {
+		s.setTaint(node.Name, taint.Key, taint.Value+"y", nil)
+	}
+	s.moment()
+	s.setTaint(node.Name, taint.Key, taint.Value, s.timeAdded())
+}
+
+// illnessChanges has a node fall ill, get worse or better, or recover, with the taints following at once or later.
+func (s *sim) illnessChanges() {
+	name := s.anyNode()
+	s.setReady(name, []v1.ConditionStatus{v1.ConditionTrue, v1.ConditionFalse, v1.ConditionUnknown}[s.rng.IntN(3)])
+	if s.rng.IntN(4) > 0 {
+		s.moment()
+		s.reconcileIllness(name)
+	}
+}
+
+// illnessPauses takes the taints of an ill node off for a time, up to minutes, as when a whole zone is ill.
+func (s *sim) illnessPauses() {
+	name := s.anyNode()
+	if node := s.node(name); node == nil || isReady(node) {
+		s.setReady(name, v1.ConditionUnknown)
+		s.reconcileIllness(name)
+		return
+	}
+	s.dropTaints(name, isIllness)
+	if s.rng.IntN(2) == 0 {
+		s.wait(time.Duration(s.rng.Int64N(int64(100 * time.Second))))
+		s.reconcileIllness(name)
+	}
+}
+
+// lifecycleControllerRestarts takes the taints of illness off all nodes and puts them back, stamped anew.
+func (s *sim) lifecycleControllerRestarts() {
+	for i := range s.plan.nodes {
+		s.dropTaints(nodeName(i), isIllness)
+	}
+	time.Sleep(100 * time.Millisecond)
+	for i := range s.plan.nodes {
+		s.reconcileIllness(nodeName(i))
+	}
+}
+
+func (s *sim) heartbeat(name string) {
+	if node := s.node(name); node != nil {
+		s.putNode(node, "kubelet", ownsStatus, "reports status")
+	}
+}
+
+// ownerWritesMore has the owner of the taints write another of its fields: the time of its entry moves.
+func (s *sim) ownerWritesMore() {
+	if node := s.node(s.anyNode()); node != nil {
+		node.Spec.Unschedulable = !node.Spec.Unschedulable
+		s.putNode(node, "kubectl", ownsTaints, "is cordoned or not")
+	}
+}
+
+func (s *sim) nodeComesOrGoes() {
+	name := s.anyNode()
+	node := s.node(name)
+	if node == nil {
+		s.addNode(name)
+		return
+	}
+	s.removeNode(name)
+	if s.rng.IntN(3) > 0 {
+		s.addNode(name, node.Spec.Taints...)
+	}
+}
