@@ -67,18 +67,30 @@ clean: ## Remove what was built here. (The control plane's programs stay in the 
 ##@ Check
 
 .PHONY: test
-test: test-unit test-fuzz test-image test-e2e ## Run all tests that need no Docker, with the race detector.
+test: test-unit test-fuzz test-simulation test-image test-e2e ## Run all tests that need no Docker, with the race detector.
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests and the whole-controller tests in virtual time; print the coverage of pkg.
 	go test -race -coverprofile=coverage.out ./pkg/... ./cmd/...
-	@go tool cover -func=coverage.out | grep -v pkg/apitest | awk '$$NF != "100.0%"' | tail -n 60
+	@go tool cover -func=coverage.out | grep -v -e pkg/apitest -e pkg/simulation | awk '$$NF != "100.0%"' | tail -n 60
 	@go test -cover ./pkg/deadline | tee /dev/stderr | grep -q 'coverage: 100.0%' || { echo "pkg/deadline must be covered to 100 %"; exit 1; }
 
 .PHONY: test-fuzz
 test-fuzz: ## Search for inputs on which pkg/deadline, or what it is given, and an oracle differ, for FUZZTIME each.
 	go test -run '^$$' -fuzz FuzzDecide -fuzztime $(FUZZTIME) ./pkg/deadline
 	go test -run '^$$' -fuzz FuzzObjects -fuzztime $(FUZZTIME) ./pkg/simulation
+
+.PHONY: test-simulation
+test-simulation: ## Run the whole controller under faults, in virtual time, for 2,000 seeds (see make simulate).
+	go test -race -count=1 -v -timeout 30m ./pkg/simulation -run '^TestSimulation$$' -seeds 2000
+
+.PHONY: test-defects
+test-defects: ## Put known defects into the controller, and show that the simulation finds each.
+	@set -o pipefail; go test -count=1 -v -timeout 30m ./pkg/simulation -run '^TestDefectsAreCaught$$' -defect-seeds $(or $(SEEDS),150) | grep -v -e '^=== ' -e '^ *--- PASS'
+
+.PHONY: simulate
+simulate: ## Simulate: SEEDS=10000 runs that many (from FIRST=1), SEED=123 replays one until it fails, 20 times at most, and tells everything.
+	go test -count=1 -v -timeout 0 ./pkg/simulation -run '^TestSimulation$$' $(if $(SEED),-seed $(SEED) -seeds 1 -repeat 20 -failures 1,-seed $(or $(FIRST),1) -seeds $(or $(SEEDS),10000))
 
 .PHONY: test-image
 test-image: ## Build the image twice, compare, look into it, and push it to a registry on loopback.
@@ -88,6 +100,10 @@ test-image: ## Build the image twice, compare, look into it, and push it to a re
 test-e2e: ## Run the built binary against a real control plane (the first time builds it, in minutes).
 	go run ./e2e/controlplane/cmd/cluster --build-only
 	go test -race -timeout 30m -count=1 ./e2e/...
+
+.PHONY: test-faults
+test-faults: ## Kill, pause and withhold what the controller needs, in storms, and count the pods (8 minutes).
+	go test -race -timeout 30m -count=1 -v -tags faults ./e2e -run '^TestFault'
 
 .PHONY: test-upstream
 test-upstream: ## Run Kubernetes' own e2e cases of NoExecuteTaintManager against ours (12 minutes; builds its test binary).
@@ -110,7 +126,7 @@ verify-format: ## Check that gofmt has nothing to change.
 
 .PHONY: verify-vet
 verify-vet: ## Run go vet.
-	go vet -tags kind ./...
+	go vet -tags kind,faults ./...
 	cd .tools/image && go vet ./...
 	cd .tools/vulncheck && go vet ./...
 
@@ -130,7 +146,7 @@ verify-layers: ## Check that imports point down.
 .PHONY: lint
 lint: ## Run golangci-lint.
 	@echo "golangci-lint (the first time builds it, which takes minutes)"
-	$(LINT) run --build-tags kind ./...
+	$(LINT) run --build-tags kind,faults ./...
 	cd .tools/image && $(LINT) run -c ../../.golangci.yaml ./...
 	cd .tools/vulncheck && $(LINT) run -c ../../.golangci.yaml ./...
 

@@ -7,9 +7,10 @@
 //	TAINT_MANAGER_BINARY=F go test ./e2e/...   the binary F, instead of one built for the run
 //	go run ./e2e/compare                       the tests of the comparison table against both, as a table
 //
-// There are three kinds. TestRow… are the rows of the comparison table: each measures, records what it saw (package
-// record), and then asserts what is right. TestParity… are what the two controllers have in common. The others are about
-// what only taint-manager has, and are skipped for the other one.
+// There are four kinds. TestRow… are the rows of the comparison table: each measures, records what it saw (package
+// record), and then asserts what is right. TestParity… are what the two controllers have in common. TestFault… break the
+// control plane or the controller while many pods go, and end with the figures: how many had to go and are gone, and how many
+// were deleted in error. The others are about what only taint-manager has. The last two are skipped for the other one.
 //
 // A test either shares one controller process with others, and runs at the same time as they (suite.Shared), or has the
 // cluster to itself and starts its own (suite.Alone): a controller acts on all nodes, so two different ones never run at

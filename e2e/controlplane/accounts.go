@@ -97,6 +97,18 @@ func (cp *ControlPlane) BindRole(ctx context.Context, roleNamespace, role, names
 	return nil
 }
 
+// UnbindRole undoes BindRole.
+func (cp *ControlPlane) UnbindRole(ctx context.Context, roleNamespace, role, namespace, account string) error {
+	client, err := cp.Client()
+	if err != nil {
+		return err
+	}
+	if err := client.RbacV1().RoleBindings(roleNamespace).Delete(ctx, bindingName(role, namespace, account), metav1.DeleteOptions{}); err != nil {
+		return fmt.Errorf("taking role %s/%s from %s/%s: %w", roleNamespace, role, namespace, account, err)
+	}
+	return nil
+}
+
 // userName is how the API server calls a service account.
 func userName(namespace, name string) string {
 	return "system:serviceaccount:" + namespace + ":" + name

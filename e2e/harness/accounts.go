@@ -1,9 +1,12 @@
 package harness
 
 import (
+	"context"
 	"slices"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/manager"
 )
@@ -19,6 +22,25 @@ func (s *Scene) Account(name string, rules []rbacv1.PolicyRule) string {
 	kubeconfig, err := manager.Account(s.Context(), s.CP, name, rules)
 	s.Must(err)
 	return kubeconfig
+}
+
+// Withdraw takes all permissions from such an account, those in its own namespace too. Account gives them back.
+func (s *Scene) Withdraw(name string) {
+	s.T.Helper()
+	s.Must(manager.Withdraw(s.Context(), s.CP, name))
+}
+
+// MayDelete says whether the API server allows such an account to delete pods, or why that is not known.
+func (s *Scene) MayDelete(ctx context.Context, name string) (bool, error) {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User:               "system:serviceaccount:" + manager.Namespace + ":" + name,
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "delete", Resource: "pods"},
+	}}
+	answer, err := s.Client.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+	if err != nil {
+		return false, err
+	}
+	return answer.Status.Allowed, nil
 }
 
 // Token makes a service account and returns a token of it.

@@ -49,6 +49,34 @@ func (s *Scene) AwaitAll(pods []*corev1.Pod, until time.Time) []Fate {
 	return fates
 }
 
+// Going says for each pod when it began to go, as far as is known now; zero where it has not. It is for many pods, whom
+// AwaitAll would look at for each event of the watch.
+func (s *Scene) Going(pods []*corev1.Pod) []time.Time {
+	s.watch.mu.Lock()
+	defer s.watch.mu.Unlock()
+	times := make([]time.Time, len(pods))
+	for i, pod := range pods {
+		if seen := s.watch.pods[pod.UID]; seen != nil {
+			times[i] = seen.going
+		}
+	}
+	return times
+}
+
+// AwaitGone waits until all pods begin to go or the time is over, and returns when the last did that does.
+func (s *Scene) AwaitGone(pods []*corev1.Pod, until time.Time) (last time.Time) {
+	s.T.Helper()
+	s.until(until, func() bool {
+		s.watch.mu.Lock()
+		defer s.watch.mu.Unlock()
+		return s.watch.left(pods) == 0
+	})
+	for _, at := range s.Going(pods) {
+		last = Later(last, at)
+	}
+	return last
+}
+
 // Quiet watches until the moment and fails the test if the pod begins to go before.
 func (s *Scene) Quiet(pod *corev1.Pod, until time.Time) {
 	s.T.Helper()

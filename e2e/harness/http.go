@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -48,4 +50,24 @@ func (s *Scene) Ask(path, token string) (status int, body string) {
 	status, body, err := Get(s.Context(), s.Controller.URL()+path, token)
 	s.Must(err)
 	return status, body
+}
+
+// Metric reads the sum of a metric of the controller, with all labels that contain a text, with the token of somebody who may.
+func (s *Scene) Metric(token, name, label string) float64 {
+	s.T.Helper()
+	status, body := s.Ask("/metrics", token)
+	if status != http.StatusOK {
+		s.T.Fatalf("metrics: %d: %.200s", status, body)
+	}
+	sum := 0.0
+	for line := range strings.Lines(body) {
+		at, value, found := strings.Cut(strings.TrimSpace(line), " ")
+		if metric, labels, _ := strings.Cut(at, "{"); !found || metric != name || !strings.Contains(labels, label) {
+			continue
+		}
+		number, err := strconv.ParseFloat(value, 64)
+		s.Must(err)
+		sum += number
+	}
+	return sum
 }

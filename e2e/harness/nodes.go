@@ -24,19 +24,39 @@ func (s *Scene) NodeSelector() map[string]string { return map[string]string{scen
 // Nodes makes nodes and waits until they are ready.
 func (s *Scene) Nodes(n int) []string {
 	s.T.Helper()
-	var names []string
+	names := s.createNodes(n)
+	s.Must(controlplane.WaitForNodes(s.Context(), s.Client, names...))
+	return names
+}
+
+// HollowNodes makes nodes that are ready, and of whose kubelets nothing is played but the heartbeats: pods on them do not run.
+func (s *Scene) HollowNodes(n int) []string {
+	s.T.Helper()
+	names := s.createNodes(n, func(node *corev1.Node) {
+		node.Labels[controlplane.SilentLabel] = ""
+		node.Status.Conditions = []corev1.NodeCondition{{
+			Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Hollow",
+			LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.Now(),
+		}}
+	})
+	s.beat(names)
+	s.Must(controlplane.WaitForNodes(s.Context(), s.Client, names...))
+	return names
+}
+
+func (s *Scene) createNodes(n int, changes ...func(*corev1.Node)) (names []string) {
+	s.T.Helper()
 	for range n {
 		s.mu.Lock()
 		name := fmt.Sprintf("%s-%d", s.Namespace, len(s.nodes))
 		s.nodes = append(s.nodes, name)
 		s.mu.Unlock()
-		_, err := controlplane.CreateNode(s.Context(), s.Client, name, func(node *corev1.Node) {
+		_, err := controlplane.CreateNode(s.Context(), s.Client, name, append([]func(*corev1.Node){func(node *corev1.Node) {
 			node.Labels[sceneLabel] = s.Namespace
-		})
+		}}, changes...)...)
 		s.Must(err)
 		names = append(names, name)
 	}
-	s.Must(controlplane.WaitForNodes(s.Context(), s.Client, names...))
 	return names
 }
 

@@ -107,12 +107,19 @@ func (s *Scene) Running(pods ...*corev1.Pod) {
 func (s *Scene) Many(n int, pod func(i int) *corev1.Pod) []*corev1.Pod {
 	s.T.Helper()
 	const workers = 8
+	pods := s.Create(n, workers, pod)
+	s.Running(pods...)
+	return pods
+}
+
+// Create creates pods, so many at a time as there are workers.
+func (s *Scene) Create(n, workers int, pod func(i int) *corev1.Pod) []*corev1.Pod {
+	s.T.Helper()
 	pods, errs := make([]*corev1.Pod, n), make([]error, n)
 	workqueue.ParallelizeUntil(s.Context(), workers, n, func(i int) {
 		pods[i], errs[i] = s.Client.CoreV1().Pods(s.Namespace).Create(s.Context(), pod(i), metav1.CreateOptions{})
 	})
 	s.Must(errors.Join(errs...))
-	s.Running(pods...)
 	return pods
 }
 

@@ -137,3 +137,13 @@ func (w *podWatch) await(ctx context.Context, until time.Time, condition func() 
 		}
 	}
 }
+
+// left counts the pods that have not begun to go. The lock must be held.
+func (w *podWatch) left(pods []*corev1.Pod) (n int) {
+	for _, pod := range pods {
+		if seen := w.pods[pod.UID]; seen == nil || seen.going.IsZero() {
+			n++
+		}
+	}
+	return n
+}

@@ -13,6 +13,8 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,8 +26,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Proxy stands before the API server, with a certificate that all kubeconfigs trust, and can hold back the events of the
-// watch of nodes while everything else passes.
+// Proxy stands before the API server, with a certificate that all kubeconfigs trust. It can hold back the events of the
+// watch of nodes while everything else passes, and it can let nothing pass.
 type Proxy struct {
 	// URL is where it listens.
 	URL string
@@ -33,6 +35,18 @@ type Proxy struct {
 	server *http.Server
 	delay  atomic.Int64 // of the events that arrive from now on
 	old    atomic.Bool  // refuses streaming lists
+
+	mu   sync.Mutex
+	busy *Busy // nil if it is not
+	// open are the watches that are open, and refused counts the requests that were answered with 429.
+	open    map[context.Context]context.CancelFunc
+	refused int
+}
+
+// Busy is how an API server answers that has too much to do.
+type Busy struct {
+	// RetryAfter is how many seconds it asks to be left alone for; 0 leaves that open.
+	RetryAfter int
 }
 
 // Proxy starts one, on a port of 127.0.0.1 or, with 0, on any. It ends with the test.
@@ -40,7 +54,7 @@ func (s *Scene) Proxy(port int) *Proxy {
 	s.T.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(s.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	s.Must(err)
-	p := &Proxy{URL: "https://" + listener.Addr().String()}
+	p := &Proxy{URL: "https://" + listener.Addr().String(), open: map[context.Context]context.CancelFunc{}}
 	target, err := url.Parse(s.CP.AdminConfig().Host)
 	s.Must(err)
 	transport, err := rest.TransportFor(rest.AnonymousClientConfig(s.CP.AdminConfig()))
@@ -75,8 +89,61 @@ func (p *Proxy) DelayNodes(by time.Duration) { p.delay.Store(int64(by)) }
 // RefuseStreamingLists makes it answer as an API server that knows no lists that are streamed by a watch.
 func (p *Proxy) RefuseStreamingLists() { p.old.Store(true) }
 
+// Busy makes it end all watches and answer every request with 429, as the API server's priority and fairness does, until the
+// function is called that it returns. That says how many requests there were.
+func (p *Proxy) Busy(busy Busy) (end func() (refused int)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy, p.refused = &busy, 0
+	for _, cancel := range p.open {
+		cancel()
+	}
+	return func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.busy = nil
+		return p.refused
+	}
+}
+
+// admit says how to answer a request, if not by passing it on.
+func (p *Proxy) admit() *Busy {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy != nil {
+		p.refused++
+	}
+	return p.busy
+}
+
+// endable makes a request one that Busy ends, if it is a watch.
+func (p *Proxy) endable(r *http.Request) (*http.Request, context.CancelFunc) {
+	if r.URL.Query().Get("watch") == "" {
+		return r, func() {}
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open[ctx] = cancel
+	return r.WithContext(ctx), func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.open, ctx)
+		cancel()
+	}
+}
+
 func (p *Proxy) refuse(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if busy := p.admit(); busy != nil {
+			if busy.RetryAfter > 0 {
+				w.Header().Set("Retry-After", strconv.Itoa(busy.RetryAfter))
+			}
+			http.Error(w, "Too many requests, please try again later.", http.StatusTooManyRequests)
+			return
+		}
+		r, done := p.endable(r)
+		defer done()
 		if !p.old.Load() || !r.URL.Query().Has("sendInitialEvents") {
 			next.ServeHTTP(w, r)
 			return

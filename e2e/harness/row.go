@@ -36,6 +36,6 @@ func (s *Scene) Row(row record.Row) *Row {
 func (r *Row) Saw(format string, args ...any) {
 	r.scene.T.Helper()
 	text := fmt.Sprintf(format, args...)
-	r.scene.T.Log("saw: " + text)
+	r.scene.Saw("%s", text)
 	r.seen = append(r.seen, text)
 }

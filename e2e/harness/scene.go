@@ -44,9 +44,20 @@ type Scene struct {
 
 func newScene(t *testing.T, suite *Suite, c *cluster) *Scene {
 	t.Helper()
-	s := &Scene{
-		T: t, Client: c.client, CP: c.cp, Namespace: namespaceOf(t.Name()), suite: suite, cluster: c,
-	}
+	return newSceneIn(t, suite, c, namespaceOf(t.Name()))
+}
+
+// Beside returns another scene of the same test, in a namespace and with nodes of its own.
+func (s *Scene) Beside(name string) *Scene {
+	s.T.Helper()
+	beside := newSceneIn(s.T, s.suite, s.cluster, s.Namespace+"-"+name)
+	beside.Controller = s.Controller
+	return beside
+}
+
+func newSceneIn(t *testing.T, suite *Suite, c *cluster, namespace string) *Scene {
+	t.Helper()
+	s := &Scene{T: t, Client: c.client, CP: c.cp, Namespace: namespace, suite: suite, cluster: c}
 	s.Must(c.cp.Namespace(t.Context(), s.Namespace))
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -80,6 +91,15 @@ func (s *Scene) clear() {
 	}
 }
 
+// Settle waits until what a control plane does that was away has happened: all nodes are ready again, those of other tests too.
+func (s *Scene) Settle() {
+	s.T.Helper()
+	s.mu.Lock()
+	nodes := append(healthyNodes(), s.nodes...)
+	s.mu.Unlock()
+	s.Must(controlplane.WaitForNodes(s.Context(), s.Client, nodes...))
+}
+
 // Must fails the test on an error of a fixture.
 func (s *Scene) Must(err error) {
 	if err != nil {
@@ -102,6 +122,19 @@ func (s *Scene) Eventually(what string, within time.Duration, condition func(con
 	if err != nil {
 		s.T.Fatalf("%s: not within %s: %v", what, within, last)
 	}
+}
+
+// until polls until the condition holds or the time is over.
+func (s *Scene) until(end time.Time, condition func() bool) {
+	_ = wait.PollUntilContextTimeout(s.Context(), pollInterval, time.Until(end), true, func(context.Context) (bool, error) {
+		return condition(), nil
+	})
+}
+
+// Saw prints what a test saw, in figures.
+func (s *Scene) Saw(format string, args ...any) {
+	s.T.Helper()
+	s.T.Logf("saw: "+format, args...)
 }
 
 // Moment says when an action took place: between its request and its answer.

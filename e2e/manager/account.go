@@ -49,6 +49,19 @@ func Account(ctx context.Context, cp *controlplane.ControlPlane, name string, ru
 	return kubeconfig, nil
 }
 
+// Withdraw takes the rules and the role of a deployment from an account. Account gives them back.
+func Withdraw(ctx context.Context, cp *controlplane.ControlPlane, name string) error {
+	role, err := manifests.Role()
+	if err != nil {
+		return err
+	}
+	if err := cp.UnbindRole(ctx, Namespace, role.Name, Namespace, name); err != nil {
+		return err
+	}
+	_, _, err = cp.ServiceAccount(ctx, Namespace, name, nil)
+	return err
+}
+
 // ensureStarts makes the ConfigMap that is deployed with the rest.
 func ensureStarts(ctx context.Context, cp *controlplane.ControlPlane) error {
 	client, err := cp.Client()

@@ -1,0 +1,30 @@
+//go:build faults
+
+package e2e
+
+import (
+	"testing"
+
+	"github.com/taint-manager/taint-manager/e2e/harness"
+)
+
+// A storm is so many pods on so many nodes.
+const stormPods, stormNodes = 400, 8
+
+// TestFaultControllerKilled has the controller killed twice in a storm, and started at once each time.
+func TestFaultControllerKilled(t *testing.T) {
+	suite.OursOnly(t, "it starts all countdowns anew")
+	s := suite.Alone(t)
+	controller := s.Start(harness.Options{Name: "killed"})
+	storm := s.Storm(stormPods, stormNodes)
+	storm.Begin()
+	storm.AwaitGone(0.25)
+	s.Must(controller.Kill())
+	storm.Spare() // while nobody looks
+	s.Must(controller.Start(t.Context()))
+	storm.AwaitGone(0.5)
+	s.Must(controller.Kill())
+	over := harness.Now()
+	s.Must(controller.Start(t.Context()))
+	storm.Recovers(over)
+}

@@ -1,0 +1,71 @@
+//go:build faults
+
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/harness"
+)
+
+// TestFaultNodesWatchBehind has the watch of nodes some seconds behind. From all nodes but one the taint is removed, and pods
+// are bound to all right after: those on the others have to stay, although the caches say that their nodes are tainted.
+func TestFaultNodesWatchBehind(t *testing.T) {
+	suite.OursOnly(t, "it goes by its caches")
+	s := suite.Alone(t)
+	proxy := s.Proxy(0)
+	controller := s.Start(harness.Options{Name: "far-behind", LeaderElect: true, Proxy: proxy})
+	const behind, spread, each = 5 * time.Second, 5, 20
+	nodes := s.Nodes(spread)
+	var first []*corev1.Pod
+	for _, node := range nodes {
+		first = append(first, s.Pod(node))
+	}
+	s.Running(first...)
+	tainted := harness.Now()
+	for _, node := range nodes {
+		tainted.After = s.Taint(node, harness.NoExecute("ill")).After
+	}
+	fates := s.AwaitAll(first, tainted.After.Add(10*time.Second)) // now the controller knows of all the taints
+	s.CheckAll(first, fates, func(int) harness.Window { return harness.Due(tainted, 0) })
+
+	proxy.DelayNodes(behind)
+	untainted := harness.Now()
+	for _, node := range nodes[1:] {
+		s.Untaint(node)
+	}
+	pods := s.Create(spread*each, 8, func(i int) *corev1.Pod {
+		return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("later-%d", i)))
+	})
+	var due, stay []*corev1.Pod
+	for i, pod := range pods {
+		if i%spread == 0 {
+			due = append(due, pod)
+		} else {
+			stay = append(stay, pod)
+		}
+	}
+	fates = s.AwaitAll(due, untainted.After.Add(behind))
+	gone := 0
+	for _, fate := range fates {
+		if fate.Evicted {
+			gone++
+		}
+	}
+	wrong := 0
+	s.Quiet(stay[0], untainted.After.Add(behind+3*time.Second)) // until what was held back has come
+	for _, at := range s.Going(stay) {
+		if !at.IsZero() {
+			wrong++
+		}
+	}
+	s.Saw("%d pods had to go, %d are gone; %d had to stay, %d were deleted in error", len(due), gone, len(stay), wrong)
+	if gone != len(due) || wrong > 0 {
+		t.Errorf("%d of %d are gone, and %d of %d in error", gone, len(due), wrong, len(stay))
+	}
+	s.Must(controller.Stop()) // before the proxy, so that it can release its Lease
+}
