@@ -277,6 +277,29 @@ func TestHowAPodGoes(t *testing.T) {
 	})
 }
 
+// What the watch still has to say of a pod from before its DELETE does not have us ask for it again.
+func TestWatchOfPodsBehindAnEviction(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.Linger = true
+		f.api.AddPod("p", "n", tolerating("a", 10))
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(9)
+		f.api.Lag("pods", 2*time.Second)
+		for range 40 { // of which the last reach us after the eviction
+			f.api.UpdatePod("p", func(pod *v1.Pod) { pod.Status.Message += "." })
+			f.wait(0.05)
+		}
+		f.wait(30)
+		for call, want := range map[string]int{"PATCH": 1, "DELETE": 1, "GET /api/v1/namespaces/default/pods/p": 0} {
+			if n := f.api.Count(call); n != want {
+				t.Errorf("%s: %d calls, not %d", call, n, want)
+			}
+		}
+		f.counts("taint_manager_scheduled_evictions", 0)
+	})
+}
+
 // counts compares the sum of a metric's values.
 func (f *fixture) counts(name string, want float64) {
 	f.Helper()

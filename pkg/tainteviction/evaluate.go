@@ -59,11 +59,13 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	decision := deadline.Decide(pod.Input(), c.starts.Taints(pod.Node), c.config.Rules)
 	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node, "reason", decision.Reason)
 	if !decision.Evict {
-		if c.taintEvictionQueue.Cancel(key.uid) {
-			logger.V(2).Info("Called off the eviction of a pod")
-			return calledOff, decision
+		if !c.taintEvictionQueue.Cancel(key.uid) {
+			return unchanged, decision
 		}
-		return unchanged, decision
+		if decision.Reason != deadline.IsTerminating {
+			logger.V(2).Info("Called off the eviction of a pod")
+		}
+		return calledOff, decision
 	}
 	item := evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name, Node: pod.Node}
 	added := c.taintEvictionQueue.Set(item, decision.Deadline)

@@ -21,6 +21,8 @@ const (
 	// firstBackoff and lastBackoff bound the time between two attempts at one pod; redialBackoff does where the API server
 	// cannot be reached, which costs it nothing, and should not be noticed late when it is back.
 	firstBackoff, lastBackoff, redialBackoff = 100 * time.Millisecond, 30 * time.Second, 2 * time.Second
+	// confirmation is how long the watch may take to show that a pod is being deleted, or gone, before we look again.
+	confirmation = 10 * time.Second
 	// drainTimeout bounds how long evictions in flight may go on when this replica stops leading, so that a server that
 	// hangs does not keep the next leader waiting for the Lease.
 	drainTimeout = 10 * time.Second
@@ -89,12 +91,16 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 		c.complaints.Do(func() {
 			logger.Error(err, "Evictions fail and are tried again; of several, this is one. "+advice(err))
 		})
-	case result.Outcome == evictor.Deleted:
-		c.evicted(logger, pod, item, result)
-	case result.Outcome == evictor.Terminating:
-		logger.V(2).Info("Pod is being deleted already")
 	case result.Outcome == evictor.NotDue && !c.due(pod):
 		outcome = evictionqueue.Again // moved or called off meanwhile
+	case result.Outcome != evictor.NotDue:
+		// It stays scheduled until the watch has shown the same: an event of before, still on its way, would schedule it anew.
+		outcome, retry = evictionqueue.Again, confirmation
+		if result.Outcome == evictor.Deleted {
+			c.evicted(logger, pod, item, result)
+		} else {
+			logger.V(2).Info("Pod need not be evicted any more", "outcome", result.Outcome)
+		}
 	default:
 		// The caches are behind what was read live. They will follow, and cancel what need not be; until then look again,
 		// ever less often.
