@@ -26,8 +26,8 @@ const (
 	interval = time.Second
 	// retryInterval is the time between two tries after one that failed.
 	retryInterval = 10 * time.Second
-	// loadTimeout is how long the first read may be refused. One that is not answered at all is waited for: nothing else
-	// could be read either.
+	// loadTimeout is how long the first read may fail. Where the API server cannot be reached it goes on: nothing else
+	// could be read either, and those who read pods say so.
 	loadTimeout = 10 * time.Second
 	callTimeout = 5 * time.Second
 	// complaintInterval is the time between two error messages.
@@ -70,7 +70,7 @@ func (s *Store) Load(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case apierrors.IsNotFound(err), apierrors.IsForbidden(err),
-			!errors.As(err, &way) && s.clock.Since(began) >= loadTimeout:
+			(!errors.As(err, &way) || way.Timeout()) && s.clock.Since(began) >= loadTimeout:
 			s.complain(ctx, err)
 			return
 		}
