@@ -1,26 +1,32 @@
 package evictionqueue
 
-// waitHeap is what waits, by the moment at which it may be handed out. It implements heap.Interface.
-type waitHeap []*entry
-
-func (h waitHeap) Len() int           { return len(h) }
-func (h waitHeap) Less(i, j int) bool { return h[i].at().Before(h[j].at()) }
-
-func (h waitHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+// entryHeap is a heap of entries in some order. It implements heap.Interface. An entry is in one heap at a time, and knows
+// its place there.
+type entryHeap struct {
+	entries []*entry
+	before  func(a, b *entry) bool
 }
 
-func (h *waitHeap) Push(x any) {
+func (h *entryHeap) first() *entry { return h.entries[0] }
+
+func (h *entryHeap) Len() int           { return len(h.entries) }
+func (h *entryHeap) Less(i, j int) bool { return h.before(h.entries[i], h.entries[j]) }
+
+func (h *entryHeap) Swap(i, j int) {
+	h.entries[i], h.entries[j] = h.entries[j], h.entries[i]
+	h.entries[i].index, h.entries[j].index = int32(i), int32(j)
+}
+
+func (h *entryHeap) Push(x any) {
 	e := x.(*entry)
-	e.index = len(*h)
-	*h = append(*h, e)
+	e.index = int32(len(h.entries))
+	h.entries = append(h.entries, e)
 }
 
-func (h *waitHeap) Pop() any {
-	last := len(*h) - 1
-	e := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
+func (h *entryHeap) Pop() any {
+	last := len(h.entries) - 1
+	e := h.entries[last]
+	h.entries[last] = nil
+	h.entries = h.entries[:last]
 	return e
 }

@@ -2,7 +2,6 @@ package evictionqueue
 
 import (
 	"container/heap"
-	"container/list"
 	"context"
 	"sync"
 	"time"
@@ -20,6 +19,8 @@ type Pod struct {
 	UID             types.UID
 	Namespace, Name string
 	Node            string
+	// Priority is spec.priority: of the pods that are due on a node at the same moment, those of lower priority go first.
+	Priority int32
 }
 
 // Item is a pod that is due.
@@ -27,38 +28,8 @@ type Item struct {
 	Pod
 	// Deadline is what was last set when the item was handed out.
 	Deadline time.Time
-	// Failures counts the attempts that failed since the pod was first set.
+	// Failures counts the attempts that failed since the pod was first set, up to 32767.
 	Failures int
-}
-
-// entry is an item and where it is.
-type entry struct {
-	Item
-	// notBefore is when the backoff after the last failure ends.
-	notBefore time.Time
-	// place is where the entry is; index is its position in the heap, and element that in the ring, while it is there.
-	place   place
-	index   int
-	element *list.Element
-	// calledOff marks an entry that was cancelled while it was handed out. It stays until Done, so that the pod is not
-	// handed out twice when it is set again.
-	calledOff bool
-}
-
-type place uint8
-
-const (
-	waiting place = iota
-	ready
-	handedOut
-)
-
-// at is the moment at which the entry may be handed out.
-func (e *entry) at() time.Time {
-	if e.notBefore.After(e.Deadline) {
-		return e.notBefore
-	}
-	return e.Deadline
 }
 
 // Queue is the timed queue. It is safe for concurrent use.
@@ -69,8 +40,10 @@ type Queue struct {
 	entries map[types.UID]*entry
 	// scheduled counts the entries that are not called off.
 	scheduled int
-	waiting   waitHeap
+	waiting   *entryHeap
 	ready     *ring
+	// idle counts the consumers that wait for something to be due.
+	idle int
 	// changed holds a token when a consumer that sleeps should look again. One that takes something wakes the next.
 	changed chan struct{}
 }
@@ -92,6 +65,7 @@ func New(clock clock.WithTicker, share int) *Queue {
 	return &Queue{
 		clock:   clock,
 		entries: map[types.UID]*entry{},
+		waiting: &entryHeap{before: sooner},
 		ready:   newRing(share),
 		changed: make(chan struct{}, 1),
 	}
@@ -104,18 +78,20 @@ func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
 	e := q.entries[pod.UID]
 	switch {
 	case e == nil:
-		e = &entry{Item: Item{Pod: pod, Deadline: deadline}}
+		e = newEntry(pod)
+		e.setDeadline(deadline)
 		q.entries[pod.UID] = e
 		q.wait(e)
 		q.scheduled++
 		return true
 	case e.calledOff:
-		e.calledOff, e.Deadline, e.Failures = false, deadline, 0
+		e.calledOff, e.failures = false, 0
+		e.setDeadline(deadline)
 		q.scheduled++
 		return true
-	case !e.Deadline.Equal(deadline):
+	case !e.deadline().Equal(deadline):
 		q.leave(e)
-		e.Deadline = deadline
+		e.setDeadline(deadline)
 		if e.place != handedOut {
 			q.wait(e)
 		}
@@ -147,7 +123,7 @@ func (q *Queue) Deadline(uid types.UID) (time.Time, bool) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	if e := q.entries[uid]; e != nil && !e.calledOff {
-		return e.Deadline, true
+		return e.deadline(), true
 	}
 	return time.Time{}, false
 }
@@ -172,14 +148,15 @@ func (q *Queue) Get(ctx context.Context) (Item, bool) {
 		q.collect(now)
 		if e := q.ready.take(); e != nil {
 			e.place = handedOut
-			item := e.Item
-			if !q.ready.empty() || len(q.waiting) > 0 {
+			item := e.item()
+			if !q.ready.empty() || q.waiting.Len() > 0 {
 				q.wake() // another one now sleeps until what is next
 			}
 			q.lock.Unlock()
 			return item, true
 		}
 		sleep := q.untilNext(now)
+		q.idle++
 		q.lock.Unlock()
 		timer := q.clock.NewTimer(sleep)
 		select {
@@ -188,7 +165,17 @@ func (q *Queue) Get(ctx context.Context) (Item, bool) {
 		case <-timer.C():
 		}
 		timer.Stop()
+		q.lock.Lock()
+		q.idle--
+		q.lock.Unlock()
 	}
+}
+
+// Busy says whether there are pods that are due and wait only for a consumer.
+func (q *Queue) Busy() bool {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	return q.idle == 0 && !q.ready.empty()
 }
 
 // Done ends the attempt that an item was handed out for. Unless it is finished or was cancelled meanwhile, the pod is handed
@@ -211,16 +198,16 @@ func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
 		return
 	}
 	if retryAfter > 0 {
-		e.Failures++
-		e.notBefore = q.clock.Now().Add(retryAfter)
+		e.failed()
+		e.notBefore = q.clock.Now().Add(retryAfter).UnixNano()
 	}
 	q.wait(e)
 }
 
 // collect moves what is due from the heap to the ready ring.
 func (q *Queue) collect(now time.Time) {
-	for len(q.waiting) > 0 && !now.Before(q.waiting[0].at()) {
-		e := heap.Pop(&q.waiting).(*entry)
+	for q.waiting.Len() > 0 && !now.Before(q.waiting.first().at()) {
+		e := heap.Pop(q.waiting).(*entry)
 		e.place = ready
 		q.ready.add(e)
 	}
@@ -228,16 +215,16 @@ func (q *Queue) collect(now time.Time) {
 
 // untilNext is how long a consumer may sleep.
 func (q *Queue) untilNext(now time.Time) time.Duration {
-	if len(q.waiting) == 0 {
+	if q.waiting.Len() == 0 {
 		return maxSleep
 	}
-	return min(q.waiting[0].at().Sub(now), maxSleep)
+	return min(q.waiting.first().at().Sub(now), maxSleep)
 }
 
 // wait puts an entry into the heap, and wakes a consumer where it would sleep past the entry.
 func (q *Queue) wait(e *entry) {
 	e.place = waiting
-	heap.Push(&q.waiting, e)
+	heap.Push(q.waiting, e)
 	if e.index == 0 {
 		q.wake()
 	}
@@ -247,7 +234,7 @@ func (q *Queue) wait(e *entry) {
 func (q *Queue) leave(e *entry) {
 	switch e.place {
 	case waiting:
-		heap.Remove(&q.waiting, e.index)
+		heap.Remove(q.waiting, int(e.index))
 	case ready:
 		q.ready.remove(e)
 	}

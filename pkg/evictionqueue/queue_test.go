@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -277,6 +278,28 @@ func TestNodesAndNamespacesTakeTurns(t *testing.T) {
 	})
 }
 
+func TestLowerPriorityGoesFirst(t *testing.T) {
+	bubble(t, 100, func(t *testing.T, q *Queue) {
+		time.Sleep(500 * time.Millisecond) // so that half a second later is still the same
+		for i, priority := range []int32{2_000_000_000, 7, -5, 0, 7} {
+			p := pod(fmt.Sprint("now", i), "n", fmt.Sprint(i%2))
+			p.Priority = priority
+			q.Set(p, after(float64(-i)/100))
+		}
+		earlier := pod("earlier")
+		earlier.Priority = 1_000_000
+		q.Set(earlier, after(-1))
+		time.Sleep(time.Second)
+		var got []int32
+		for range 6 {
+			got = append(got, get(t, q).Priority)
+		}
+		if want := []int32{1_000_000, -5, 0, 7, 7, 2_000_000_000}; !slices.Equal(got, want) {
+			t.Errorf("priorities %v, want %v", got, want)
+		}
+	})
+}
+
 func TestShares(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, q *Queue) {
 		for i := range 10 {
@@ -399,6 +422,30 @@ func TestAgainstOracle(t *testing.T) {
 			}
 		})
 	}
+}
+
+// BenchmarkMillion says how much memory a million pods take, their UIDs included; the other names are shared.
+func BenchmarkMillion(b *testing.B) {
+	const million, mib = 1_000_000, 1 << 20
+	for b.Loop() {
+		before := heapBytes(b)
+		q := New(clock.RealClock{}, 10)
+		start := time.Now().Add(time.Hour)
+		for i := range million {
+			uid := types.UID(fmt.Sprintf("6ba7b810-9dad-11d1-80b4-%012d", i))
+			q.Set(Pod{UID: uid, Namespace: "ns", Name: "name", Node: "node"}, start.Add(time.Duration(i*7919%million)))
+		}
+		b.ReportMetric((heapBytes(b)-before)/mib, "MiB")
+		runtime.KeepAlive(q)
+	}
+}
+
+func heapBytes(b *testing.B) float64 {
+	b.Helper()
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return float64(stats.HeapAlloc)
 }
 
 func BenchmarkSet(b *testing.B) {

@@ -1,6 +1,9 @@
 package evictionqueue
 
-import "container/list"
+import (
+	"container/heap"
+	"container/list"
+)
 
 // ring holds what is due and says who is next: nodes take turns, and the namespaces within each node, and none of them has
 // more than its share of what is handed out.
@@ -21,7 +24,7 @@ type nodeTurn struct {
 // namespaceTurn is what is due on one node in one namespace.
 type namespaceTurn struct {
 	element *list.Element
-	entries *list.List // of *entry, the longest due in front
+	due     *entryHeap
 }
 
 func newRing(share int) *ring {
@@ -34,36 +37,35 @@ func newRing(share int) *ring {
 	}
 }
 
-// add puts an entry behind those of its node and namespace.
+// add puts an entry behind those of its node and namespace that go before it.
 func (r *ring) add(e *entry) {
-	node := r.nodes[e.Node]
+	node := r.nodes[e.node]
 	if node == nil {
 		node = &nodeTurn{namespaces: map[string]*namespaceTurn{}, order: list.New()}
 		node.element = r.order.PushBack(node)
-		r.nodes[e.Node] = node
+		r.nodes[e.node] = node
 	}
-	namespace := node.namespaces[e.Namespace]
+	namespace := node.namespaces[e.namespace]
 	if namespace == nil {
-		namespace = &namespaceTurn{entries: list.New()}
+		namespace = &namespaceTurn{due: &entryHeap{before: inTurn}}
 		namespace.element = node.order.PushBack(namespace)
-		node.namespaces[e.Namespace] = namespace
+		node.namespaces[e.namespace] = namespace
 	}
-	e.element = namespace.entries.PushBack(e)
+	heap.Push(namespace.due, e)
 }
 
 // remove takes an entry out, and its node and namespace with it where nothing else is left of them.
 func (r *ring) remove(e *entry) {
-	node := r.nodes[e.Node]
-	namespace := node.namespaces[e.Namespace]
-	namespace.entries.Remove(e.element)
-	e.element = nil
-	if namespace.entries.Len() == 0 {
+	node := r.nodes[e.node]
+	namespace := node.namespaces[e.namespace]
+	heap.Remove(namespace.due, int(e.index))
+	if namespace.due.Len() == 0 {
 		node.order.Remove(namespace.element)
-		delete(node.namespaces, e.Namespace)
+		delete(node.namespaces, e.namespace)
 	}
 	if node.order.Len() == 0 {
 		r.order.Remove(node.element)
-		delete(r.nodes, e.Node)
+		delete(r.nodes, e.node)
 	}
 }
 
@@ -75,8 +77,8 @@ func (r *ring) take() *entry {
 			continue
 		}
 		r.remove(e)
-		r.byNode.use(e.Node)
-		r.byNamespace.use(e.Namespace)
+		r.byNode.use(e.node)
+		r.byNamespace.use(e.namespace)
 		return e
 	}
 	return nil
@@ -84,18 +86,21 @@ func (r *ring) take() *entry {
 
 // next is the entry of a node that is next, and sends the node and its namespace to the back; nil where it has none.
 func (r *ring) next(node *nodeTurn) *entry {
+	var next *entry
 	for el := node.order.Front(); el != nil; el = el.Next() {
-		e := el.Value.(*namespaceTurn).entries.Front().Value.(*entry)
-		if r.byNode.exhausted(e.Node) {
+		e := el.Value.(*namespaceTurn).due.first()
+		if r.byNode.exhausted(e.node) {
 			return nil
 		}
-		if !r.byNamespace.exhausted(e.Namespace) {
-			node.order.MoveToBack(el)
-			r.order.MoveToBack(node.element)
-			return e
+		if !r.byNamespace.exhausted(e.namespace) && (next == nil || ahead(e, next)) {
+			next = e
 		}
 	}
-	return nil
+	if next != nil {
+		node.order.MoveToBack(node.namespaces[next.namespace].element)
+		r.order.MoveToBack(node.element)
+	}
+	return next
 }
 
 // empty says whether nothing is due that has not been handed out.

@@ -1,7 +1,6 @@
 package podcache
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 	"unique"
@@ -21,15 +20,17 @@ type Pod struct {
 	ResourceVersion string
 	// Node is spec.nodeName.
 	Node string
-	// Tolerations are spec.tolerations, in their order.
-	Tolerations []v1.Toleration
 	// Generation is metadata.generation, which a condition refers to.
 	Generation int64
+	// Priority is spec.priority.
+	Priority int32
 	// Mirror, Terminating and Finished are as in deadline.Pod.
 	Mirror, Terminating, Finished bool
 	// DisruptionTarget says that the pod's condition of that type is True already.
 	DisruptionTarget bool
 
+	// tolerations are spec.tolerations.
+	tolerations tolerations
 	// boundAt is when the API says that the pod came to its node: the transition time of PodScheduled=True, or the
 	// creation where that is missing. In whole seconds of Unix time.
 	boundAt int64
@@ -47,10 +48,11 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 		UID:             pod.UID,
 		ResourceVersion: pod.ResourceVersion,
 		Node:            unique.Make(pod.Spec.NodeName).Value(),
-		Tolerations:     slices.Clone(pod.Spec.Tolerations),
 		Generation:      pod.Generation,
+		Priority:        ptr.Deref(pod.Spec.Priority, 0),
 		Terminating:     pod.DeletionTimestamp != nil,
 		Finished:        pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed,
+		tolerations:     newTolerations(pod.Spec.Tolerations),
 		boundAt:         pod.CreationTimestamp.Unix(),
 	}
 	_, p.Mirror = pod.Annotations[v1.MirrorPodAnnotationKey]
@@ -115,7 +117,7 @@ func lower(to *atomic.Int64, n int64) {
 // Input is the pod as the rules read it.
 func (p *Pod) Input() deadline.Pod {
 	return deadline.Pod{
-		Tolerations: p.Tolerations,
+		Tolerations: p.tolerations.list(),
 		Bound:       p.Bound(),
 		Mirror:      p.Mirror,
 		Terminating: p.Terminating,
@@ -126,8 +128,5 @@ func (p *Pod) Input() deadline.Pod {
 // SameInput says whether the rules read the same of two pods.
 func (p *Pod) SameInput(q *Pod) bool {
 	return p.UID == q.UID && p.Node == q.Node && p.Mirror == q.Mirror && p.Terminating == q.Terminating &&
-		p.Finished == q.Finished && p.Bound().Equal(q.Bound()) &&
-		slices.EqualFunc(p.Tolerations, q.Tolerations, func(a, b v1.Toleration) bool {
-			return a.MatchToleration(&b) && ptr.Equal(a.TolerationSeconds, b.TolerationSeconds)
-		})
+		p.Finished == q.Finished && p.tolerations == q.tolerations && p.Bound().Equal(q.Bound())
 }

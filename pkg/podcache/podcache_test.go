@@ -3,6 +3,8 @@ package podcache
 import (
 	"errors"
 	"net/http"
+	"reflect"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -117,6 +119,26 @@ func TestNewPodReadsWhatTheRulesRead(t *testing.T) {
 	}
 	if pod.GetNamespace() != "ns" || pod.GetName() != "p" || pod.GetUID() != "u" || pod.GetResourceVersion() != "7" {
 		t.Error("metadata is lost")
+	}
+}
+
+func TestTolerationsAreKeptWhole(t *testing.T) {
+	if n := reflect.TypeFor[v1.Toleration]().NumField(); n != 5 {
+		t.Errorf("a toleration has %d fields, of which 5 are kept", n)
+	}
+	list := []v1.Toleration{
+		{Key: "a", Operator: v1.TolerationOpEqual, Value: "x", Effect: v1.TaintEffectNoExecute, TolerationSeconds: ptr.To[int64](0)},
+		{Operator: v1.TolerationOpExists},
+		{Key: "a", Operator: v1.TolerationOpGt, Value: "5", TolerationSeconds: ptr.To[int64](-7)},
+	}
+	for n := range len(list) + 1 {
+		kept := newTolerations(list[:n])
+		if got := kept.list(); !slices.EqualFunc(got, list[:n], func(a, b v1.Toleration) bool { return reflect.DeepEqual(a, b) }) {
+			t.Errorf("%+v, want %+v", got, list[:n])
+		}
+		if kept != newTolerations(slices.Clone(list[:n])) {
+			t.Error("equal ones are not the same")
+		}
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		}
 		return calledOff, decision
 	}
-	item := evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name, Node: pod.Node}
+	item := evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name, Node: pod.Node, Priority: pod.Priority}
 	added := c.taintEvictionQueue.Set(item, decision.Deadline)
 	if c.pods.Get(key.Namespace, key.Name) != pod {
 		// It changed meanwhile, and its handler may have found nothing scheduled to cancel.

@@ -1,0 +1,52 @@
+package podcache
+
+import (
+	"slices"
+	"unique"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+)
+
+// tolerations are the tolerations of a pod, in their order. Most pods of a cluster share a handful of lists, so equal ones are
+// the same in memory, and are compared by one pointer. The zero value is none.
+type tolerations struct {
+	first unique.Handle[toleration]
+}
+
+// toleration is a v1.Toleration that can be compared, and those that follow it.
+type toleration struct {
+	key, value string
+	operator   v1.TolerationOperator
+	effect     v1.TaintEffect
+	// seconds count where the toleration is bounded.
+	seconds int64
+	bounded bool
+	rest    tolerations
+}
+
+func newTolerations(list []v1.Toleration) tolerations {
+	var rest tolerations
+	for _, t := range slices.Backward(list) {
+		link := toleration{key: t.Key, value: t.Value, operator: t.Operator, effect: t.Effect, rest: rest}
+		if t.TolerationSeconds != nil {
+			link.seconds, link.bounded = *t.TolerationSeconds, true
+		}
+		rest = tolerations{unique.Make(link)}
+	}
+	return rest
+}
+
+// list is what the tolerations were made of.
+func (ts tolerations) list() []v1.Toleration {
+	var list []v1.Toleration
+	for none := (tolerations{}); ts != none; {
+		t := ts.first.Value()
+		list = append(list, v1.Toleration{Key: t.key, Operator: t.operator, Value: t.value, Effect: t.effect})
+		if t.bounded {
+			list[len(list)-1].TolerationSeconds = ptr.To(t.seconds)
+		}
+		ts = t.rest
+	}
+	return list
+}
