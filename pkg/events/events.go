@@ -6,6 +6,8 @@
 // # Guarantees
 //
 //   - Record never blocks and never fails: an eviction does not wait for its Event.
+//   - Events wait while there is something better to do with the API server, evictions that wait for their turn, but not
+//     for longer than half a minute.
 //   - An Event is written once: its name is chosen when it is recorded, so that a write whose answer was lost is not done
 //     twice.
 //   - What cannot be written is tried again with backoff, and dropped, counted, after a number of tries; at once where its
@@ -33,7 +35,9 @@ import (
 const (
 	// component is the source of our Events.
 	component = "taint-manager"
-	writers   = 2
+	writers   = 4
+	// patience is how old an Event gets while others are busy, and look is how often a writer looks whether they are.
+	patience, look = 30 * time.Second, 50 * time.Millisecond
 	// capacity is how many Events may wait, about 60 MB of them.
 	capacity = 50_000
 	// tries with a backoff between firstRetry and lastRetry cover an outage of about five minutes.
@@ -48,6 +52,7 @@ type Recorder struct {
 	client  kubernetes.Interface
 	clock   clock.WithTicker
 	counter *metrics.CounterVec
+	busy    func() bool
 	queue   workqueue.TypedRateLimitingInterface[*v1.Event]
 	// waiting counts the Events that are recorded and neither written nor dropped, those that wait for another try too.
 	waiting atomic.Int64
@@ -55,13 +60,15 @@ type Recorder struct {
 	capacity int64
 }
 
-// NewRecorder returns a recorder whose Events are written while Run runs. The counter has the label result.
-func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *metrics.CounterVec) *Recorder {
+// NewRecorder returns a recorder whose Events are written while Run runs, and wait while others are busy. The counter has the
+// label result.
+func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *metrics.CounterVec, busy func() bool) *Recorder {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[*v1.Event](firstRetry, lastRetry)
 	return &Recorder{
 		client:   client,
 		clock:    clock,
 		counter:  counter,
+		busy:     busy,
 		capacity: capacity,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 			workqueue.TypedRateLimitingQueueConfig[*v1.Event]{Name: "events", Clock: clock}),
@@ -135,12 +142,26 @@ func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
 	}
 }
 
+// yield waits while others are busy, until the event is old enough.
+func (r *Recorder) yield(ctx context.Context, event *v1.Event) {
+	for r.busy() && r.clock.Since(event.FirstTimestamp.Time) < patience {
+		timer := r.clock.NewTimer(look)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C():
+		}
+	}
+}
+
 func (r *Recorder) writeNext(ctx context.Context) bool {
 	event, shutdown := r.queue.Get()
 	if shutdown || ctx.Err() != nil {
 		return false
 	}
 	defer r.queue.Done(event)
+	r.yield(ctx, event)
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := r.client.CoreV1().Events(event.Namespace).Create(call, event, metav1.CreateOptions{})

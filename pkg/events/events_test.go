@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,7 @@ func bubble(t *testing.T, test func(t *testing.T, api *apitest.Server, r *Record
 		if err := metrics.NewKubeRegistry().Register(counter); err != nil {
 			t.Fatal(err)
 		}
-		r := NewRecorder(client, clock.RealClock{}, counter)
+		r := NewRecorder(client, clock.RealClock{}, counter, func() bool { return false })
 		_, ctx := ktesting.NewTestContext(t)
 		ctx, cancel := context.WithCancel(ctx)
 		var running sync.WaitGroup
@@ -169,5 +170,34 @@ func TestNames(t *testing.T) {
 		if events := api.Events("Node", "n"); len(events) != 1 || events[0].Namespace != "default" {
 			t.Errorf("of an object without namespace: %v", events)
 		}
+	})
+}
+
+func TestEventsWaitForOthers(t *testing.T) {
+	bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, stop func()) {
+		var busy atomic.Bool
+		r.busy = busy.Load
+		busy.Store(true)
+		r.Record(about("first"), "reason", "message")
+		time.Sleep(patience - time.Second)
+		r.Record(about("second"), "reason", "message")
+		if n := len(api.Requests()); n != 0 {
+			t.Errorf("%d requests while others are busy", n)
+		}
+		time.Sleep(2 * time.Second)
+		if n := len(api.Requests()); n != 1 {
+			t.Errorf("%d requests, want that of the first Event, which is old", n)
+		}
+		busy.Store(false)
+		time.Sleep(look)
+		synctest.Wait()
+		if n := len(api.Requests()); n != 2 {
+			t.Errorf("%d requests after that", n)
+		}
+		busy.Store(true)
+		r.Record(about("third"), "reason", "message")
+		time.Sleep(time.Second)
+		stop()
+		r.counts(t, "dropped", 1)
 	})
 }

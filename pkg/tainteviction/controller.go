@@ -111,9 +111,11 @@ func New(config Config) (*Controller, error) {
 		// Half of the slots at most for one node or namespace: one that is blocked leaves the other half.
 		taintEvictionQueue: evictionqueue.New(config.Clock, (config.ConcurrentEvictions+1)/2),
 		evaluating:         keymutex.NewHashed(0),
-		recorder:           events.NewRecorder(config.Events, config.Clock, config.Metrics.Events),
 		complaints:         &rate.Sometimes{First: 3, Interval: complaintInterval},
 	}
+	c.recorder = events.NewRecorder(config.Events, config.Clock, config.Metrics.Events, func() bool {
+		return c.leading.Load() && c.taintEvictionQueue.Busy()
+	})
 	if config.Starts.Name != "" {
 		c.store = startstore.New(config.Informers, config.Starts, config.Clock, c.starts)
 	}
@@ -124,12 +126,14 @@ func New(config Config) (*Controller, error) {
 // Run watches and keeps every deadline up to date until ctx is over. It evicts nobody: that is Lead.
 func (c *Controller) Run(ctx context.Context) {
 	logger := klog.FromContext(ctx)
-	if c.store != nil {
-		c.store.Load(ctx)
-	}
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { c.nodes.RunWithContext(ctx) })
+	running.Go(func() {
+		if c.store != nil {
+			c.store.Load(ctx)
+		}
+		c.nodes.RunWithContext(ctx)
+	})
 	running.Go(func() { c.pods.RunWithContext(ctx) })
 	running.Go(func() { c.recorder.Run(ctx, eventGrace) })
 	defer c.podUpdateQueue.ShutDown()
