@@ -42,8 +42,8 @@ type Queue struct {
 	scheduled int
 	waiting   *entryHeap
 	ready     *ring
-	// idle counts the consumers that wait for something to be due.
-	idle int
+	// slots is how many pods may be handed out at the same time, and handedOut how many are.
+	slots, handedOut int
 	// changed holds a token when a consumer that sleeps should look again. One that takes something wakes the next.
 	changed chan struct{}
 }
@@ -60,15 +60,30 @@ const (
 	Failed
 )
 
-// New returns an empty queue. At most share pods of one node, and of one namespace, are handed out at the same time.
-func New(clock clock.WithTicker, share int) *Queue {
-	return &Queue{
+// New returns an empty queue of which so many pods are handed out at the same time, at most.
+func New(clock clock.WithTicker, slots int) *Queue {
+	q := &Queue{
 		clock:   clock,
 		entries: map[types.UID]*entry{},
 		waiting: &entryHeap{before: sooner},
-		ready:   newRing(share),
+		ready:   newRing(),
 		changed: make(chan struct{}, 1),
 	}
+	q.SetSlots(slots)
+	return q
+}
+
+// SetSlots changes how many pods are handed out at the same time, at most; 1 or more. At most half of these, and at least one,
+// are of one node or of one namespace.
+func (q *Queue) SetSlots(slots int) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	if slots == q.slots {
+		return
+	}
+	q.slots = slots
+	q.ready.widen((slots + 1) / 2)
+	q.wake()
 }
 
 // Set schedules a pod, or moves its deadline, and says whether the pod was not scheduled before. A backoff goes on.
@@ -146,8 +161,9 @@ func (q *Queue) Get(ctx context.Context) (Item, bool) {
 		}
 		now := q.clock.Now()
 		q.collect(now)
-		if e := q.ready.take(); e != nil {
+		if e := q.next(); e != nil {
 			e.place = handedOut
+			q.handedOut++
 			item := e.item()
 			if !q.ready.empty() || q.waiting.Len() > 0 {
 				q.wake() // another one now sleeps until what is next
@@ -156,7 +172,6 @@ func (q *Queue) Get(ctx context.Context) (Item, bool) {
 			return item, true
 		}
 		sleep := q.untilNext(now)
-		q.idle++
 		q.lock.Unlock()
 		timer := q.clock.NewTimer(sleep)
 		select {
@@ -165,25 +180,31 @@ func (q *Queue) Get(ctx context.Context) (Item, bool) {
 		case <-timer.C():
 		}
 		timer.Stop()
-		q.lock.Lock()
-		q.idle--
-		q.lock.Unlock()
 	}
 }
 
-// Busy says whether there are pods that are due and wait only for a consumer.
+// next takes out what is due and has a slot, or nil.
+func (q *Queue) next() *entry {
+	if q.handedOut >= q.slots {
+		return nil
+	}
+	return q.ready.take()
+}
+
+// Busy says whether there are pods that are due and wait only for a slot.
 func (q *Queue) Busy() bool {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	return q.idle == 0 && !q.ready.empty()
+	return q.handedOut >= q.slots && !q.ready.empty()
 }
 
 // Done ends the attempt that an item was handed out for. Unless it is finished or was cancelled meanwhile, the pod is handed
 // out again when it is due and retryAfter is over; an attempt with that above zero counts in Failures. Failed attempts
-// narrow the share of their node and namespace, down to one pod at a time, and others widen it again.
+// halve the share of their node and namespace, down to one pod at a time, and others double it again.
 func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
+	q.handedOut--
 	q.ready.release(item.Pod, outcome != Failed)
 	defer q.wake() // a share has become free
 	e := q.entries[item.UID]

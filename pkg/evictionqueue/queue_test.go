@@ -28,10 +28,10 @@ func after(seconds float64) time.Time {
 	return time.Now().Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// bubble runs a test in virtual time with a queue of some share.
-func bubble(t *testing.T, share int, test func(t *testing.T, q *Queue)) {
+// bubble runs a test in virtual time with a queue of some slots.
+func bubble(t *testing.T, slots int, test func(t *testing.T, q *Queue)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t, New(clock.RealClock{}, share)) })
+	synctest.Test(t, func(t *testing.T) { test(t, New(clock.RealClock{}, slots)) })
 }
 
 // get takes an item out at once, or fails.
@@ -63,7 +63,7 @@ func has(q *Queue) bool {
 }
 
 func TestHandsOutWhenDue(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, q *Queue) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
 		begin := time.Now()
 		if !q.Set(pod("b"), after(20)) || !q.Set(pod("a"), after(10)) || q.Set(pod("a"), after(10)) {
 			t.Error("Set does not say what is new")
@@ -81,7 +81,7 @@ func TestHandsOutWhenDue(t *testing.T) {
 }
 
 func TestMoves(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, q *Queue) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
 		q.Set(pod("earlier"), after(100))
 		q.Set(pod("later"), after(10))
 		handed := make(chan string)
@@ -108,7 +108,7 @@ func TestMoves(t *testing.T) {
 }
 
 func TestMovesWhatIsDue(t *testing.T) {
-	bubble(t, 1, func(t *testing.T, q *Queue) {
+	bubble(t, 2, func(t *testing.T, q *Queue) {
 		q.Set(pod("first"), after(0))
 		q.Set(pod("second"), after(0.1))
 		time.Sleep(time.Second)
@@ -126,7 +126,7 @@ func TestMovesWhatIsDue(t *testing.T) {
 }
 
 func TestSomebodyAlwaysWaitsForTheNext(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, q *Queue) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
 		begin := time.Now()
 		late, end := make(chan time.Duration, 2), make(chan struct{})
 		defer close(end)
@@ -150,7 +150,7 @@ func TestSomebodyAlwaysWaitsForTheNext(t *testing.T) {
 }
 
 func TestCancelWhatHasNoShare(t *testing.T) {
-	bubble(t, 1, func(t *testing.T, q *Queue) {
+	bubble(t, 2, func(t *testing.T, q *Queue) {
 		q.Set(pod("first"), after(0))
 		q.Set(pod("second"), after(0))
 		first := get(t, q)
@@ -166,7 +166,7 @@ func TestCancelWhatHasNoShare(t *testing.T) {
 }
 
 func TestCancels(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, q *Queue) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(10))
 		if !has(q) || !q.Cancel("a") || q.Cancel("a") || has(q) || q.Len() != 0 {
 			t.Error("Cancel does not say what was there")
@@ -176,7 +176,7 @@ func TestCancels(t *testing.T) {
 }
 
 func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, q *Queue) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(0))
 		item := get(t, q)
 		q.Set(pod("a"), after(-5))
@@ -196,7 +196,7 @@ func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
 }
 
 func TestDone(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, q *Queue) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
 		q.Set(pod("finished"), after(0))
 		q.Done(get(t, q), Finished, 0)
 		none(t, q, 10)
@@ -212,7 +212,7 @@ func TestDone(t *testing.T) {
 }
 
 func TestBackoff(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, q *Queue) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(0))
 		q.Done(get(t, q), Again, 10*time.Second)
 		if at, ok := q.Deadline("a"); !ok || at.After(time.Now()) {
@@ -233,7 +233,7 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestGetEndsWithItsContext(t *testing.T) {
-	bubble(t, 10, func(t *testing.T, q *Queue) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan bool)
 		go func() { _, ok := q.Get(ctx); ended <- ok }()
@@ -251,7 +251,7 @@ func TestGetEndsWithItsContext(t *testing.T) {
 }
 
 func TestNodesAndNamespacesTakeTurns(t *testing.T) {
-	bubble(t, 100, func(t *testing.T, q *Queue) {
+	bubble(t, 200, func(t *testing.T, q *Queue) {
 		for i := range 3 {
 			for j, where := range [][]string{{"n1", "x"}, {"n1", "x"}, {"n1", "y"}, {"n2", "x"}} {
 				q.Set(pod(fmt.Sprint(i, j), where...), after(float64(i)))
@@ -279,7 +279,7 @@ func TestNodesAndNamespacesTakeTurns(t *testing.T) {
 }
 
 func TestLowerPriorityGoesFirst(t *testing.T) {
-	bubble(t, 100, func(t *testing.T, q *Queue) {
+	bubble(t, 200, func(t *testing.T, q *Queue) {
 		time.Sleep(500 * time.Millisecond) // so that half a second later is still the same
 		for i, priority := range []int32{2_000_000_000, 7, -5, 0, 7} {
 			p := pod(fmt.Sprint("now", i), "n", fmt.Sprint(i%2))
@@ -301,7 +301,7 @@ func TestLowerPriorityGoesFirst(t *testing.T) {
 }
 
 func TestShares(t *testing.T) {
-	bubble(t, 2, func(t *testing.T, q *Queue) {
+	bubble(t, 4, func(t *testing.T, q *Queue) {
 		for i := range 10 {
 			q.Set(pod(fmt.Sprint("n1", i), "n1", fmt.Sprint(i)), after(0))    // one node, many namespaces
 			q.Set(pod(fmt.Sprint("x", i), fmt.Sprint("m", i), "x"), after(0)) // one namespace, many nodes
@@ -323,7 +323,7 @@ func TestShares(t *testing.T) {
 // TestBlockedOnesShrink has 20 slots, attempts of some namespaces that hang for 10 s and fail, and others that come later.
 func TestBlockedOnesShrink(t *testing.T) {
 	const slots, blocked = 20, 4
-	bubble(t, slots/2, func(t *testing.T, q *Queue) {
+	bubble(t, slots, func(t *testing.T, q *Queue) {
 		for i := range 2000 {
 			q.Set(pod(fmt.Sprint("b", i), fmt.Sprint("n", i%50), fmt.Sprint("blocked", i%blocked)), after(0))
 		}
@@ -363,11 +363,44 @@ func TestBlockedOnesShrink(t *testing.T) {
 	})
 }
 
+func TestSlots(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, q *Queue) {
+		for i := range 10 {
+			q.Set(pod(fmt.Sprint(i), fmt.Sprint("n", i), fmt.Sprint("ns", i)), after(0))
+		}
+		if q.Busy() {
+			t.Error("busy, though slots are free")
+		}
+		var items []Item
+		for range 4 {
+			items = append(items, get(t, q))
+		}
+		none(t, q, 1)
+		if !q.Busy() {
+			t.Error("not busy, though pods wait for slots")
+		}
+		handed := make(chan Item)
+		go func() { item, _ := q.Get(t.Context()); handed <- item }()
+		synctest.Wait()
+		q.SetSlots(5) // wakes who waits
+		items = append(items, <-handed)
+		q.SetSlots(2)
+		for range 3 {
+			q.Done(items[0], Finished, 0)
+			items = items[1:]
+			none(t, q, 1)
+		}
+		q.Done(items[0], Finished, 0)
+		get(t, q)
+		none(t, q, 1)
+	})
+}
+
 func TestSharesAreForgotten(t *testing.T) {
-	bubble(t, 8, func(t *testing.T, q *Queue) {
+	bubble(t, 16, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(0))
 		q.Done(get(t, q), Failed, time.Second)
-		if q.ready.byNode.used["n"].limit != 4 || q.ready.byNamespace.used["ns"].limit != 4 {
+		if q.ready.byNode.share(q.ready.byNode.used["n"]) != 4 || q.ready.byNamespace.share(q.ready.byNamespace.used["ns"]) != 4 {
 			t.Error("a failure does not halve the share")
 		}
 		time.Sleep(time.Second)
@@ -383,7 +416,7 @@ func TestSharesAreForgotten(t *testing.T) {
 // TestAgainstOracle makes random changes, and hands out what is due after each, as a plain map says.
 func TestAgainstOracle(t *testing.T) {
 	for seed := range uint64(50) {
-		bubble(t, 1000, func(t *testing.T, q *Queue) {
+		bubble(t, 2000, func(t *testing.T, q *Queue) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			want := map[types.UID]time.Time{}
 			for range 500 {

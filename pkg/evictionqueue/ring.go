@@ -27,15 +27,17 @@ type namespaceTurn struct {
 	due     *entryHeap
 }
 
-func newRing(share int) *ring {
-	share = max(1, share)
+func newRing() *ring {
 	return &ring{
 		nodes:       map[string]*nodeTurn{},
 		order:       list.New(),
-		byNode:      shares{widest: share, used: map[string]*holding{}},
-		byNamespace: shares{widest: share, used: map[string]*holding{}},
+		byNode:      shares{used: map[string]*holding{}},
+		byNamespace: shares{used: map[string]*holding{}},
 	}
 }
+
+// widen sets the widest share of a node or namespace.
+func (r *ring) widen(share int) { r.byNode.widest, r.byNamespace.widest = share, share }
 
 // add puts an entry behind those of its node and namespace that go before it.
 func (r *ring) add(e *entry) {

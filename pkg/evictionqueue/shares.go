@@ -1,8 +1,10 @@
 package evictionqueue
 
+import "math/bits"
+
 // shares say how many pods of each node, or of each namespace, may be handed out at the same time: at most widest, and fewer
 // for one whose attempts fail. An attempt that hangs holds its slot until a timeout, so without that a few that are blocked
-// would hold all slots between them. Halving at each failure and widening by one at each success finds what goes through.
+// would hold all slots between them. Halving at each failure and doubling at each success finds what goes through.
 type shares struct {
 	widest int
 	used   map[string]*holding
@@ -10,17 +12,21 @@ type shares struct {
 
 // holding is what is known of one that has pods handed out, or had failures. All others have the widest share.
 type holding struct {
-	handedOut, limit int
+	handedOut int
+	// halvings is how often its share is halved, down to one at last.
+	halvings int
 }
+
+func (s *shares) share(h *holding) int { return max(1, s.widest>>h.halvings) }
 
 func (s *shares) exhausted(name string) bool {
 	h := s.used[name]
-	return h != nil && h.handedOut >= h.limit
+	return h != nil && h.handedOut >= s.share(h)
 }
 
 func (s *shares) use(name string) {
 	if s.used[name] == nil {
-		s.used[name] = &holding{limit: s.widest}
+		s.used[name] = &holding{}
 	}
 	s.used[name].handedOut++
 }
@@ -29,11 +35,11 @@ func (s *shares) release(name string, well bool) {
 	h := s.used[name]
 	h.handedOut--
 	if well {
-		h.limit = min(s.widest, h.limit+1)
+		h.halvings = max(0, h.halvings-1)
 	} else {
-		h.limit = max(1, h.limit/2)
+		h.halvings = min(bits.Len(uint(s.widest))-1, h.halvings+1)
 	}
-	if h.handedOut == 0 && h.limit == s.widest {
+	if h.handedOut == 0 && h.halvings == 0 {
 		delete(s.used, name)
 	}
 }

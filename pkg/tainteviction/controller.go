@@ -77,6 +77,7 @@ type Controller struct {
 	// evaluating serialises evaluations of one pod.
 	evaluating keymutex.KeyMutex
 	evictor    *evictor.Evictor
+	pace       *evictor.Pace
 	recorder   *events.Recorder
 	leading    atomic.Bool
 	// complaints bounds how often failures are logged as errors.
@@ -108,11 +109,11 @@ func New(config Config) (*Controller, error) {
 			workqueue.TypedQueueConfig[string]{Name: "noexec_taint_node", Clock: config.Clock}),
 		podUpdateQueue: workqueue.NewTypedWithConfig(
 			workqueue.TypedQueueConfig[podKey]{Name: "noexec_taint_pod", Clock: config.Clock}),
-		// Half of the slots at most for one node or namespace: one that is blocked leaves the other half.
-		taintEvictionQueue: evictionqueue.New(config.Clock, (config.ConcurrentEvictions+1)/2),
-		evaluating:         keymutex.NewHashed(0),
-		complaints:         &rate.Sometimes{First: 3, Interval: complaintInterval},
+		pace:       evictor.NewPace(config.Clock, config.ConcurrentEvictions),
+		evaluating: keymutex.NewHashed(0),
+		complaints: &rate.Sometimes{First: 3, Interval: complaintInterval},
 	}
+	c.taintEvictionQueue = evictionqueue.New(config.Clock, c.pace.Slots())
 	c.recorder = events.NewRecorder(config.Events, config.Clock, config.Metrics.Events, func() bool {
 		return c.leading.Load() && c.taintEvictionQueue.Busy()
 	})

@@ -82,7 +82,9 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 		return
 	}
 	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node)
+	c.pace.Begin()
 	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
+	c.taintEvictionQueue.SetSlots(c.pace.End(result.Calls, err))
 	switch {
 	case err != nil:
 		outcome, retry = evictionqueue.Failed, backoff(item.Failures, err)

@@ -65,7 +65,7 @@ func NewOptions() *Options {
 		}
 	}
 	return &Options{
-		ConcurrentEvictions: 20,
+		ConcurrentEvictions: 100,
 		StartsConfigMap:     "taint-manager-starts",
 		LeaderElection: componentconfig.LeaderElectionConfiguration{
 			LeaderElect:   true,
@@ -109,7 +109,8 @@ func (o *Options) addClusterFlags(fs *pflag.FlagSet) {
 
 func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.ConcurrentEvictions, "concurrent-evictions", o.ConcurrentEvictions,
-		"Pods that are being evicted at the same time, at most. One node or namespace gets at most half of them.")
+		"Pods that are being evicted at the same time, at most. How many really are is found out by how fast the API server answers. "+
+			"One node or namespace gets at most half of those.")
 	fs.StringVar(&o.StartsConfigMap, "starts-config-map", o.StartsConfigMap,
 		"ConfigMap, in the namespace of the Lease, that remembers since when nodes are ill, over restarts. It has to exist. Empty for none.")
 	fs.BoolVar(&o.EvictFinishedPods, "evict-finished-pods", o.EvictFinishedPods,
