@@ -58,6 +58,7 @@ type Process struct {
 type run struct {
 	cmd      *exec.Cmd
 	pid      int
+	began    time.Time
 	logStart int64 // size of the log when it began
 
 	done chan struct{}
@@ -130,7 +131,7 @@ func (p *Process) launch(extra []string) (*run, error) {
 	cmd.Env = append(os.Environ(), p.spec.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttributes()
-	r := &run{cmd: cmd, logStart: info.Size(), done: make(chan struct{})}
+	r := &run{cmd: cmd, began: time.Now(), logStart: info.Size(), done: make(chan struct{})}
 
 	started := make(chan error)
 	go r.live(started)

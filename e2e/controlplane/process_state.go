@@ -30,6 +30,9 @@ func (p *Process) Args() []string { return slices.Clone(p.spec.Args) }
 // PID is the process ID of the current or latest run.
 func (p *Process) PID() int { return p.current().pid }
 
+// Began is when the current or latest run was started.
+func (p *Process) Began() time.Time { return p.current().began }
+
 // Running says whether the process has been started and has not ended; a paused one runs.
 func (p *Process) Running() bool { return !p.current().ended() }
 
@@ -69,8 +72,17 @@ func (p *Process) Crashed() error {
 // RSS is the resident memory of the process in bytes.
 func (p *Process) RSS() (uint64, error) { return p.memory("VmRSS:") }
 
-// PeakRSS is the most resident memory that the current run has had, in bytes.
+// PeakRSS is the most resident memory that the current run has had, in bytes, since it began or since ResetPeakRSS.
 func (p *Process) PeakRSS() (uint64, error) { return p.memory("VmHWM:") }
+
+// ResetPeakRSS makes PeakRSS count from now.
+func (p *Process) ResetPeakRSS() error {
+	const peak = "5" // see proc_pid_clear_refs(5)
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.PID()), []byte(peak), 0); err != nil {
+		return fmt.Errorf("peak memory of %s: %w", p.spec.Name, err)
+	}
+	return nil
+}
 
 func (p *Process) memory(field string) (uint64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 // Punctual is how late an eviction may be that nothing holds up, on a machine that also runs the whole control plane.
@@ -29,12 +31,12 @@ func (s *Scene) Await(pod *corev1.Pod, until time.Time) Fate {
 func (s *Scene) AwaitAll(pods []*corev1.Pod, until time.Time) []Fate {
 	s.T.Helper()
 	fates := make([]Fate, len(pods))
-	s.watch.await(s.Context(), until, func() bool {
+	s.watch.Await(s.Context(), until, func(seen *podwatch.Sightings) bool {
 		all := true
 		for i, pod := range pods {
 			fates[i] = Fate{Watched: time.Now()}
-			if seen := s.watch.pods[pod.UID]; seen != nil && !seen.going.IsZero() {
-				fates[i].Evicted, fates[i].At = true, seen.going
+			if going := seen.Of(pod).Going; !going.IsZero() {
+				fates[i].Evicted, fates[i].At = true, going
 			} else {
 				all = false
 			}
@@ -52,25 +54,25 @@ func (s *Scene) AwaitAll(pods []*corev1.Pod, until time.Time) []Fate {
 // Going says for each pod when it began to go, as far as is known now; zero where it has not. It is for many pods, whom
 // AwaitAll would look at for each event of the watch.
 func (s *Scene) Going(pods []*corev1.Pod) []time.Time {
-	s.watch.mu.Lock()
-	defer s.watch.mu.Unlock()
 	times := make([]time.Time, len(pods))
-	for i, pod := range pods {
-		if seen := s.watch.pods[pod.UID]; seen != nil {
-			times[i] = seen.going
+	s.watch.Look(func(seen *podwatch.Sightings) {
+		for i, pod := range pods {
+			times[i] = seen.Of(pod).Going
 		}
-	}
+	})
 	return times
+}
+
+// left counts the pods that have not begun to go.
+func (s *Scene) left(pods []*corev1.Pod) (n int) {
+	s.watch.Look(func(seen *podwatch.Sightings) { n = seen.Left(pods) })
+	return n
 }
 
 // AwaitGone waits until all pods begin to go or the time is over, and returns when the last did that does.
 func (s *Scene) AwaitGone(pods []*corev1.Pod, until time.Time) (last time.Time) {
 	s.T.Helper()
-	s.until(until, func() bool {
-		s.watch.mu.Lock()
-		defer s.watch.mu.Unlock()
-		return s.watch.left(pods) == 0
-	})
+	s.until(until, func() bool { return s.left(pods) == 0 })
 	for _, at := range s.Going(pods) {
 		last = Later(last, at)
 	}

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 // Change is one thing that a pod has beside what all have.
@@ -93,9 +95,8 @@ func (s *Scene) PodAt(node string, changes ...Change) (*corev1.Pod, Moment) {
 func (s *Scene) Running(pods ...*corev1.Pod) {
 	s.T.Helper()
 	for _, pod := range pods {
-		ok := s.watch.await(s.Context(), time.Now().Add(30*time.Second), func() bool {
-			seen := s.watch.pods[pod.UID]
-			return seen != nil && seen.last.Status.Phase == corev1.PodRunning
+		ok := s.watch.Await(s.Context(), time.Now().Add(30*time.Second), func(seen *podwatch.Sightings) bool {
+			return seen.Of(pod).Last.Status.Phase == corev1.PodRunning
 		})
 		if !ok {
 			s.T.Fatalf("pod %s is not running", pod.Name)
@@ -174,13 +175,11 @@ func (s *Scene) Remove(pod *corev1.Pod) Moment {
 // Last is the last that was seen of a pod that may be gone.
 func (s *Scene) Last(pod *corev1.Pod) *corev1.Pod {
 	s.T.Helper()
-	s.watch.mu.Lock()
-	defer s.watch.mu.Unlock()
-	seen := s.watch.pods[pod.UID]
-	if seen == nil {
+	seen := s.watch.Of(pod)
+	if seen.First.IsZero() {
 		s.T.Fatalf("pod %s was never seen", pod.Name)
 	}
-	return seen.last
+	return seen.Last
 }
 
 // Live reads a pod.

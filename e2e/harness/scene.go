@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 const (
@@ -35,7 +36,7 @@ type Scene struct {
 
 	suite   *Suite
 	cluster *cluster
-	watch   *podWatch
+	watch   *podwatch.Watch
 
 	mu    sync.Mutex
 	nodes []string
@@ -62,7 +63,7 @@ func newSceneIn(t *testing.T, suite *Suite, c *cluster, namespace string) *Scene
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	var err error
-	s.watch, err = watchPods(ctx, c.client, s.Namespace)
+	s.watch, err = podwatch.Start(ctx, c.client, s.Namespace)
 	s.Must(err)
 	t.Cleanup(s.clear)
 	return s

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 const (
@@ -100,7 +102,7 @@ func (st *Storm) Unfinished() {
 // Calm watches until the moment, and fails the test if a pod that has to stay begins to go before.
 func (st *Storm) Calm(until time.Time) {
 	st.scene.T.Helper()
-	st.scene.watch.await(st.scene.Context(), until, func() bool { return st.scene.watch.left(st.stay) < len(st.stay) })
+	st.scene.watch.Await(st.scene.Context(), until, func(seen *podwatch.Sightings) bool { return seen.Left(st.stay) < len(st.stay) })
 	for i, at := range st.scene.Going(st.stay) {
 		if !at.IsZero() {
 			st.scene.T.Fatalf("pod %s has to stay, and was deleted", st.stay[i].Name)
@@ -109,11 +111,7 @@ func (st *Storm) Calm(until time.Time) {
 }
 
 // Left counts the pods that have to go and do not yet.
-func (st *Storm) Left() int {
-	st.scene.watch.mu.Lock()
-	defer st.scene.watch.mu.Unlock()
-	return st.scene.watch.left(st.due)
-}
+func (st *Storm) Left() int { return st.scene.left(st.due) }
 
 // Recovers waits until all pods that have to go do so, and until those that were spared would have gone. It prints how many
 // that are, and how many went that should not have, and fails the test where the figures are not right or come too late. The

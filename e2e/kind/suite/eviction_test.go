@@ -37,7 +37,7 @@ func TestPodsMove(t *testing.T) {
 // checkCondition checks what a pod that was evicted says of it.
 func (s *scene) checkCondition(pod *corev1.Pod) {
 	s.Helper()
-	condition := conditionOf(s.watch.of(pod).last, corev1.DisruptionTarget)
+	condition := conditionOf(s.watch.Of(pod).Last, corev1.DisruptionTarget)
 	if condition == nil || condition.Status != corev1.ConditionTrue || condition.Reason != "DeletionByTaintManager" {
 		s.Errorf("pod %s went with the condition DisruptionTarget %v, want true because of DeletionByTaintManager", pod.Name, condition)
 	}
@@ -76,7 +76,7 @@ func TestFiniteTolerations(t *testing.T) {
 	s.stay(tainted.after.Add(2*time.Second), "their seconds are not over", short, long, first, forever)
 	late, created := s.pod(on(node), tolerates(s.key, 5))
 	s.ready(late)
-	bound := moment{created.before, s.watch.of(late).bound.Add(time.Second)} // its time is cut to the second
+	bound := moment{created.before, s.watch.Of(late).Bound.Add(time.Second)} // its time is cut to the second
 	worst := s.evicted(
 		expectation{short, due(tainted, 4)}, expectation{first, due(tainted, 6)}, expectation{long, due(tainted, 9)},
 	)

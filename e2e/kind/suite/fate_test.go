@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 // window is when a pod has to begin to go.
@@ -21,14 +23,14 @@ func due(m moment, seconds float64) window {
 }
 
 // outside says by how much a pod misses the window; empty if it does not.
-func (w window) outside(seen sighting, watched time.Time) string {
+func (w window) outside(seen podwatch.Sighting, watched time.Time) string {
 	switch {
-	case seen.going.IsZero():
+	case seen.Going.IsZero():
 		return fmt.Sprintf("not evicted up to %s after the moment it was due at", round(watched.Sub(w.from)))
-	case seen.going.Before(w.from):
-		return fmt.Sprintf("evicted %s EARLY", round(w.from.Sub(seen.going)))
-	case seen.going.After(w.to):
-		return fmt.Sprintf("evicted %s after the moment it was due at, expected at most %s", round(seen.going.Sub(w.from)), round(w.to.Sub(w.from)))
+	case seen.Going.Before(w.from):
+		return fmt.Sprintf("evicted %s EARLY", round(w.from.Sub(seen.Going)))
+	case seen.Going.After(w.to):
+		return fmt.Sprintf("evicted %s after the moment it was due at, expected at most %s", round(seen.Going.Sub(w.from)), round(w.to.Sub(w.from)))
 	default:
 		return ""
 	}
@@ -51,9 +53,9 @@ func (s *scene) evicted(expected ...expectation) (worst time.Duration) {
 	for _, e := range expected {
 		until = later(until, e.window.to.Add(patience))
 	}
-	s.watch.await(s.Context(), until, func() bool {
+	s.watch.Await(s.Context(), until, func(seen *podwatch.Sightings) bool {
 		for _, e := range expected {
-			if seen := s.watch.pods[e.pod.UID]; seen == nil || seen.going.IsZero() {
+			if seen.Of(e.pod).Going.IsZero() {
 				return false
 			}
 		}
@@ -61,7 +63,7 @@ func (s *scene) evicted(expected ...expectation) (worst time.Duration) {
 	})
 	var missed []*corev1.Pod
 	for _, e := range expected {
-		seen := s.watch.of(e.pod)
+		seen := s.watch.Of(e.pod)
 		if complaint := e.window.outside(seen, time.Now()); complaint != "" {
 			missed = append(missed, e.pod)
 			if len(missed) <= mostComplaints {
@@ -69,7 +71,7 @@ func (s *scene) evicted(expected ...expectation) (worst time.Duration) {
 			}
 			continue
 		}
-		worst = max(worst, seen.going.Sub(e.window.from))
+		worst = max(worst, seen.Going.Sub(e.window.from))
 	}
 	if len(missed) > 0 {
 		s.Errorf("%d of %d pods did not go when they had to", len(missed), len(expected))
@@ -104,19 +106,12 @@ func (s *scene) evictedAt(pod *corev1.Pod, w window) {
 // stay watches pods until the moment and fails the test if one of them begins to go, or a container of it restarts.
 func (s *scene) stay(until time.Time, why string, pods ...*corev1.Pod) {
 	s.Helper()
-	s.watch.await(s.Context(), until, func() bool {
-		for _, pod := range pods {
-			if seen := s.watch.pods[pod.UID]; seen != nil && !seen.going.IsZero() {
-				return true
-			}
-		}
-		return false
-	})
+	s.watch.Await(s.Context(), until, func(seen *podwatch.Sightings) bool { return seen.Left(pods) < len(pods) })
 	for _, pod := range pods {
-		seen := s.watch.of(pod)
-		if !seen.going.IsZero() {
+		seen := s.watch.Of(pod)
+		if !seen.Going.IsZero() {
 			s.Errorf("pod %s went, though %s", pod.Name, why)
-		} else if restarts(seen.last) != restarts(pod) {
+		} else if restarts(seen.Last) != restarts(pod) {
 			s.Errorf("a container of pod %s was restarted, though %s", pod.Name, why)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 func TestGracePeriodsAreKept(t *testing.T) {
@@ -26,7 +28,7 @@ func TestGracePeriodsAreKept(t *testing.T) {
 	s.evicted(expectation{polite, due(tainted, 0)}, expectation{stubborn, due(tainted, 0)})
 
 	end := s.gone(polite)
-	ended := terminated(end.last)
+	ended := terminated(end.Last)
 	if ended == nil || ended.ExitCode != 0 {
 		t.Fatalf("the container of pod %s ended with %v, want exit code 0", polite.Name, ended)
 	}
@@ -41,10 +43,10 @@ func TestGracePeriodsAreKept(t *testing.T) {
 	}
 
 	end = s.gone(stubborn)
-	if ended := terminated(end.last); ended == nil || ended.ExitCode != 137 {
+	if ended := terminated(end.Last); ended == nil || ended.ExitCode != 137 {
 		t.Errorf("the container of pod %s, which ignores SIGTERM, ended with %v, want exit code 137", stubborn.Name, ended)
 	}
-	if lived := end.gone.Sub(tainted.before); lived < 5*time.Second {
+	if lived := end.Gone.Sub(tainted.before); lived < 5*time.Second {
 		t.Errorf("pod %s, which ignores SIGTERM, was gone after %s of its grace period of 5 s", stubborn.Name, round(lived))
 	}
 }
@@ -109,15 +111,17 @@ func TestStatefulSets(t *testing.T) {
 // when the old one had ended.
 func (s *scene) notDoubled(old *corev1.Pod) {
 	s.Helper()
-	before := s.watch.of(old)
-	for _, after := range s.watch.all() {
-		if after.last.Name != old.Name || after.last.UID == old.UID {
+	before := s.watch.Of(old)
+	var all []podwatch.Sighting
+	s.watch.Look(func(seen *podwatch.Sightings) { all = seen.All() })
+	for _, after := range all {
+		if after.Last.Name != old.Name || after.Last.UID == old.UID {
 			continue
 		}
-		if before.gone.IsZero() || after.first.Before(before.gone) {
-			s.Errorf("pod %s came a second time at %s, before the first was gone", old.Name, after.first.Format(time.StampMilli))
+		if before.Gone.IsZero() || after.First.Before(before.Gone) {
+			s.Errorf("pod %s came a second time at %s, before the first was gone", old.Name, after.First.Format(time.StampMilli))
 		}
-		ended, started := terminated(before.last), after.last.Status.ContainerStatuses
+		ended, started := terminated(before.Last), after.Last.Status.ContainerStatuses
 		if ended == nil || len(started) == 0 || started[0].State.Running == nil {
 			s.Errorf("pod %s: the first container's state is %v, and the second one's %v", old.Name, ended, started)
 		} else if at := started[0].State.Running.StartedAt; at.Time.Before(ended.FinishedAt.Time) {
@@ -136,7 +140,7 @@ func TestStaticPodsAreLeftAlone(t *testing.T) {
 	tainted := s.taint(node, s.key)
 	s.evictedAt(ordinary, due(tainted, 0))
 	s.stay(tainted.after.Add(6*time.Second), "it is a static pod's", mirror)
-	last := s.watch.of(mirror).last
+	last := s.watch.Of(mirror).Last
 	if was, is := mirror.Status.ContainerStatuses[0].ContainerID, last.Status.ContainerStatuses[0].ContainerID; was != is {
 		t.Errorf("the container of the static pod was %s and is %s", was, is)
 	}

@@ -77,7 +77,7 @@ func TestLeaderIsDeletedDuringCountdowns(t *testing.T) {
 	}
 	var takeover time.Duration
 	for _, e := range expected[3:] {
-		if going := s.watch.of(e.pod).going; going.After(deleted) {
+		if going := s.watch.Of(e.pod).Going; going.After(deleted) {
 			takeover = going.Sub(deleted)
 			break
 		}
@@ -178,7 +178,7 @@ func (s *scene) slowestAnswer(during time.Duration) (slowest time.Duration) {
 func (s *scene) latest(pods []*corev1.Pod, should func(i int) time.Time) time.Duration {
 	worst := time.Duration(math.MinInt64)
 	for i, pod := range pods {
-		if going := s.watch.of(pod).going; !going.IsZero() {
+		if going := s.watch.Of(pod).Going; !going.IsZero() {
 			worst = max(worst, going.Sub(should(i)))
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 const (
@@ -141,11 +143,8 @@ func (s *scene) dial(node, ip, port string) error {
 	address := net.JoinHostPort(ip, port)
 	pod, _ := s.pod(on(node), running("-dial="+address), func(pod *corev1.PodTemplateSpec) { pod.Spec.RestartPolicy = corev1.RestartPolicyNever })
 	ended := func(phase corev1.PodPhase) bool { return phase == corev1.PodSucceeded || phase == corev1.PodFailed }
-	s.watch.await(s.Context(), time.Now().Add(starting), func() bool {
-		seen := s.watch.pods[pod.UID]
-		return seen != nil && ended(seen.last.Status.Phase)
-	})
-	switch phase := s.watch.of(pod).last.Status.Phase; phase {
+	s.watch.Await(s.Context(), time.Now().Add(starting), func(seen *podwatch.Sightings) bool { return ended(seen.Of(pod).Last.Status.Phase) })
+	switch phase := s.watch.Of(pod).Last.Status.Phase; phase {
 	case corev1.PodSucceeded:
 		return nil
 	case corev1.PodFailed:

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 // change is one thing that a pod has beside what all have.
@@ -142,11 +144,8 @@ func (s *scene) ready(pods ...*corev1.Pod) []*corev1.Pod {
 	until := time.Now().Add(starting)
 	ready := make([]*corev1.Pod, len(pods))
 	for i, pod := range pods {
-		ok := s.watch.await(s.Context(), until, func() bool {
-			seen := s.watch.pods[pod.UID]
-			return seen != nil && isReady(seen.last)
-		})
-		ready[i] = s.watch.of(pod).last
+		ok := s.watch.Await(s.Context(), until, func(seen *podwatch.Sightings) bool { return isReady(seen.Of(pod).Last) })
+		ready[i] = s.watch.Of(pod).Last
 		if !ok {
 			s.Fatalf("pod %s is not ready after %s: %v", pod.Name, starting, ready[i].Status)
 		}
@@ -159,12 +158,11 @@ func (s *scene) ready(pods ...*corev1.Pod) []*corev1.Pod {
 func (s *scene) awaitReady(app string, n int, notOn string) []*corev1.Pod {
 	s.Helper()
 	var ready []*corev1.Pod
-	ok := s.watch.await(s.Context(), time.Now().Add(starting), func() bool {
+	ok := s.watch.Await(s.Context(), time.Now().Add(starting), func(seen *podwatch.Sightings) bool {
 		ready = nil
-		for _, uid := range s.watch.order {
-			seen := s.watch.pods[uid]
-			if seen.going.IsZero() && seen.last.Labels["app"] == app && seen.last.Spec.NodeName != notOn && isReady(seen.last) {
-				ready = append(ready, seen.last)
+		for _, pod := range seen.All() {
+			if pod.Going.IsZero() && pod.Last.Labels["app"] == app && pod.Last.Spec.NodeName != notOn && isReady(pod.Last) {
+				ready = append(ready, pod.Last)
 			}
 		}
 		return len(ready) == n
@@ -258,17 +256,14 @@ func split(pods []*corev1.Pod, node string) (here, elsewhere []*corev1.Pod) {
 }
 
 // gone waits until a pod is gone, and returns it as it was last seen.
-func (s *scene) gone(pod *corev1.Pod) sighting {
+func (s *scene) gone(pod *corev1.Pod) podwatch.Sighting {
 	s.Helper()
 	const within = time.Minute
-	ok := s.watch.await(s.Context(), time.Now().Add(within), func() bool {
-		seen := s.watch.pods[pod.UID]
-		return seen != nil && !seen.gone.IsZero()
-	})
+	ok := s.watch.Await(s.Context(), time.Now().Add(within), func(seen *podwatch.Sightings) bool { return !seen.Of(pod).Gone.IsZero() })
 	if !ok {
 		s.Fatalf("pod %s on node %s is still there after %s", pod.Name, pod.Spec.NodeName, within)
 	}
-	return s.watch.of(pod)
+	return s.watch.Of(pod)
 }
 
 // events waits until there are so many Events TaintManagerEviction in the test's namespace, and returns them.

@@ -14,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 const (
@@ -40,7 +42,7 @@ type scene struct {
 	namespace string
 	// key is of the taints of this test, and second of another one.
 	key, second string
-	watch       *podWatch
+	watch       *podwatch.Watch
 	pods        int
 	began       time.Time
 }
@@ -72,7 +74,7 @@ func newScene(t *testing.T) *scene {
 	t.Cleanup(s.clear)
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	s.watch, err = watchPods(ctx, s.namespace)
+	s.watch, err = podwatch.Start(ctx, client, s.namespace)
 	s.must(err)
 	return s
 }

@@ -105,7 +105,7 @@ func (s *scene) sideBySide() {
 		s.Errorf("our metrics count %d pods deleted, and %d have an Event of ours", deleted, byUs)
 	}
 	s.measured("side by side", fmt.Sprintf("%d of %d evictions by us, the others by the built-in controller", byUs, len(expected)))
-	s.measured("the built-in controller evicted for a taint that had gone", fmt.Sprint(!s.watch.of(calledOff).going.IsZero()))
+	s.measured("the built-in controller evicted for a taint that had gone", fmt.Sprint(!s.watch.Of(calledOff).Going.IsZero()))
 	s.untaint(node, s.second)
 }
 
@@ -142,7 +142,7 @@ func (s *scene) switchOff() {
 	seen := s.tally(pods)
 	after := 0
 	for _, pod := range pods {
-		if s.watch.of(pod).going.After(off) {
+		if s.watch.Of(pod).Going.After(off) {
 			after++
 			if seen.ours[pod.UID] != 1 {
 				s.Errorf("pod %s went when the built-in controller was off, with %d Events of ours, want 1", pod.Name, seen.ours[pod.UID])
@@ -175,7 +175,7 @@ func (s *scene) switchBack() {
 	seen := s.tally(pods)
 	after := 0
 	for _, pod := range pods {
-		if s.watch.of(pod).going.After(removed) {
+		if s.watch.Of(pod).Going.After(removed) {
 			after++
 			if seen.builtin[pod.Name] == 0 {
 				s.Errorf("pod %s went after we had been deleted, without an Event of the built-in controller", pod.Name)

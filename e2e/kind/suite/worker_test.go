@@ -10,6 +10,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/podwatch"
 )
 
 // detection is how long it may take until the node lifecycle controller takes a silent node for lost: its default grace
@@ -63,7 +65,7 @@ func TestWorkerDies(t *testing.T) {
 	system.evictedAt(leader, due(lost, 60))
 	s.oursElsewhere(node)
 	for _, pod := range db {
-		if seen := s.watch.of(pod); !seen.gone.IsZero() {
+		if seen := s.watch.Of(pod); !seen.Gone.IsZero() {
 			t.Errorf("pod %s was gone while its node was lost, and nobody knew whether it still ran there", pod.Name)
 		}
 	}
@@ -99,7 +101,7 @@ func (s *scene) in(namespace string) *scene {
 	s.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s.Cleanup(cancel)
-	watch, err := watchPods(ctx, namespace)
+	watch, err := podwatch.Start(ctx, client, namespace)
 	s.must(err)
 	return &scene{T: s.T, namespace: namespace, watch: watch}
 }
