@@ -22,18 +22,20 @@ type entry struct {
 	index    int32
 	failures int16
 	place    place
-	// calledOff marks an entry that was cancelled while it was handed out. It stays until Done, so that the pod is not
-	// handed out twice when it is set again.
-	calledOff bool
+	// failing says that the last attempt failed.
+	failing bool
 }
 
-// place is the heap that an entry is in.
+// place is the heap that an entry is in, if any.
 type place uint8
 
 const (
 	waiting place = iota
 	ready
 	handedOut
+	// calledOff is an entry that was cancelled while it was handed out. It stays until Done, so that the pod is not handed
+	// out twice when it is set again.
+	calledOff
 )
 
 func newEntry(pod Pod) *entry {

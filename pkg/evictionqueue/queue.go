@@ -99,8 +99,8 @@ func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
 		q.wait(e)
 		q.scheduled++
 		return true
-	case e.calledOff:
-		e.calledOff, e.failures = false, 0
+	case e.place == calledOff:
+		e.place, e.failures = handedOut, 0
 		e.setDeadline(deadline)
 		q.scheduled++
 		return true
@@ -120,13 +120,13 @@ func (q *Queue) Cancel(uid types.UID) bool {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	e := q.entries[uid]
-	if e == nil || e.calledOff {
+	if e == nil || e.place == calledOff {
 		return false
 	}
 	q.scheduled--
 	q.leave(e)
 	if e.place == handedOut {
-		e.calledOff = true
+		e.place = calledOff
 	} else {
 		delete(q.entries, uid)
 	}
@@ -137,7 +137,7 @@ func (q *Queue) Cancel(uid types.UID) bool {
 func (q *Queue) Deadline(uid types.UID) (time.Time, bool) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	if e := q.entries[uid]; e != nil && !e.calledOff {
+	if e := q.entries[uid]; e != nil && e.place != calledOff {
 		return e.deadline(), true
 	}
 	return time.Time{}, false
@@ -200,16 +200,19 @@ func (q *Queue) Busy() bool {
 
 // Done ends the attempt that an item was handed out for. Unless it is finished or was cancelled meanwhile, the pod is handed
 // out again when it is due and retryAfter is over; an attempt with that above zero counts in Failures. Failed attempts
-// halve the share of their node and namespace, down to one pod at a time, and others double it again.
+// halve the share of their node and namespace, down to one pod at a time, and others double it again. The first one in a
+// namespace that does not fail after many that did ends the backoff of all others there.
 func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	q.handedOut--
-	q.ready.release(item.Pod, outcome != Failed)
+	if recovered := q.ready.release(item.Pod, outcome != Failed); recovered {
+		q.hurry(item.Namespace)
+	}
 	defer q.wake() // a share has become free
 	e := q.entries[item.UID]
-	if outcome == Finished || e.calledOff {
-		if !e.calledOff {
+	if outcome == Finished || e.place == calledOff {
+		if e.place != calledOff {
 			q.scheduled--
 		}
 		delete(q.entries, item.UID)
@@ -218,11 +221,22 @@ func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
 		}
 		return
 	}
+	e.failing = outcome == Failed
 	if retryAfter > 0 {
 		e.failed()
 		e.notBefore = q.clock.Now().Add(retryAfter).UnixNano()
 	}
 	q.wait(e)
+}
+
+// hurry ends the backoff of all pods of a namespace whose last attempt failed: what was out of order is in order again.
+func (q *Queue) hurry(namespace string) {
+	for _, e := range q.waiting.entries {
+		if e.failing && e.namespace == namespace {
+			e.notBefore = 0
+		}
+	}
+	heap.Init(q.waiting)
 }
 
 // collect moves what is due from the heap to the ready ring.

@@ -363,6 +363,38 @@ func TestBlockedOnesShrink(t *testing.T) {
 	})
 }
 
+func TestRecoveryEndsBackoffs(t *testing.T) {
+	bubble(t, 100, func(t *testing.T, q *Queue) {
+		for i := range 20 {
+			q.Set(pod(fmt.Sprint("ill", i), fmt.Sprint("n", i), "ill"), after(0))
+			q.Done(get(t, q), Failed, time.Duration(i+1)*time.Hour)
+		}
+		q.Set(pod("else", "n", "else"), after(0))
+		q.Done(get(t, q), Failed, time.Hour)
+		q.Set(pod("going", "n", "ill"), after(0))
+		q.Done(get(t, q), Again, time.Hour) // not because it failed
+		for i := range 19 {
+			if item := get(t, q); item.Namespace != "ill" {
+				t.Fatalf("%s was handed out", item.Name)
+			} else if i > 0 {
+				q.Done(item, Finished, 0)
+			}
+		}
+		get(t, q)
+		none(t, q, 3000)
+	})
+}
+
+func TestOneSuccessAmongFailuresIsNoRecovery(t *testing.T) {
+	bubble(t, 100, func(t *testing.T, q *Queue) {
+		for i := range 20 {
+			q.Set(pod(fmt.Sprint(i)), after(0))
+			q.Done(get(t, q), []Outcome{Failed, Failed, Failed, Finished}[i%4], time.Hour)
+		}
+		none(t, q, 3000)
+	})
+}
+
 func TestSlots(t *testing.T) {
 	bubble(t, 4, func(t *testing.T, q *Queue) {
 		for i := range 10 {

@@ -108,10 +108,11 @@ func (r *ring) next(node *nodeTurn) *entry {
 // empty says whether nothing is due that has not been handed out.
 func (r *ring) empty() bool { return r.order.Len() == 0 }
 
-// release gives a share back, of an attempt that went well or not.
-func (r *ring) release(pod Pod, well bool) {
+// release gives a share back, of an attempt that went well or not, and says whether it is the first in its namespace that
+// went well after many that did not.
+func (r *ring) release(pod Pod, well bool) (recovered bool) {
 	r.byNode.release(pod.Node, well)
-	r.byNamespace.release(pod.Namespace, well)
+	return r.byNamespace.release(pod.Namespace, well)
 }
 
 // reset forgets who failed. It may be called when nothing is handed out.

@@ -15,7 +15,12 @@ type holding struct {
 	handedOut int
 	// halvings is how often its share is halved, down to one at last.
 	halvings int
+	// failures counts those in a row.
+	failures int
 }
+
+// manyFailures in a row mean that something is out of order that concerns all pods of a namespace.
+const manyFailures = 5
 
 func (s *shares) share(h *holding) int { return max(1, s.widest>>h.halvings) }
 
@@ -31,17 +36,23 @@ func (s *shares) use(name string) {
 	s.used[name].handedOut++
 }
 
-func (s *shares) release(name string, well bool) {
+// release gives back what use took, after an attempt that went well or not, and says whether it is the first that went well
+// after many that did not.
+func (s *shares) release(name string, well bool) (recovered bool) {
 	h := s.used[name]
 	h.handedOut--
 	if well {
+		recovered = h.failures >= manyFailures
+		h.failures = 0
 		h.halvings = max(0, h.halvings-1)
 	} else {
+		h.failures++
 		h.halvings = min(bits.Len(uint(s.widest))-1, h.halvings+1)
 	}
 	if h.handedOut == 0 && h.halvings == 0 {
 		delete(s.used, name)
 	}
+	return recovered
 }
 
 func (s *shares) reset() { clear(s.used) }
