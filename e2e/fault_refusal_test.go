@@ -1,5 +1,3 @@
-//go:build faults
-
 package e2e
 
 import (
@@ -31,59 +29,50 @@ func TestFaultDeletesDenied(t *testing.T) {
 	storm.Recovers(harness.Now())
 }
 
-// TestFaultPermissionsWithdrawn has the account lose first the permission to delete pods, and then all, each for some time.
+// TestFaultPermissionsWithdrawn has the account lose first the permission to delete pods, and then all.
 func TestFaultPermissionsWithdrawn(t *testing.T) {
 	suite.OursOnly(t, "about our own permissions")
 	const account = "withdrawn"
 	rules := manager.Rules()
 	rules[0].Verbs = []string{"get", "list", "watch"} // of pods, not delete
-	for name, withdraw := range map[string]func(*harness.Scene){
-		"delete": func(s *harness.Scene) { s.Account(account, rules) },
-		"all":    func(s *harness.Scene) { s.Withdraw(account) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := suite.Alone(t)
-			s.Start(harness.Options{Name: "withdrawn", LeaderElect: true, Kubeconfig: s.Account(account, manager.Rules())})
-			storm := s.Storm(stormPods, stormNodes)
-			storm.Begin()
-			storm.AwaitGone(0.25)
-			withdraw(s)
-			s.Eventually("withdrawal", 10*time.Second, func(ctx context.Context) error {
-				may, err := s.MayDelete(ctx, account)
-				if may {
-					err = errors.New("it may delete pods")
-				}
-				return err
-			})
-			withdrawn := time.Now()
-			storm.Unfinished()
-			storm.Spare()
-			storm.Calm(withdrawn.Add(refusedFor))
-			s.Account(account, manager.Rules()) // waits until it has effect
-			storm.Recovers(harness.Now())
-		})
-	}
+	s := suite.Alone(t)
+	s.Start(harness.Options{Name: "withdrawn", LeaderElect: true, Kubeconfig: s.Account(account, manager.Rules())})
+	storm := s.Storm(stormPods, stormNodes)
+	storm.Begin()
+	storm.AwaitGone(0.25)
+	s.Account(account, rules)
+	s.Eventually("withdrawal", 10*time.Second, func(ctx context.Context) error {
+		may, err := s.MayDelete(ctx, account)
+		if may {
+			err = errors.New("it may delete pods")
+		}
+		return err
+	})
+	withdrawn := time.Now()
+	storm.Unfinished()
+	storm.Spare()
+	storm.Calm(withdrawn.Add(refusedFor / 2))
+	s.Withdraw(account)
+	storm.Calm(withdrawn.Add(refusedFor))
+	s.Account(account, manager.Rules()) // waits until it has effect
+	storm.Recovers(harness.Now())
 }
 
 // TestFaultTooManyRequests has all watches end in the middle of a storm, and every request answered with 429 for some time.
 func TestFaultTooManyRequests(t *testing.T) {
 	suite.OursOnly(t, "it gives up after some tries")
-	for name, busy := range map[string]harness.Busy{"retry after 1 s": {RetryAfter: 1}, "retry after some time": {}} {
-		t.Run(name, func(t *testing.T) {
-			s := suite.Alone(t)
-			proxy := s.Proxy(0)
-			controller := s.Start(harness.Options{Name: "busy", LeaderElect: true, Proxy: proxy})
-			storm := s.Storm(stormPods, stormNodes)
-			storm.Begin()
-			storm.AwaitGone(0.25)
-			end := proxy.Busy(busy)
-			storm.Spare()
-			storm.Calm(time.Now().Add(refusedFor))
-			refused := end()
-			over := harness.Now()
-			s.Saw("%d requests in %s were answered with 429", refused, refusedFor)
-			storm.Recovers(over)
-			s.Must(controller.Stop()) // before the proxy, so that it can release its Lease
-		})
-	}
+	s := suite.Alone(t)
+	proxy := s.Proxy(0)
+	controller := s.Start(harness.Options{Name: "busy", LeaderElect: true, Proxy: proxy})
+	storm := s.Storm(stormPods, stormNodes)
+	storm.Begin()
+	storm.AwaitGone(0.25)
+	end := proxy.Busy()
+	storm.Spare()
+	storm.Calm(time.Now().Add(refusedFor))
+	refused := end()
+	over := harness.Now()
+	s.Saw("%d requests in %s were answered with 429", refused, refusedFor)
+	storm.Recovers(over)
+	s.Must(controller.Stop()) // before the proxy, so that it can release its Lease
 }

@@ -72,7 +72,15 @@ func (s *Scene) left(pods []*corev1.Pod) (n int) {
 // AwaitGone waits until all pods begin to go or the time is over, and returns when the last did that does.
 func (s *Scene) AwaitGone(pods []*corev1.Pod, until time.Time) (last time.Time) {
 	s.T.Helper()
-	s.until(until, func() bool { return s.left(pods) == 0 })
+	left := pods
+	s.until(until, func() bool {
+		s.watch.Look(func(seen *podwatch.Sightings) { // of very many pods, not all each time
+			for len(left) > 0 && !seen.Of(left[0]).Going.IsZero() {
+				left = left[1:]
+			}
+		})
+		return len(left) == 0
+	})
 	for _, at := range s.Going(pods) {
 		last = Later(last, at)
 	}

@@ -13,7 +13,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,16 +36,10 @@ type Proxy struct {
 	old    atomic.Bool  // refuses streaming lists
 
 	mu   sync.Mutex
-	busy *Busy // nil if it is not
+	busy bool
 	// open are the watches that are open, and refused counts the requests that were answered with 429.
 	open    map[context.Context]context.CancelFunc
 	refused int
-}
-
-// Busy is how an API server answers that has too much to do.
-type Busy struct {
-	// RetryAfter is how many seconds it asks to be left alone for; 0 leaves that open.
-	RetryAfter int
 }
 
 // Proxy starts one, on a port of 127.0.0.1 or, with 0, on any. It ends with the test.
@@ -90,30 +83,31 @@ func (p *Proxy) DelayNodes(by time.Duration) { p.delay.Store(int64(by)) }
 func (p *Proxy) RefuseStreamingLists() { p.old.Store(true) }
 
 // Busy makes it end all watches and answer every request with 429, as the API server's priority and fairness does, until the
-// function is called that it returns. That says how many requests there were.
-func (p *Proxy) Busy(busy Busy) (end func() (refused int)) {
+// function is called that it returns. That says how many requests there were. Every second answer asks for a second's
+// patience, as priority and fairness does; a proxy may leave that open.
+func (p *Proxy) Busy() (end func() (refused int)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.busy, p.refused = &busy, 0
+	p.busy, p.refused = true, 0
 	for _, cancel := range p.open {
 		cancel()
 	}
 	return func() int {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.busy = nil
+		p.busy = false
 		return p.refused
 	}
 }
 
-// admit says how to answer a request, if not by passing it on.
-func (p *Proxy) admit() *Busy {
+// admit says whether to pass a request on, and if not, how many that makes.
+func (p *Proxy) admit() (admitted bool, refused int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.busy != nil {
+	if p.busy {
 		p.refused++
 	}
-	return p.busy
+	return !p.busy, p.refused
 }
 
 // endable makes a request one that Busy ends, if it is a watch.
@@ -135,9 +129,9 @@ func (p *Proxy) endable(r *http.Request) (*http.Request, context.CancelFunc) {
 
 func (p *Proxy) refuse(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if busy := p.admit(); busy != nil {
-			if busy.RetryAfter > 0 {
-				w.Header().Set("Retry-After", strconv.Itoa(busy.RetryAfter))
+		if admitted, refused := p.admit(); !admitted {
+			if refused%2 == 0 {
+				w.Header().Set("Retry-After", "1")
 			}
 			http.Error(w, "Too many requests, please try again later.", http.StatusTooManyRequests)
 			return

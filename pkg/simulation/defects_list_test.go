@@ -12,6 +12,7 @@ func defects() []defect {
 		failed  = "outcome, retry = evictionqueue.Failed, backoff(item.Failures, err)\n"
 		start   = "start := earliest(o.Seen, endOf(taint.TimeAdded), starts[p])"
 	)
+	const confirmed = "outcome, retry = evictionqueue.Again, confirmation\n"
 	const dated = "start = earliest(start, endOf(o.Changed))"
 	return []defect{
 		{"no UID precondition, and a PATCH without UID", []edit{
@@ -31,14 +32,15 @@ func defects() []defect {
 		{"gives up on 429", []edit{
 			{evict, failed, failed + "\t\tif apierrors.IsTooManyRequests(err) {\n\t\t\toutcome = evictionqueue.Finished\n\t\t}\n"}}, false},
 		{"takes any 404 for a pod that is gone", []edit{
-			{evict, "case result.Outcome == evictor.Terminating:", "case result.Outcome == evictor.Terminating, result.Outcome == evictor.Gone:"}}, false},
+			{evict, confirmed, confirmed + "\t\tif result.Outcome == evictor.Gone {\n\t\t\toutcome = evictionqueue.Finished\n\t\t}\n"}}, false},
 		{"takes a DELETE without answer for done", []edit{
+			{evict, confirmed, confirmed + "\t\tif result.Outcome == evictor.Terminating {\n\t\t\toutcome = evictionqueue.Finished\n\t\t}\n"},
 			{evictor, `		return Result{}, fmt.Errorf("deleting pod: %w", err)`,
 				"\t\tif apierrors.ReasonForError(err) == \"\" {\n\t\t\treturn Result{Outcome: Terminating}, nil\n\t\t}\n\t\treturn Result{}, fmt.Errorf(\"deleting pod: %w\", err)"}}, false},
 		{"takes the Event for the eviction", []edit{
 			{evict, "	switch {\n	case err != nil:\n", "	if err != nil {\n\t\tresult.Outcome, err = evictor.Deleted, nil\n\t}\n\tswitch {\n	case err != nil:\n"}}, false},
 		{"deletes what is being deleted already", []edit{{evictor, "live.DeletionTimestamp != nil", "false"}, {"podcache/pod.go", "pod.DeletionTimestamp != nil", "false"}}, false},
-		{"never moves a deadline", []edit{{queue, "case !e.Deadline.Equal(deadline):", "case false:"}}, false},
+		{"never moves a deadline", []edit{{queue, "case !e.deadline().Equal(deadline):", "case false:"}}, false},
 		{"counts from now at a start", []edit{{tracker, start, "start := earliest(o.Seen, starts[p])"}, {tracker, dated, "_ = 0"}}, false},
 		{"does not know managedFields", []edit{{tracker, dated, "_ = 0"}}, false},
 		{"honours a timeAdded in the future", []edit{

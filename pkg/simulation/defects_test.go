@@ -15,6 +15,7 @@ import (
 
 var (
 	defectSeeds = flag.Int("defect-seeds", 0, "how many seeds TestDefectsAreCaught runs of each defect; none by default: see make test-defects")
+	catches     = flag.Int("defect-catches", 0, "end with so many seeds that notice a defect; 0 for all that were asked for")
 	replays     = flag.Int("defect-replays", 0, "how many of the seeds that notice a defect are repeated, 20 times each")
 	onlyDefect  = flag.String("defect", "", "the one defect that TestDefectsAreCaught tries")
 )
@@ -42,7 +43,11 @@ func TestDefectsAreCaught(t *testing.T) {
 		}
 		t.Run(d.name, func(t *testing.T) {
 			binary := d.build(t)
-			found := d.simulate(t, binary, "-seeds", strconv.Itoa(*defectSeeds), "-failures", strconv.Itoa(*defectSeeds))
+			enough := *defectSeeds
+			if *catches > 0 {
+				enough = *catches
+			}
+			found := d.simulate(t, binary, "-seeds", strconv.Itoa(*defectSeeds), "-failures", strconv.Itoa(enough))
 			fmt.Printf("%-64s %5d of %4d  %s\n", d.name, found.caught, *defectSeeds, found.rule)
 			if found.caught == 0 {
 				t.Error("nobody notices")
