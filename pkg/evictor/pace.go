@@ -18,7 +18,7 @@ const (
 	leastWindow = 16
 	// An API server that has nothing to wait for answers half as many in about half the time. Where halving the slots makes
 	// the calls faster by less than scarce, it could do more at once; by more than idle, half would do nearly as much.
-	scarce, idle = 1.25, 1.75
+	scarce, idle = 1.5, 1.85
 	// holdFor is how long a number that is right is left alone.
 	holdFor = 30 * time.Second
 )

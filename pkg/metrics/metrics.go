@@ -35,6 +35,8 @@ type Metrics struct {
 	ConditionsRefused *metrics.Counter
 	// Scheduled is the number of pods that have a deadline, due ones included.
 	Scheduled *metrics.Gauge
+	// Slots is how many Pods may be evicted at the same time, at the moment.
+	Slots *metrics.Gauge
 	// Events counts Events by what became of them: written, dropped.
 	Events *metrics.CounterVec
 }
@@ -68,13 +70,17 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 			Subsystem: ours, Name: "scheduled_evictions", StabilityLevel: metrics.ALPHA,
 			Help: "Pods that have a deadline at the moment, those that are due included.",
 		}),
+		Slots: metrics.NewGauge(&metrics.GaugeOpts{
+			Subsystem: ours, Name: "eviction_slots", StabilityLevel: metrics.ALPHA,
+			Help: "Pods that may be evicted at the same time, by how fast the API server answers.",
+		}),
 		Events: metrics.NewCounterVec(&metrics.CounterOpts{
 			Subsystem: ours, Name: "events_total", StabilityLevel: metrics.ALPHA,
 			Help: "Events by what became of them: written or dropped.",
 		}, []string{"result"}),
 	}
 	for _, metric := range []metrics.Registerable{
-		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionsRefused, m.Scheduled, m.Events,
+		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionsRefused, m.Scheduled, m.Slots, m.Events,
 	} {
 		if err := register(metric); err != nil {
 			return nil, fmt.Errorf("registering metric %s: %w", metric.FQName(), err)

@@ -114,6 +114,7 @@ func New(config Config) (*Controller, error) {
 		complaints: &rate.Sometimes{First: 3, Interval: complaintInterval},
 	}
 	c.taintEvictionQueue = evictionqueue.New(config.Clock, c.pace.Slots())
+	config.Metrics.Slots.Set(float64(c.pace.Slots()))
 	c.recorder = events.NewRecorder(config.Events, config.Clock, config.Metrics.Events, func() bool {
 		return c.leading.Load() && c.taintEvictionQueue.Busy()
 	})

@@ -84,7 +84,9 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node)
 	c.pace.Begin()
 	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
-	c.taintEvictionQueue.SetSlots(c.pace.End(result.Calls, err))
+	slots := c.pace.End(result.Calls, err)
+	c.taintEvictionQueue.SetSlots(slots)
+	c.config.Metrics.Slots.Set(float64(slots))
 	switch {
 	case err != nil:
 		outcome, retry = evictionqueue.Failed, backoff(item.Failures, err)
