@@ -28,7 +28,8 @@ type Item struct {
 	Pod
 	// Deadline is what was last set when the item was handed out.
 	Deadline time.Time
-	// Failures counts the attempts that failed since the pod was first set, up to 32767.
+	// Failures counts the attempts that failed since the pod was first set, or since its namespace recovered, with one for
+	// all before. It ends at 32767.
 	Failures int
 }
 
@@ -229,11 +230,12 @@ func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
 	q.wait(e)
 }
 
-// hurry ends the backoff of all pods of a namespace whose last attempt failed: what was out of order is in order again.
+// hurry ends the backoff of all pods of a namespace whose last attempt failed: what was out of order is in order again. Those
+// that fail once more all the same, because it is not so quite yet, begin with a short backoff.
 func (q *Queue) hurry(namespace string) {
 	for _, e := range q.waiting.entries {
 		if e.failing && e.namespace == namespace {
-			e.notBefore = 0
+			e.notBefore, e.failures = 0, 1
 		}
 	}
 	heap.Init(q.waiting)

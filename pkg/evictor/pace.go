@@ -19,8 +19,8 @@ const (
 	// An API server that has nothing to wait for answers half as many in about half the time. Where halving the slots makes
 	// the calls faster by less than scarce, it could do more at once; by more than idle, half would do nearly as much.
 	scarce, idle = 1.5, 1.85
-	// holdFor is how long a number that is right is left alone.
-	holdFor = 30 * time.Second
+	// holdFor is how long a number that is right is left alone, and pauseFor one that the API server asked for.
+	holdFor, pauseFor = 30 * time.Second, time.Second
 )
 
 // Pace finds out how many evictions do good at the same time. With too few the API server waits for us; with too many its
@@ -80,7 +80,7 @@ func (p *Pace) End(calls time.Duration, err error) int {
 	p.running--
 	switch {
 	case isTooMuch(err):
-		p.settle(p.slots/2, p.clock.Now().Add(holdFor))
+		p.shrink(p.slots / 2)
 	case err != nil || calls == 0:
 	case p.skip > 0:
 		p.skip--
@@ -110,6 +110,12 @@ func (p *Pace) judge(now time.Time) {
 	default:
 		p.settle(p.slots, now.Add(holdFor))
 	}
+}
+
+// shrink takes slots away, which may come back soon.
+func (p *Pace) shrink(slots int) {
+	p.slots, p.next = min(p.most, max(fewestSlots, slots)), p.clock.Now().Add(pauseFor)
+	p.begin(false)
 }
 
 // settle sets the number of slots, and when to look whether it is right.

@@ -127,6 +127,16 @@ func TestPaceHalvesWhenItIsTooMuch(t *testing.T) {
 			}
 		}
 	}
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{NewPace(clock.RealClock{}, 100), 50 * time.Millisecond, 50, nil}
+		for range 10 {
+			s.pace.Begin()
+			s.pace.End(0, apierrors.NewTooManyRequests("slow down", 1))
+		}
+		if s.serve(10*time.Second, rand.New(rand.NewPCG(1, 1))); s.pace.Slots() < 50 {
+			t.Errorf("%d slots, 10 s after the API server had too much to do", s.pace.Slots())
+		}
+	})
 	p := NewPace(clock.RealClock{}, 100)
 	for range 1000 {
 		p.Begin()
