@@ -246,7 +246,7 @@ func TestReadsOfANodeAreSharedAndBounded(t *testing.T) {
 		}
 		readers.Wait()
 		for i := 1; i < len(reads); i++ {
-			if gap := reads[i].Sub(reads[i-1]); gap < readInterval {
+			if gap := reads[i].Sub(reads[i-1]); gap < freshFor {
 				t.Errorf("two reads within %v", gap)
 			}
 		}

@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// readInterval is the mean time between the beginnings of two reads of one node, and the least where the last one has
-	// only become too old.
+	// readInterval is the mean time between the beginnings of two reads of one node. Where the last one has only become too
+	// old, freshFor is the least.
 	readInterval = time.Second
 	// soonInterval is the least time where the last read began before a pod was due, and so proves nothing of it.
 	soonInterval = 400 * time.Millisecond
-	// savedReads is how many reads a node has to spare that had none for a while: pods that fall due one after another need
-	// not wait for a whole second, for a time.
+	// savedReads is how many reads a node has to spare that had none for a while, so that for a time nobody waits for the
+	// next one: not the pods that fall due one after another, nor a storm whenever a read has become too old.
 	savedReads = 30
 	// freshFor is how long after its beginning a read may be decided on: the rule says a second before the DELETE is
 	// sent, and between the decision and the sending some time passes.
@@ -63,7 +63,7 @@ func newPacedNode() *pacedNode {
 // pause is how long to wait before the next read may begin; after 0 it begins now.
 func (n *pacedNode) pause(now, notBefore time.Time) time.Duration {
 	if n.last != nil {
-		interval := readInterval
+		interval := freshFor
 		if n.last.began.Before(notBefore) {
 			interval = soonInterval
 		}

@@ -13,14 +13,14 @@ import (
 
 const (
 	// firstSlots is how many evictions go on at the same time before anything is known, and fewestSlots how few at least.
-	firstSlots, fewestSlots = 10, 2
+	firstSlots, fewestSlots = 10, 4
 	// leastWindow is how many evictions are measured together, at least.
 	leastWindow = 16
 	// An API server that has nothing to wait for answers half as many in about half the time. Where halving the slots makes
 	// the calls faster by less than scarce, it could do more at once; by more than idle, half would do nearly as much.
 	scarce, idle = 1.5, 1.85
-	// holdFor is how long a number that is right is left alone, and pauseFor one that the API server asked for.
-	holdFor, pauseFor = 30 * time.Second, time.Second
+	// holdFor is how long a number that is right is left alone.
+	holdFor = 30 * time.Second
 )
 
 // Pace finds out how many evictions do good at the same time. With too few the API server waits for us; with too many its
@@ -33,6 +33,9 @@ type Pace struct {
 	lock    sync.Mutex
 	slots   int
 	running int
+	// before is how many slots there were before the API server had too much to do, until there are as many again, and well
+	// counts what has gone well since the last step of the way there.
+	before, well int
 	// halved is set while half of the slots are tried, and whole is how long calls took with all of them.
 	halved bool
 	whole  time.Duration
@@ -82,6 +85,8 @@ func (p *Pace) End(calls time.Duration, err error) int {
 	case isTooMuch(err):
 		p.shrink(p.slots / 2)
 	case err != nil || calls == 0:
+	case p.before > 0:
+		p.comeBack()
 	case p.skip > 0:
 		p.skip--
 	default:
@@ -112,10 +117,23 @@ func (p *Pace) judge(now time.Time) {
 	}
 }
 
-// shrink takes slots away, which may come back soon.
+// shrink takes slots away because the API server had too much to do. They come back as soon as it has not.
 func (p *Pace) shrink(slots int) {
-	p.slots, p.next = min(p.most, max(fewestSlots, slots)), p.clock.Now().Add(pauseFor)
+	p.before, p.well = max(p.before, p.slots), 0
+	p.slots = min(p.most, max(fewestSlots, slots))
 	p.begin(false)
+}
+
+// comeBack doubles the slots when as many evictions in a row have gone well, up to as many as there were.
+func (p *Pace) comeBack() {
+	if p.well++; p.well < p.slots {
+		return
+	}
+	p.slots, p.well = min(p.before, 2*p.slots), 0
+	if p.slots == p.before {
+		p.before = 0
+		p.begin(false)
+	}
 }
 
 // settle sets the number of slots, and when to look whether it is right.

@@ -81,7 +81,7 @@ func TestPaceFindsWhatDoesGood(t *testing.T) {
 		{"a small server", 10 * time.Millisecond, 3, 3, 9},
 		{"a large server", 50 * time.Millisecond, 40, 40, 100},
 		{"a server without bounds, far away", 200 * time.Millisecond, 1000, 100, 100},
-		{"one at a time", 10 * time.Millisecond, 1, 2, 3},
+		{"one at a time", 10 * time.Millisecond, 1, 4, 4},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for seed := range uint64(2) {
@@ -120,7 +120,7 @@ func TestPaceHalvesWhenItIsTooMuch(t *testing.T) {
 		"no answer": context.DeadlineExceeded,
 	} {
 		p := NewPace(clock.RealClock{}, 100)
-		for _, want := range []int{5, 2, 2} {
+		for _, want := range []int{5, 4, 4} {
 			p.Begin()
 			if got := p.End(0, err); got != want {
 				t.Errorf("%s: %d slots, want %d", name, got, want)
