@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+)
+
+// auditPolicy has the API server note what service accounts of kube-system ask for, when it has answered. All contenders are
+// such accounts; what it costs the API server, it costs for each.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+  - level: Metadata
+    userGroups: ["system:serviceaccounts:kube-system"]
+  - level: None
+`
+
+// auditLog is the API server's log of requests.
+type auditLog struct{ dir string }
+
+func newAuditLog(dir string) (*auditLog, error) {
+	a := &auditLog{dir}
+	if err := os.WriteFile(a.policy(), []byte(auditPolicy), 0o600); err != nil {
+		return nil, fmt.Errorf("audit policy: %w", err)
+	}
+	return a, nil
+}
+
+func (a *auditLog) policy() string { return filepath.Join(a.dir, "policy.yaml") }
+func (a *auditLog) path() string   { return filepath.Join(a.dir, "audit.log") }
+
+// args are the flags of the API server.
+func (a *auditLog) args() []string {
+	return []string{"--audit-policy-file=" + a.policy(), "--audit-log-path=" + a.path()}
+}
+
+// end is where the log ends now.
+func (a *auditLog) end() (int64, error) {
+	info, err := os.Stat(a.path())
+	if err != nil {
+		return 0, fmt.Errorf("audit log: %w", err)
+	}
+	return info.Size(), nil
+}
+
+// count counts a user's requests that the API server received in a period, in what was logged since an offset.
+func (a *auditLog) count(offset int64, user string, during period) (*calls, error) {
+	end, err := a.end()
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.Open(a.path())
+	if err != nil {
+		return nil, fmt.Errorf("audit log: %w", err)
+	}
+	defer file.Close()
+	return countCalls(io.NewSectionReader(file, offset, end-offset), user, during)
+}
+
+// period is a time from one moment to another, both included.
+type period struct{ from, to time.Time }
+
+func (p period) includes(t time.Time) bool { return !t.Before(p.from) && !t.After(p.to) }
+
+// calls are the requests of one contender, as "delete pods", and how often each was made.
+type calls struct {
+	// eviction are those that each evicted pod costs: on pods, and Events about them.
+	eviction map[string]int
+	// other are those that do not grow with the pods: the Lease, Events about nodes.
+	other map[string]int
+	// failed are those that had another answer than success, as "patch pods/status: 409". They are in the others, too.
+	failed map[string]int
+	// nodeReads are the reads of single nodes.
+	nodeReads int
+}
+
+func newCalls() *calls {
+	return &calls{eviction: map[string]int{}, other: map[string]int{}, failed: map[string]int{}}
+}
+
+// countCalls reads a part of an audit log.
+func countCalls(log io.Reader, user string, during period) (*calls, error) {
+	c := newCalls()
+	for events := json.NewDecoder(log); ; {
+		event := &auditv1.Event{}
+		switch err := events.Decode(event); {
+		case errors.Is(err, io.EOF):
+			return c, nil
+		case err != nil:
+			return nil, fmt.Errorf("audit log: %w", err)
+		}
+		if event.User.Username == user && event.ObjectRef != nil && during.includes(event.RequestReceivedTimestamp.Time) {
+			c.add(event)
+		}
+	}
+}
+
+func (c *calls) add(event *auditv1.Event) {
+	ref := event.ObjectRef
+	call := event.Verb + " " + ref.Resource
+	if ref.Subresource != "" {
+		call += "/" + ref.Subresource
+	}
+	ofPod := ref.Resource == "pods" && ref.Name != "" ||
+		ref.Resource == "events" && ref.Namespace != metav1.NamespaceDefault // where Events about nodes are
+	switch {
+	case call == "get nodes":
+		c.nodeReads++
+	case ofPod:
+		c.eviction[call]++
+	default:
+		c.other[call]++
+	}
+	if status := event.ResponseStatus; status != nil && status.Code >= http.StatusBadRequest {
+		c.failed[fmt.Sprintf("%s: %d", call, status.Code)]++
+	}
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"math"
+	"slices"
+)
+
+// The goals are for 5,000 pods on 50 nodes, and for memory from 10,000 to 60,000 pods.
+const (
+	firstGoal         = 0.100 // seconds
+	rateGoal          = 0.90  // of the bare client's
+	callsGoal         = 3.005 // 3, and a retry here and there
+	nodeReadsGoal     = 1     // for each tainted node and second
+	eventsGoal        = 1     // of all
+	cpuGoal           = 1.0   // milliseconds
+	peakGoal          = 1.3   // of idle
+	emptyGoal         = 40 << 20
+	residentSlopeGoal = 2 << 10
+	liveSlopeGoal     = 1 << 10
+	startGoal         = 0.7 // of the built-in controller's
+)
+
+// figure is what was seen of a contender; NaN where that was not measured.
+type figure func(contender string) float64
+
+// goals compares what was seen of taint-manager with what is asked of it.
+func goals(r *report) []Goal {
+	all := slices.Concat(stormGoals(r), sizeGoals(r))
+	return slices.DeleteFunc(all, func(g Goal) bool { return math.IsNaN(g.Seen) })
+}
+
+func stormGoals(r *report) []Goal {
+	of := func(value func(*Storm) float64) figure {
+		return func(contender string) float64 {
+			if s := r.storm(contender); s != nil {
+				return value(s)
+			}
+			return math.NaN()
+		}
+	}
+	ofProcess := func(value func(*Process) float64) figure {
+		return of(func(s *Storm) float64 {
+			if s.Process == nil {
+				return math.NaN()
+			}
+			return value(s.Process)
+		})
+	}
+	toPod := of(func(s *Storm) float64 { return s.EvictionsPerSecond })
+	toEvent := of(func(s *Storm) float64 { return s.EvictionsPerSecondToLastEvent })
+	bare := func(rate figure) figure {
+		return func(contender string) float64 { return quotient(rate(contender), rate(bareName)) }
+	}
+	return []Goal{
+		atMost(firstGoal, "first eviction after the taint", "≤ 100 ms", seconds, of(func(s *Storm) float64 { return s.FirstSeconds })),
+		atLeast(rateGoal, "evictions/s to the last pod, of the bare client's", "≥ 0.90", plain, bare(toPod)),
+		atLeast(rateGoal, "evictions/s to the last Event, of the bare client's", "≥ 0.90", plain, bare(toEvent)),
+		atMost(callsGoal, "calls per eviction, the Event included", "≤ 3", plain, of((*Storm).calls)),
+		atMost(nodeReadsGoal, "node reads per tainted node and second", "≤ 1", plain, of(func(s *Storm) float64 { return s.NodeReadsPerNodeSecond })),
+		atLeast(eventsGoal, "Events that arrive", "all", percent, of(func(s *Storm) float64 { return quotient(float64(s.Events), float64(s.Pods)) })),
+		atMost(cpuGoal, "CPU per eviction", "≤ 1.0 ms", millis, ofProcess(func(p *Process) float64 { return p.CPUMillisPerEviction })),
+		atMost(peakGoal, "peak over idle resident memory", "≤ 1.3", plain, ofProcess(func(p *Process) float64 { return quotient(float64(p.PeakBytes), float64(p.IdleBytes)) })),
+	}
+}
+
+func sizeGoals(r *report) []Goal {
+	if len(r.Sizes) == 0 {
+		return nil
+	}
+	perPod := func(value func(*slope) float64) figure {
+		return func(contender string) float64 {
+			if s := slopeOf(r.Sizes, contender); s != nil {
+				return value(s)
+			}
+			return math.NaN()
+		}
+	}
+	at := func(pods int, value func(*Size) float64) figure {
+		return func(contender string) float64 {
+			if s := r.size(contender, pods); s != nil {
+				return value(s)
+			}
+			return math.NaN()
+		}
+	}
+	started := at(r.largest(), func(s *Size) float64 { return s.StartToWorkingSeconds })
+	start := func(contender string) float64 { return quotient(started(contender), started(builtinName)) }
+	return []Goal{
+		atMost(liveSlopeGoal, "live heap per cached pod", "≤ 1 KiB", octets, perPod(func(s *slope) float64 { return s.live })),
+		atMost(residentSlopeGoal, "resident memory per cached pod", "≤ 2 KiB", octets, perPod(func(s *slope) float64 { return s.resident })),
+		atMost(emptyGoal, "resident memory at 0 pods", "≤ 40 MiB", octets, at(0, func(s *Size) float64 { return float64(s.ResidentBytes) })),
+		atMost(startGoal, "start to working with "+count(r.largest())+" pods, of the built-in's", "≤ 0.7", plain, start),
+	}
+}
+
+// quotient is NaN where there is none.
+func quotient(a, b float64) float64 {
+	if b == 0 {
+		return math.NaN()
+	}
+	return a / b
+}
+
+func atMost(limit float64, name, wanted string, text func(float64) string, seen figure) Goal {
+	g := newGoal(name, wanted, text, seen)
+	g.Met = g.Seen <= limit
+	return g
+}
+
+func atLeast(limit float64, name, wanted string, text func(float64) string, seen figure) Goal {
+	g := newGoal(name, wanted, text, seen)
+	g.Met = g.Seen >= limit
+	return g
+}
+
+func newGoal(name, wanted string, text func(float64) string, seen figure) Goal {
+	g := Goal{Name: name, Wanted: wanted, Seen: seen(oursName)}
+	g.Text = text(g.Seen)
+	if builtin := seen(builtinName); !math.IsNaN(builtin) {
+		g.Builtin, g.BuiltinText, g.Ratio = builtin, text(builtin), ratio(g.Seen, builtin)
+	}
+	return g
+}
+
+// storm is the last one of a contender, or nil.
+func (r *report) storm(contender string) *Storm {
+	for i := len(r.Storms) - 1; i >= 0; i-- {
+		if r.Storms[i].Contender == contender {
+			return &r.Storms[i]
+		}
+	}
+	return nil
+}
+
+// size is what was measured of a contender with so many pods, or nil.
+func (r *report) size(contender string, pods int) *Size {
+	i := slices.IndexFunc(r.Sizes, func(s Size) bool { return s.Contender == contender && s.Pods == pods })
+	if i < 0 {
+		return nil
+	}
+	return &r.Sizes[i]
+}
+
+// largest is the largest number of pods at which anything was measured.
+func (r *report) largest() (pods int) {
+	for _, s := range r.Sizes {
+		pods = max(pods, s.Pods)
+	}
+	return pods
+}

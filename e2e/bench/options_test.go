@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"slices"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	o, err := parse(nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := contenderNames(o.contenders); names != "bare,taint-manager,builtin,builtin-default" {
+		t.Errorf("contenders %s", names)
+	}
+	if !slices.Equal(o.sizes, []int{0, 10_000, 60_000}) {
+		t.Errorf("sizes %v", o.sizes)
+	}
+	o, err = parse([]string{"--nodes=5", "--pods-per-node=20", "--sizes=", "--contenders=builtin,bare", "--args=--v=0 --concurrent-evictions=5"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.nodes != 5 || o.podsPerNode != 20 || o.sizes != nil || contenderNames(o.contenders) != "builtin,bare" || len(o.args) != 2 {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, arguments := range [][]string{
+		{"--nodes=0"}, {"--pods-per-node=-1"}, {"--namespaces=0"}, {"--bare-concurrency=0"}, {"--bare-event-writers=0"},
+		{"--nodes=many"}, {"--sizes=1,two"}, {"--sizes=-1"}, {"--contenders=nobody"}, {"--contenders="}, {"--settle=1s"},
+		{"--json="}, {"more"}, {"--unknown"},
+	} {
+		if _, err := parse(arguments, io.Discard); err == nil || errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%q: error %v", arguments, err)
+		}
+	}
+	if _, err := parse([]string{"--help"}, io.Discard); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("help: error %v", err)
+	}
+}
+
+func TestParseSizes(t *testing.T) {
+	sizes, err := parseSizes("60000,0,10000,0")
+	if err != nil || !slices.Equal(sizes, []int{0, 10_000, 60_000}) {
+		t.Errorf("%v, error %v", sizes, err)
+	}
+}
+
+// Pods of one node are in several namespaces, and all names are different.
+func TestPlace(t *testing.T) {
+	o := &options{nodes: 5, podsPerNode: 20, namespaces: 4}
+	places, ofNode := map[podRef]bool{}, map[string]int{}
+	for i := range o.nodes * o.podsPerNode {
+		place := o.place(i)
+		places[place] = true
+		if place.node == nodeName(2) {
+			ofNode[place.namespace]++
+		}
+	}
+	if len(places) != 100 || len(ofNode) != 4 || ofNode[namespaceName(0)] != 5 {
+		t.Errorf("%d places, of one node by namespace: %v", len(places), ofNode)
+	}
+}

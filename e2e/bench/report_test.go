@@ -1,0 +1,138 @@
+package main
+
+import (
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func second(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+// sample is a report as it could be.
+func sample() *report {
+	bare := Storm{Contender: bareName, Title: "bare client", Pods: 4, Nodes: 2}
+	bare.time([]time.Duration{second(0.1), second(1)}, []time.Duration{second(2)})
+	ours := Storm{
+		Contender: oursName, Title: "taint-manager", Pods: 4, Nodes: 2,
+		Process: &Process{CPUMillisPerEviction: 0.5, IdleBytes: 40 << 20, PeakBytes: 50 << 20},
+	}
+	ours.time([]time.Duration{second(0.05), second(0.5), second(1), second(2)}, []time.Duration{second(0.1), second(4)})
+	ours.countCalls(&calls{
+		eviction: map[string]int{"patch pods/status": 4, "delete pods": 4, "create events": 4},
+		other:    map[string]int{"update leases": 1}, nodeReads: 6,
+	})
+	builtin := ours
+	builtin.Contender, builtin.Title, builtin.FirstSeconds = builtinName, "built-in", 33
+	return &report{
+		Storms: []Storm{bare, ours, builtin},
+		Sizes: []Size{
+			{oursName, "taint-manager", 0, 35 << 20, 5 << 20, 0.2},
+			{oursName, "taint-manager", 10_000, 50 << 20, 10 << 20, 0.5},
+			{oursName, "taint-manager", 60_000, 250 << 20, 50 << 20, 4.5},
+			{builtinName, "built-in", 60_000, 705 << 20, 600 << 20, 9},
+		},
+	}
+}
+
+func TestStormTimes(t *testing.T) {
+	s := sample().storm(oursName)
+	if s.Evicted != 4 || s.Events != 2 || s.FirstSeconds != 0.05 || s.P50Seconds != 0.5 || s.P99Seconds != 2 || s.LastSeconds != 2 {
+		t.Errorf("%+v", s)
+	}
+	if s.EvictionsPerSecond != 2 || s.EvictionsPerSecondToLastEvent != 1 || s.NodeReadsPerNodeSecond != 1 || s.calls() != 3 {
+		t.Errorf("%+v", s)
+	}
+	if got := s.perEviction(8 * time.Millisecond); got != 2 {
+		t.Errorf("%v ms", got)
+	}
+	var none Storm
+	none.time(nil, nil)
+	if none.EvictionsPerSecond != 0 || none.perEviction(time.Second) != 0 {
+		t.Errorf("of no evictions: %+v", none)
+	}
+}
+
+func TestGoals(t *testing.T) {
+	r := sample()
+	met, ratios := map[string]bool{}, map[string]float64{}
+	for _, g := range goals(r) {
+		met[g.Name], ratios[g.Name] = g.Met, g.Ratio
+	}
+	for name, want := range map[string]bool{
+		"first eviction after the taint":                       true,
+		"evictions/s to the last pod, of the bare client's":    true,
+		"evictions/s to the last Event, of the bare client's":  true,
+		"calls per eviction, the Event included":               true,
+		"node reads per tainted node and second":               true,
+		"Events that arrive":                                   false,
+		"CPU per eviction":                                     true,
+		"peak over idle resident memory":                       true,
+		"live heap per cached pod":                             true,
+		"resident memory per cached pod":                       false,
+		"resident memory at 0 pods":                            true,
+		"start to working with 60,000 pods, of the built-in's": true,
+	} {
+		if got, found := met[name]; !found || got != want {
+			t.Errorf("%s: met %t (found: %t), want %t", name, got, found, want)
+		}
+	}
+	if got := ratios["first eviction after the taint"]; math.Abs(got-0.05/33) > 1e-9 {
+		t.Errorf("ratio %v", got)
+	}
+	if got := goals(&report{Storms: []Storm{*r.storm(bareName)}}); len(got) != 0 {
+		t.Errorf("goals of what was not measured: %+v", got)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	r := sample()
+	r.Goals = goals(r)
+	text := r.markdown()
+	for _, want := range []string{
+		"| first eviction after the taint | 0.0015 | ≤ 100 ms | 50 ms | 33.0 s | yes |",
+		"| Events that arrive | 1.0 | all | 50.0 % | 50.0 % | **no** |",
+		"|  | bare client | taint-manager | built-in |\n|---|---|---|---|\n",
+		"| CPU per eviction | — | 0.50 ms | 0.50 ms |",
+		"3.00: create events 1.00, delete pods 1.00, patch pods/status 1.00",
+		"| other calls | — | update leases 1 | update leases 1 |",
+		"| per pod, 10,000 to 60,000 | taint-manager | 4.10 KiB | 0.82 KiB |  |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "NaN") || strings.Contains(line, "Inf") {
+			t.Errorf("%s", line)
+		}
+	}
+	if err := writeJSON(filepath.Join(t.TempDir(), "made", "bench.json"), r); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSlopeOf(t *testing.T) {
+	r := sample()
+	got := slopeOf(r.Sizes, oursName)
+	if got == nil || got.from != 10_000 || got.to != 60_000 || got.resident != float64(200<<20)/50_000 || got.live != float64(40<<20)/50_000 {
+		t.Errorf("%+v", got)
+	}
+	if got := slopeOf(r.Sizes, builtinName); got != nil {
+		t.Errorf("of one size: %+v", got)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	for got, want := range map[string]string{
+		count(7): "7", count(1234): "1,234", count(60_000_000): "60,000,000",
+		octets(512): "0.50 KiB", octets(3 << 20): "3.0 MiB", octets(100 << 20): "100 MiB",
+		seconds(0.0504): "50 ms", seconds(2): "2.0 s",
+		significant(133.4): "133", significant(13.4): "13", significant(1.34): "1.3", significant(0.00151): "0.0015", significant(0): notMeasured,
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

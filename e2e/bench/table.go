@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const notMeasured = "—"
+
+// markdown is what is printed: the goals, and then everything that was measured.
+func (r *report) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s.\n", r.Machine)
+	if len(r.Goals) > 0 {
+		b.WriteString("\n")
+		r.goalTable().write(&b)
+	}
+	if len(r.Storms) > 0 {
+		b.WriteString("\n")
+		r.stormTable().write(&b)
+	}
+	if len(r.Sizes) > 0 {
+		b.WriteString("\n")
+		r.sizeTable().write(&b)
+	}
+	return b.String()
+}
+
+// table is rows of cells, of which the first is the head.
+type table [][]string
+
+func (t table) write(b *strings.Builder) {
+	for i, row := range t {
+		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			b.WriteString("|" + strings.Repeat("---|", len(row)) + "\n")
+		}
+	}
+}
+
+func (r *report) goalTable() table {
+	title := "goal"
+	if s := r.storm(oursName); s != nil {
+		title = fmt.Sprintf("%s pods on %s nodes", count(s.Pods), count(s.Nodes))
+	}
+	t := table{{title, "of the built-in's", "goal", "taint-manager", "built-in", "met"}}
+	for _, g := range r.Goals {
+		relative, met := notMeasured, "**no**"
+		if g.Ratio != 0 {
+			relative = significant(g.Ratio)
+		}
+		if g.Met {
+			met = "yes"
+		}
+		t = append(t, []string{g.Name, relative, g.Wanted, g.Text, orNone(g.BuiltinText), met})
+	}
+	return t
+}
+
+// stormRows are the rows of the table of storms, in their order.
+func stormRows() []struct {
+	name  string
+	value func(*Storm) string
+} {
+	process := func(value func(*Process) string) func(*Storm) string {
+		return func(s *Storm) string {
+			if s.Process == nil {
+				return notMeasured
+			}
+			return value(s.Process)
+		}
+	}
+	return []struct {
+		name  string
+		value func(*Storm) string
+	}{
+		{"pods, nodes", func(s *Storm) string { return count(s.Pods) + ", " + count(s.Nodes) }},
+		{"evicted", func(s *Storm) string { return count(s.Evicted) }},
+		{"first eviction", func(s *Storm) string { return seconds(s.FirstSeconds) }},
+		{"p50", func(s *Storm) string { return seconds(s.P50Seconds) }},
+		{"p99", func(s *Storm) string { return seconds(s.P99Seconds) }},
+		{"last eviction", func(s *Storm) string { return seconds(s.LastSeconds) }},
+		{"last Event", func(s *Storm) string { return seconds(s.LastEventSeconds) }},
+		{"evictions/s to the last pod", func(s *Storm) string { return significant(s.EvictionsPerSecond) }},
+		{"evictions/s to the last Event", func(s *Storm) string { return significant(s.EvictionsPerSecondToLastEvent) }},
+		{"Events that arrived", func(s *Storm) string { return count(s.Events) + " of " + count(s.Pods) }},
+		{"calls per eviction", callsText},
+		{"node reads (per tainted node and second)", func(s *Storm) string { return fmt.Sprintf("%s (%.2f)", count(s.NodeReads), s.NodeReadsPerNodeSecond) }},
+		{"other calls", func(s *Storm) string { return list(s.OtherCalls) }},
+		{"calls that failed", func(s *Storm) string { return list(s.FailedCalls) }},
+		{"CPU per eviction", process(func(p *Process) string { return millis(p.CPUMillisPerEviction) })},
+		{"CPU of kube-apiserver and etcd per eviction", func(s *Storm) string { return millis(s.ControlPlaneCPUMillisPerEviction) }},
+		{"processors busy with something else meanwhile", func(s *Storm) string { return plain(s.OthersCPU) }},
+		{"resident memory before", process(func(p *Process) string { return bytes(p.IdleBytes) })},
+		{"at its peak", process(func(p *Process) string { return bytes(p.PeakBytes) })},
+		{"after", process(func(p *Process) string { return bytes(p.AfterBytes) })},
+		{"start to working", process(func(p *Process) string { return seconds(p.StartToWorkingSeconds) })},
+	}
+}
+
+func (r *report) stormTable() table {
+	t := table{{""}}
+	for i := range r.Storms {
+		t[0] = append(t[0], r.Storms[i].Title)
+	}
+	for _, row := range stormRows() {
+		line := []string{row.name}
+		for i := range r.Storms {
+			line = append(line, row.value(&r.Storms[i]))
+		}
+		t = append(t, line)
+	}
+	return t
+}
+
+func (r *report) sizeTable() table {
+	t := table{{"pods", "", "resident memory", "live heap", "start to working"}}
+	for _, s := range r.Sizes {
+		t = append(t, []string{count(s.Pods), s.Title, bytes(s.ResidentBytes), bytes(s.LiveHeapBytes), seconds(s.StartToWorkingSeconds)})
+	}
+	seen := map[string]bool{}
+	for _, size := range r.Sizes {
+		if seen[size.Contender] {
+			continue
+		}
+		seen[size.Contender] = true
+		if s := slopeOf(r.Sizes, size.Contender); s != nil {
+			t = append(t, []string{fmt.Sprintf("per pod, %s to %s", count(s.from), count(s.to)), size.Title, octets(s.resident), octets(s.live), ""})
+		}
+	}
+	return t
+}
+
+// callsText is how many calls an eviction takes, and of which kinds.
+func callsText(s *Storm) string {
+	texts := []string{}
+	for _, call := range slices.Sorted(maps.Keys(s.CallsPerEviction)) {
+		texts = append(texts, fmt.Sprintf("%s %.2f", call, s.CallsPerEviction[call]))
+	}
+	return fmt.Sprintf("%.2f: %s", s.calls(), strings.Join(texts, ", "))
+}
+
+func list(counts map[string]int) string {
+	texts := []string{}
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		texts = append(texts, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	return orNone(strings.Join(texts, ", "))
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return notMeasured
+	}
+	return text
+}
+
+func plain(v float64) string   { return strconv.FormatFloat(v, 'f', 2, 64) }
+func percent(v float64) string { return strconv.FormatFloat(100*v, 'f', 1, 64) + " %" }
+func millis(v float64) string  { return strconv.FormatFloat(v, 'f', 2, 64) + " ms" }
+func bytes(n uint64) string    { return octets(float64(n)) }
+
+// count writes thousands apart.
+func count(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// significant writes two digits, and no fraction of larger numbers.
+func significant(v float64) string {
+	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+		return notMeasured
+	}
+	return strconv.FormatFloat(v, 'f', max(0, 1-int(math.Floor(math.Log10(math.Abs(v))))), 64)
+}
+
+func seconds(v float64) string {
+	if v < 1 {
+		return strconv.FormatFloat(1000*v, 'f', 0, 64) + " ms"
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64) + " s"
+}
+
+// octets writes a number of bytes in the unit that fits.
+func octets(v float64) string {
+	switch {
+	case math.Abs(v) >= 10<<20:
+		return strconv.FormatFloat(v/(1<<20), 'f', 0, 64) + " MiB"
+	case math.Abs(v) >= 1<<20:
+		return strconv.FormatFloat(v/(1<<20), 'f', 1, 64) + " MiB"
+	default:
+		return strconv.FormatFloat(v/(1<<10), 'f', 2, 64) + " KiB"
+	}
+}
