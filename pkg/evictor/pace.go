@@ -13,12 +13,12 @@ import (
 
 const (
 	// firstSlots is how many evictions go on at the same time before anything is known, and fewestSlots how few at least.
-	firstSlots, fewestSlots = 10, 4
+	firstSlots, fewestSlots = 20, 4
 	// leastWindow is how many evictions are measured together, at least.
-	leastWindow = 16
-	// An API server that has nothing to wait for answers half as many in about half the time. Where halving the slots makes
-	// the calls faster by less than scarce, it could do more at once; by more than idle, half would do nearly as much.
-	scarce, idle = 1.5, 1.85
+	leastWindow = 64
+	// An API server that has all the work it can do answers half as many in half the time. Where halving the slots makes the
+	// calls faster by a factor below scarce, it could do more at once; above idle, half would do nearly as much.
+	scarce, idle = 1.75, 1.9
 	// holdFor is how long a number that is right is left alone.
 	holdFor = 30 * time.Second
 )

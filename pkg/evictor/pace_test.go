@@ -120,7 +120,7 @@ func TestPaceHalvesWhenItIsTooMuch(t *testing.T) {
 		"no answer": context.DeadlineExceeded,
 	} {
 		p := NewPace(clock.RealClock{}, 100)
-		for _, want := range []int{5, 4, 4} {
+		for _, want := range []int{10, 5, 4, 4} {
 			p.Begin()
 			if got := p.End(0, err); got != want {
 				t.Errorf("%s: %d slots, want %d", name, got, want)

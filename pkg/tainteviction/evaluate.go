@@ -74,7 +74,11 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		c.podUpdateQueue.Add(key)
 	}
 	if added {
-		logger.V(2).Info("Scheduled the eviction of a pod", "deadline", decision.Deadline.Format(time.RFC3339Nano), "taint", decision.Taint)
+		level := 2
+		if decision.Due(c.config.Clock.Now()) {
+			level = 4 // what comes of it is said soon
+		}
+		logger.V(level).Info("Scheduled the eviction of a pod", "deadline", decision.Deadline.Format(time.RFC3339Nano), "taint", decision.Taint)
 		return scheduled, decision
 	}
 	return unchanged, decision
