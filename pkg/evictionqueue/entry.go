@@ -1,7 +1,6 @@
 package evictionqueue
 
 import (
-	"math"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -53,12 +52,6 @@ func (e *entry) at() time.Time {
 		return notBefore
 	}
 	return deadline
-}
-
-func (e *entry) failed() {
-	if e.failures < math.MaxInt16 {
-		e.failures++
-	}
 }
 
 func (e *entry) item() Item {

@@ -3,6 +3,7 @@ package evictionqueue
 import (
 	"container/heap"
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -200,7 +201,8 @@ func (q *Queue) Busy() bool {
 }
 
 // Done ends the attempt that an item was handed out for. Unless it is finished or was cancelled meanwhile, the pod is handed
-// out again when it is due and retryAfter is over; an attempt with that above zero counts in Failures. Failed attempts
+// out again when it is due and retryAfter is over; an attempt with that above zero makes one more than the item's Failures,
+// which the caller may have lowered. Failed attempts
 // halve the share of their node and namespace, down to one pod at a time, and others double it again. The first one in a
 // namespace that does not fail after many that did ends the backoff of all others there.
 func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
@@ -224,7 +226,7 @@ func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
 	}
 	e.failing = outcome == Failed
 	if retryAfter > 0 {
-		e.failed()
+		e.failures = int16(min(item.Failures+1, math.MaxInt16))
 		e.notBefore = q.clock.Now().Add(retryAfter).UnixNano()
 	}
 	q.wait(e)

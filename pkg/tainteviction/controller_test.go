@@ -300,6 +300,36 @@ func TestWatchOfPodsBehindAnEviction(t *testing.T) {
 	})
 }
 
+// An API server that has just started refuses what it allows a moment later. Nobody waits for long because of that, though
+// many attempts have failed before.
+func TestRefusedOnceAfterAnOutage(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		var away, starting atomic.Bool
+		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+			switch {
+			case req.Method != http.MethodPatch:
+				return nil, nil
+			case away.Load():
+				return nil, errors.New("connection refused")
+			case starting.CompareAndSwap(true, false):
+				return apitest.Failure(apierrors.NewServiceUnavailable("starting")), nil
+			default:
+				return nil, nil
+			}
+		}
+		f.api.AddPod("p", "n")
+		f.start()
+		away.Store(true)
+		f.api.Taint("n", taintOf("a"))
+		f.wait(300)
+		f.exists(true, "p")
+		starting.Store(true)
+		away.Store(false)
+		f.wait(6)
+		f.exists(false, "p")
+	})
+}
+
 // counts compares the sum of a metric's values.
 func (f *fixture) counts(name string, want float64) {
 	f.Helper()

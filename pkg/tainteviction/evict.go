@@ -21,6 +21,9 @@ const (
 	// firstBackoff and lastBackoff bound the time between two attempts at one pod; redialBackoff does where the API server
 	// cannot be reached, which costs it nothing, and should not be noticed late when it is back.
 	firstBackoff, lastBackoff, redialBackoff = 100 * time.Millisecond, 30 * time.Second, 2 * time.Second
+	// redialFailures is how many failures to reach the API server count, at most: when it is back it may refuse once more, as
+	// one that has just started does, and the backoff after that should not be the longest.
+	redialFailures = 4
 	// confirmation is how long the watch may take to show that a pod is being deleted, or gone, before we look again.
 	confirmation = 10 * time.Second
 	// drainTimeout bounds how long evictions in flight may go on when this replica stops leading, so that a server that
@@ -90,6 +93,9 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	switch {
 	case err != nil:
 		outcome, retry = evictionqueue.Failed, backoff(item.Failures, err)
+		if unreachable(err) {
+			item.Failures = min(item.Failures, redialFailures)
+		}
 		result.Outcome = failure
 		logger.V(2).Info("Eviction failed, trying again", "failures", item.Failures+1, "retryAfter", retry, "error", err.Error())
 		c.complaints.Do(func() {
@@ -142,8 +148,7 @@ func backoff(failures int, err error) time.Duration {
 	if failures < 16 {
 		full = min(lastBackoff, firstBackoff<<failures)
 	}
-	var way *url.Error
-	if errors.As(err, &way) {
+	if unreachable(err) {
 		full = min(full, redialBackoff)
 	}
 	retry := wait.Jitter(full/2, 1)
@@ -151,6 +156,12 @@ func backoff(failures int, err error) time.Duration {
 		retry = max(retry, min(lastBackoff, time.Duration(seconds)*time.Second))
 	}
 	return retry
+}
+
+// unreachable says whether a call did not reach the API server, or its answer not us.
+func unreachable(err error) bool {
+	var way *url.Error
+	return errors.As(err, &way)
 }
 
 // advice says what an operator can do about an error.
