@@ -42,6 +42,7 @@ func TestDefectsAreCaught(t *testing.T) {
 			continue
 		}
 		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
 			binary := d.build(t)
 			enough := *defectSeeds
 			if *catches > 0 {
