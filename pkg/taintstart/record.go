@@ -69,7 +69,7 @@ func (t *Tracker) ForgetRecalled() {
 func (m *memory) record() Record {
 	r := Record{UID: m.last.UID, Changed: m.last.Changed.UTC(), NotReadySince: m.last.NotReadySince.UTC()}
 	for p, start := range m.starts {
-		if p.illness() || !shown(m.last, p, start) {
+		if p.illness || p.key != "" && !shown(m.last, p, start) {
 			r.Starts = append(r.Starts, Start{p.key, p.value, start.UTC()})
 		}
 	}
@@ -102,7 +102,7 @@ func (r Record) memory() *memory {
 	}
 	for _, start := range r.Starts {
 		if !start.Time.IsZero() {
-			m.starts[presence{start.Key, start.Value}] = start.Time
+			m.starts[presence{key: start.Key, value: start.Value, illness: start.Key == ""}] = start.Time
 		}
 	}
 	return m

@@ -15,17 +15,16 @@ const apiResolution = time.Second
 
 // presence identifies what has one start: a key and value, or the illness of a node with a value.
 type presence struct {
+	// key is empty for an illness. The API lets no taint have an empty key, but this does not rely on that.
 	key, value string
+	illness    bool
 }
-
-// illness says whether this is the presence of an illness, not of a key.
-func (p presence) illness() bool { return p.key == "" }
 
 func presenceOf(t Taint) presence {
 	switch t.Key {
 	case v1.TaintNodeNotReady, v1.TaintNodeUnreachable:
-		// They take turns on a node that is ill: two patches, add then remove. A key is never empty in the API.
-		return presence{value: t.Value}
+		// They take turns on a node that is ill: two patches, add then remove.
+		return presence{value: t.Value, illness: true}
 	default:
 		return presence{key: t.Key, value: t.Value}
 	}
@@ -192,7 +191,7 @@ func pauses(before *memory, o Observation) map[presence]pause {
 		paused[p] = pausing
 	}
 	for p, start := range before.starts {
-		if p.illness() {
+		if p.illness {
 			keep(p, pause{start: start, since: o.Seen})
 		}
 	}
@@ -219,7 +218,7 @@ func unbroken(before, now Observation, p presence) bool {
 	case unmoved(before.Changed, now.Changed, before.Written):
 		return true
 	default:
-		return p.illness() && stillIll(before, now)
+		return p.illness && stillIll(before, now)
 	}
 }
 

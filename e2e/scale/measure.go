@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// restInterval is how long this process must have been at rest to have done all that it had to do.
+	restInterval = time.Second
+	// restShare is the share of one core that it may use meanwhile.
+	restShare = 0.10
+	// restPatience is how long it may take to come to rest.
+	restPatience = 2 * time.Minute
+)
+
+// usage is what something took.
+type usage struct {
+	Seconds    float64 `json:"seconds"`
+	CPUSeconds float64 `json:"cpuSeconds"`
+	// Allocated is in bytes.
+	Allocated float64 `json:"allocated"`
+}
+
+// spent is the usage of a function: the time until it returns, and the processor time until all that it caused is done.
+func spent(ctx context.Context, do func() error) (usage, error) {
+	began, before, allocatedBefore := time.Now(), cpuTime(), allocated()
+	err := do()
+	took := time.Since(began)
+	err = errors.Join(err, rest(ctx))
+	return usage{took.Seconds(), (cpuTime() - before).Seconds(), allocated() - allocatedBefore}, err
+}
+
+// allocated is how many bytes this process has allocated on the heap.
+func allocated() float64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return float64(stats.TotalAlloc)
+}
+
+// cpuTime is the processor time, user and system, that this process has used.
+func cpuTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err) // it has no errors but for wrong arguments
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// rest waits until this process has nothing left to do.
+func rest(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for began := time.Now(); time.Since(began) < restPatience; {
+		before := cpuTime()
+		if err := sleep(ctx, restInterval); err != nil {
+			return err
+		}
+		if (cpuTime() - before).Seconds() < restShare*restInterval.Seconds() {
+			return nil
+		}
+	}
+	return fmt.Errorf("the controller is not at rest after %s: run with --profiles and look at what it does", restPatience)
+}
+
+func sleep(ctx context.Context, duration time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(duration):
+		return nil
+	}
+}
+
+// liveHeap is what is in use on the heap, in bytes. Two collections: what only caches and weak pointers hold goes with the second.
+func liveHeap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+// resident is the resident memory of this process, and the most that it has been, in bytes.
+func resident() (now, peak int64, err error) {
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, 0, fmt.Errorf("resident memory: %w: run this on Linux", err)
+	}
+	for line := range strings.Lines(string(data)) {
+		words := strings.Fields(line)
+		if len(words) != 3 || words[0] != "VmRSS:" && words[0] != "VmHWM:" {
+			continue
+		}
+		kib, err := strconv.ParseInt(words[1], 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("resident memory: the kernel says %q: %w", line, err)
+		}
+		if words[0] == "VmRSS:" {
+			now = kib << 10
+		} else {
+			peak = kib << 10
+		}
+	}
+	if now == 0 || peak == 0 {
+		return 0, 0, errors.New("resident memory: the kernel reports none: run this on Linux")
+	}
+	return now, peak, nil
+}
+
+// profiles are written to files with this prefix; an empty one is for none.
+type profiles struct{ prefix string }
+
+// cpu writes a profile of what happens until the function is called that it returns.
+func (p profiles) cpu(name string) (stop func() error, err error) {
+	if p.prefix == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(p.prefix + name + ".cpu.pprof")
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("profile: %w", err), file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
+}
+
+// heap writes a profile of what is on the heap.
+func (p profiles) heap(name string) error {
+	if p.prefix == "" {
+		return nil
+	}
+	file, err := os.Create(p.prefix + name + ".heap.pprof")
+	if err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	return errors.Join(pprof.Lookup("heap").WriteTo(file, 0), file.Close())
+}
