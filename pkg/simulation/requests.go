@@ -9,8 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
-
-	"github.com/taint-manager/taint-manager/pkg/apitest"
 )
 
 const (
@@ -115,9 +113,9 @@ func (r *replica) answered(c *call, answer reply) {
 	case c.verb() == "get" && c.resource == "nodes":
 		r.reads[c.name] = append(r.reads[c.name], nodeRead{c.began, now})
 	case c.verb() == "list":
-		var objects []apitest.Object
+		var objects []arrival
 		for _, item := range decode[list](answer.body).Items {
-			objects = append(objects, s.history.byVersion[item.Metadata.ResourceVersion])
+			objects = append(objects, arrival{s.history.byVersion[item.Metadata.ResourceVersion], now})
 		}
 		r.view.list(c.resource, objects)
 	case c.verb() == "delete":

@@ -32,14 +32,21 @@ type view struct {
 	// kept says that another process may have written down what was before.
 	kept bool
 	// streamed are the objects of a streaming list that has not ended yet; no entry where a watch goes on.
-	streamed map[string][]apitest.Object
+	streamed map[string][]arrival
+}
+
+// arrival is an object of a list, and when it reached the replica. It is not believed before the list has ended, but it was
+// seen.
+type arrival struct {
+	apitest.Object
+	at time.Time
 }
 
 func newView(kept bool) *view {
 	return &view{
 		kept:  kept,
 		nodes: map[string][]sighting{}, pods: map[types.NamespacedName]*v1.Pod{}, podSeen: map[types.UID]time.Time{},
-		listed: map[string]time.Time{}, relisted: map[string]time.Time{}, streamed: map[string][]apitest.Object{},
+		listed: map[string]time.Time{}, relisted: map[string]time.Time{}, streamed: map[string][]arrival{},
 	}
 }
 
@@ -47,7 +54,7 @@ func newView(kept bool) *view {
 func (v *view) opened(resource string, streamsList bool) {
 	delete(v.streamed, resource)
 	if streamsList {
-		v.streamed[resource] = []apitest.Object{}
+		v.streamed[resource] = []arrival{}
 	}
 }
 
@@ -61,14 +68,14 @@ func (v *view) delivered(resource string, e apitest.Event) {
 			v.list(resource, objects)
 		}
 	case listing:
-		v.streamed[resource] = append(objects, e.Object)
+		v.streamed[resource] = append(objects, arrival{e.Object, time.Now()})
 	default:
-		v.see(e.Object, e.Type == "DELETED", false)
+		v.see(arrival{e.Object, time.Now()}, e.Type == "DELETED", false)
 	}
 }
 
 // list takes in a whole list.
-func (v *view) list(resource string, objects []apitest.Object) {
+func (v *view) list(resource string, objects []arrival) {
 	now := time.Now()
 	if v.listed[resource].IsZero() {
 		v.listed[resource] = now
@@ -89,14 +96,14 @@ func (v *view) list(resource string, objects []apitest.Object) {
 	}
 	for name, seen := range v.nodes {
 		if node := seen[len(seen)-1].node; node != nil && !present[types.NamespacedName{Name: name}] {
-			v.see(node, true, true)
+			v.see(arrival{node, now}, true, true)
 		}
 	}
 }
 
-func (v *view) see(o apitest.Object, gone, gap bool) {
-	now := time.Now()
-	switch o := o.(type) {
+func (v *view) see(a arrival, gone, gap bool) {
+	now := a.at
+	switch o := a.Object.(type) {
 	case *v1.Node:
 		s := sighting{now, o, gap}
 		if gone {
