@@ -80,7 +80,7 @@ func newPart(cluster load.Cluster, profiles profiles) (*part, error) {
 	}
 	client := client{api: p.api}
 	p.controller, err = tainteviction.New(tainteviction.Config{
-		Informers: client, Evictions: client, Events: client,
+		Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client,
 		Starts:              types.NamespacedName{Namespace: metav1.NamespaceSystem, Name: "taint-manager-starts"},
 		Clock:               clock.RealClock{},
 		ConcurrentEvictions: slots,

@@ -80,7 +80,7 @@ func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Po
 	}
 	live := &v1.Pod{}
 	err = e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {
-		return api.Patch(types.StrategicMergePatchType).Namespace(pod.Namespace).Resource("pods").Name(pod.Name).
+		return api.Patch(types.StrategicMergePatchType).Namespace(pod.Namespace()).Resource("pods").Name(pod.Name).
 			SubResource("status").Body(patch).MaxRetries(0).Do(ctx).Into(live)
 	})
 	return live, err
@@ -90,7 +90,7 @@ func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Po
 func (e *Evictor) getPod(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error) {
 	live := &v1.Pod{}
 	err := e.call(ctx, true, func(ctx context.Context, api rest.Interface) error {
-		return api.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).MaxRetries(0).Do(ctx).Into(live)
+		return api.Get().Namespace(pod.Namespace()).Resource("pods").Name(pod.Name).MaxRetries(0).Do(ctx).Into(live)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading pod: %w", err)
@@ -140,7 +140,7 @@ func (e *Evictor) call(ctx context.Context, limited bool, do func(context.Contex
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return do(ctx, e.client.CoreV1().RESTClient())
+	return do(ctx, e.client.RESTClient())
 }
 
 // isUIDMismatch says whether a PATCH was refused because another pod has the name now: metadata.uid cannot be changed.

@@ -8,7 +8,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
@@ -61,7 +61,7 @@ type Decider interface {
 
 // Evictor removes pods.
 type Evictor struct {
-	client  kubernetes.Interface
+	client  typedcorev1.CoreV1Interface
 	limiter flowcontrol.RateLimiter
 	clock   clock.WithTicker
 	decider Decider
@@ -70,7 +70,7 @@ type Evictor struct {
 
 // New returns an evictor. The client must have no rate limiter of its own: waiting between a decision and its DELETE is not
 // allowed, so the limiter is asked before the decision.
-func New(client kubernetes.Interface, limiter flowcontrol.RateLimiter, clock clock.WithTicker, decider Decider) *Evictor {
+func New(client typedcorev1.CoreV1Interface, limiter flowcontrol.RateLimiter, clock clock.WithTicker, decider Decider) *Evictor {
 	e := &Evictor{client: client, limiter: limiter, clock: clock, decider: decider}
 	e.nodes = &nodeReader{admit: limiter.Wait, get: e.getNode, clock: clock, nodes: map[string]*pacedNode{}}
 	return e
@@ -140,7 +140,7 @@ func (e *Evictor) decide(ctx context.Context, pod *podcache.Pod) (NodeReading, d
 	if err := e.limiter.Wait(ctx); err != nil {
 		return NodeReading{}, deadline.Decision{}, false, fmt.Errorf("waiting for the client's rate limit: %w", err)
 	}
-	node, err := e.nodes.read(ctx, pod.Node, e.decider.DueSince(pod))
+	node, err := e.nodes.read(ctx, pod.Node(), e.decider.DueSince(pod))
 	if err != nil {
 		return NodeReading{}, deadline.Decision{}, false, err
 	}

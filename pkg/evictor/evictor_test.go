@@ -42,7 +42,7 @@ func bubble(t *testing.T, test func(t *testing.T, api *apitest.Server, e *Evicto
 		}
 		api.AddNode("n", v1.Taint{Key: "a", Effect: v1.TaintEffectNoExecute})
 		api.AddPod("p", "n")
-		e := New(client, flowcontrol.NewFakeAlwaysRateLimiter(), clock.RealClock{}, tainted{})
+		e := New(client.CoreV1(), flowcontrol.NewFakeAlwaysRateLimiter(), clock.RealClock{}, tainted{})
 		test(t, api, e, podcache.NewPod(api.Pod("p"), time.Now()))
 	})
 }

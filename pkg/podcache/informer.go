@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -25,9 +25,9 @@ type Pods struct {
 }
 
 // NewPods returns an informer that has not been started.
-func NewPods(client kubernetes.Interface, now clock.PassiveClock) (*Pods, error) {
+func NewPods(client typedcorev1.CoreV1Interface, now clock.PassiveClock) (*Pods, error) {
 	bound := fields.OneTermNotEqualSelector("spec.nodeName", "").String()
-	api := client.CoreV1().Pods(metav1.NamespaceAll)
+	api := client.Pods(metav1.NamespaceAll)
 	source := newSource("pods", client,
 		func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			options.FieldSelector = bound
@@ -37,7 +37,7 @@ func NewPods(client kubernetes.Interface, now clock.PassiveClock) (*Pods, error)
 			options.FieldSelector = bound
 			return api.Watch(ctx, options)
 		})
-	index := cache.TypedIndexers[*Pod]{ByNode: func(pod *Pod) ([]string, error) { return []string{pod.Node}, nil }}
+	index := cache.TypedIndexers[*Pod]{ByNode: func(pod *Pod) ([]string, error) { return []string{pod.Node()}, nil }}
 	informer, err := source.informer(&v1.Pod{}, cache.TypedIndexersToIndexers(index), func(obj any) (any, error) {
 		if pod, ok := obj.(*v1.Pod); ok {
 			return NewPod(pod, now.Now()), nil
@@ -71,8 +71,8 @@ type Nodes struct {
 }
 
 // NewNodes returns an informer that has not been started.
-func NewNodes(client kubernetes.Interface, now clock.PassiveClock) (*Nodes, error) {
-	api := client.CoreV1().Nodes()
+func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock) (*Nodes, error) {
+	api := client.Nodes()
 	source := newSource("nodes", client,
 		func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			return api.List(ctx, options)

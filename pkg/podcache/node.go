@@ -2,7 +2,6 @@ package podcache
 
 import (
 	"time"
-	"unique"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,7 +23,7 @@ type Node struct {
 // newNode distils a node that reached us at the given moment, by the list of the given number or a watch that followed it.
 func newNode(node *v1.Node, seen time.Time, list uint64) *Node {
 	return &Node{
-		Name:        unique.Make(node.Name).Value(),
+		Name:        node.Name,
 		Observation: taintstart.Observe(node, seen),
 		list:        list,
 	}

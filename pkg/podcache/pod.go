@@ -15,11 +15,9 @@ import (
 // Pod is what is kept of a pod that is bound to a node. All but the moment it was first seen at is fixed once distilled.
 type Pod struct {
 	noMeta
-	Namespace, Name string
+	Name            string
 	UID             types.UID
 	ResourceVersion string
-	// Node is spec.nodeName.
-	Node string
 	// Generation is metadata.generation, which a condition refers to.
 	Generation int64
 	// Priority is spec.priority.
@@ -29,6 +27,9 @@ type Pod struct {
 	// DisruptionTarget says that the pod's condition of that type is True already.
 	DisruptionTarget bool
 
+	// namespace and node (spec.nodeName) are handles, not strings: many pods share them, and a string that is made of a handle
+	// is shared only for as long as somebody keeps the handle.
+	namespace, node unique.Handle[string]
 	// tolerations are spec.tolerations.
 	tolerations tolerations
 	// boundAt is when the API says that the pod came to its node: the transition time of PodScheduled=True, or the
@@ -43,11 +44,11 @@ type Pod struct {
 // NewPod distils a pod that reached us at the given moment.
 func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 	p := &Pod{
-		Namespace:       unique.Make(pod.Namespace).Value(),
+		namespace:       unique.Make(pod.Namespace),
 		Name:            pod.Name,
 		UID:             pod.UID,
 		ResourceVersion: pod.ResourceVersion,
-		Node:            unique.Make(pod.Spec.NodeName).Value(),
+		node:            unique.Make(pod.Spec.NodeName),
 		Generation:      pod.Generation,
 		Priority:        ptr.Deref(pod.Spec.Priority, 0),
 		Terminating:     pod.DeletionTimestamp != nil,
@@ -75,7 +76,13 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 	return p
 }
 
-func (p *Pod) GetNamespace() string       { return p.Namespace }
+// Namespace is metadata.namespace.
+func (p *Pod) Namespace() string { return p.namespace.Value() }
+
+// Node is spec.nodeName.
+func (p *Pod) Node() string { return p.node.Value() }
+
+func (p *Pod) GetNamespace() string       { return p.Namespace() }
 func (p *Pod) GetName() string            { return p.Name }
 func (p *Pod) GetUID() types.UID          { return p.UID }
 func (p *Pod) GetResourceVersion() string { return p.ResourceVersion }
@@ -127,6 +134,6 @@ func (p *Pod) Input() deadline.Pod {
 
 // SameInput says whether the rules read the same of two pods.
 func (p *Pod) SameInput(q *Pod) bool {
-	return p.UID == q.UID && p.Node == q.Node && p.Mirror == q.Mirror && p.Terminating == q.Terminating &&
+	return p.UID == q.UID && p.node == q.node && p.Mirror == q.Mirror && p.Terminating == q.Terminating &&
 		p.Finished == q.Finished && p.tolerations == q.tolerations && p.Bound().Equal(q.Bound())
 }

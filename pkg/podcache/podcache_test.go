@@ -114,7 +114,7 @@ func TestNewPodReadsWhatTheRulesRead(t *testing.T) {
 		pod.Status.Phase = v1.PodSucceeded
 		pod.Status.Conditions = []v1.PodCondition{{Type: v1.DisruptionTarget, Status: v1.ConditionTrue}}
 	}), at(0))
-	if !pod.Mirror || !pod.Terminating || !pod.Finished || !pod.DisruptionTarget || pod.Generation != 3 || pod.Node != "n" {
+	if !pod.Mirror || !pod.Terminating || !pod.Finished || !pod.DisruptionTarget || pod.Generation != 3 || pod.Node() != "n" {
 		t.Errorf("%+v", pod)
 	}
 	if pod.GetNamespace() != "ns" || pod.GetName() != "p" || pod.GetUID() != "u" || pod.GetResourceVersion() != "7" {
@@ -178,18 +178,18 @@ func TestInformers(t *testing.T) {
 		api.AddNode("n", v1.Taint{Key: "a", Effect: v1.TaintEffectNoExecute})
 		api.AddPod("bound", "n")
 		api.AddPod("pending", "")
-		pods, err := NewPods(client, clock.RealClock{})
+		pods, err := NewPods(client.CoreV1(), clock.RealClock{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		nodes, err := NewNodes(client, clock.RealClock{})
+		nodes, err := NewNodes(client.CoreV1(), clock.RealClock{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		go pods.RunWithContext(t.Context())
 		go nodes.RunWithContext(t.Context())
 		synctest.Wait()
-		if pod := pods.Get("default", "bound"); pod == nil || pod.Node != "n" {
+		if pod := pods.Get("default", "bound"); pod == nil || pod.Node() != "n" {
 			t.Errorf("got %+v", pod)
 		}
 		if pod := pods.Get("default", "pending"); pod != nil {
@@ -253,7 +253,7 @@ func TestServerThatWasAwayIsReadSoon(t *testing.T) {
 			t.Fatal(err)
 		}
 		api.AddNode("n")
-		nodes, err := NewNodes(client, clock.RealClock{})
+		nodes, err := NewNodes(client.CoreV1(), clock.RealClock{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
@@ -41,7 +41,7 @@ type (
 	watchFunc func(context.Context, metav1.ListOptions) (watch.Interface, error)
 )
 
-func newSource(resource string, client kubernetes.Interface, list listFunc, open watchFunc) *Source {
+func newSource(resource string, client typedcorev1.CoreV1Interface, list listFunc, open watchFunc) *Source {
 	s := &Source{resource: resource, complaints: &rate.Sometimes{Interval: complaintInterval}}
 	s.listerWatcher = cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {

@@ -64,7 +64,7 @@ func (s *sim) start() *replica {
 	m, err := metrics.New(func(basemetrics.Registerable) error { return nil })
 	s.must(err)
 	c := tainteviction.Config{
-		Informers: client, Evictions: client, Events: client, Clock: clock.RealClock{}, ConcurrentEvictions: s.plan.slots, Metrics: m,
+		Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client, Clock: clock.RealClock{}, ConcurrentEvictions: s.plan.slots, Metrics: m,
 	}
 	if s.plan.keeps {
 		c.Starts = nameOf(keptStarts())

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"reflect"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -14,7 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
@@ -42,7 +41,7 @@ type Memory interface {
 
 // Store is the ConfigMap.
 type Store struct {
-	client kubernetes.Interface
+	client typedcorev1.CoreV1Interface
 	name   types.NamespacedName
 	clock  clock.WithTicker
 	memory Memory
@@ -51,7 +50,7 @@ type Store struct {
 }
 
 // New returns a store in the ConfigMap of that name.
-func New(client kubernetes.Interface, name types.NamespacedName, clock clock.WithTicker, memory Memory) *Store {
+func New(client typedcorev1.CoreV1Interface, name types.NamespacedName, clock clock.WithTicker, memory Memory) *Store {
 	return &Store{client: client, name: name, clock: clock, memory: memory, complaints: &rate.Sometimes{Interval: complaintInterval}}
 }
 
@@ -123,7 +122,7 @@ func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 		current = &state{config, decode(logger, config.Data)}
 	}
 	records := s.memory.Records(s.clock.Now(), current.records)
-	if reflect.DeepEqual(records, current.records) {
+	if maps.EqualFunc(records, current.records, taintstart.Record.Equal) {
 		return current, nil
 	}
 	config := current.config.DeepCopy()
@@ -133,7 +132,7 @@ func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	config, err := s.client.CoreV1().ConfigMaps(s.name.Namespace).Update(ctx, config, metav1.UpdateOptions{})
+	config, err := s.client.ConfigMaps(s.name.Namespace).Update(ctx, config, metav1.UpdateOptions{})
 	if apierrors.IsConflict(err) {
 		return nil, nil // somebody else wrote to it: read it anew
 	}
@@ -147,7 +146,7 @@ func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 func (s *Store) get(ctx context.Context) (*v1.ConfigMap, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	config, err := s.client.CoreV1().ConfigMaps(s.name.Namespace).Get(ctx, s.name.Name, metav1.GetOptions{})
+	config, err := s.client.ConfigMaps(s.name.Namespace).Get(ctx, s.name.Name, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("reading it: %w", err)
 	}

@@ -53,13 +53,13 @@ func bubble(t *testing.T, test func(ctx context.Context, client *fake.Clientset,
 		m := &memory{}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		test(ctx, client, New(client, name, clock.RealClock{}, m), m)
+		test(ctx, client, New(client.CoreV1(), name, clock.RealClock{}, m), m)
 	})
 }
 
 func (s *Store) data(t *testing.T) map[string]string {
 	t.Helper()
-	config, err := s.client.CoreV1().ConfigMaps(s.name.Namespace).Get(context.Background(), s.name.Name, metav1.GetOptions{})
+	config, err := s.client.ConfigMaps(s.name.Namespace).Get(context.Background(), s.name.Name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
@@ -40,10 +41,10 @@ const (
 
 // Config is what a controller needs. All fields but EvictionLimiter and Starts are required.
 type Config struct {
-	// Informers is the client that lists and watches.
-	Informers kubernetes.Interface
-	// Evictions is the client that evicts. It has no rate limiter: see package evictor.
-	Evictions kubernetes.Interface
+	// Informers is the client that lists and watches, as of podcache.NewClient: it may leave out what is not kept.
+	Informers typedcorev1.CoreV1Interface
+	// Evictions is the client that evicts, of the same kind. It has no rate limiter: see package evictor.
+	Evictions typedcorev1.CoreV1Interface
 	// Events is the client that writes Events.
 	Events kubernetes.Interface
 	// Starts is the ConfigMap for starts of taints that the API does not show; none without a name. See package startstore.

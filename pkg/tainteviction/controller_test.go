@@ -81,7 +81,7 @@ func (f *fixture) startFollower(options ...func(*Config)) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	config := Config{Informers: client, Evictions: client, Events: client, Clock: clock.RealClock{}, ConcurrentEvictions: 4, Metrics: m}
+	config := Config{Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client, Clock: clock.RealClock{}, ConcurrentEvictions: 4, Metrics: m}
 	for _, option := range options {
 		option(&config)
 	}

@@ -56,8 +56,8 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		}
 		return unchanged, deadline.Decision{Reason: deadline.IsTerminating}
 	}
-	decision := deadline.Decide(pod.Input(), c.starts.Taints(pod.Node), c.config.Rules)
-	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node, "reason", decision.Reason)
+	decision := deadline.Decide(pod.Input(), c.starts.Taints(pod.Node()), c.config.Rules)
+	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node(), "reason", decision.Reason)
 	if !decision.Evict {
 		if !c.taintEvictionQueue.Cancel(key.uid) {
 			return unchanged, decision
@@ -67,7 +67,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		}
 		return calledOff, decision
 	}
-	item := evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name, Node: pod.Node, Priority: pod.Priority}
+	item := evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace(), Name: pod.Name, Node: pod.Node(), Priority: pod.Priority}
 	added := c.taintEvictionQueue.Set(item, decision.Deadline)
 	if c.pods.Get(key.Namespace, key.Name) != pod {
 		// It changed meanwhile, and its handler may have found nothing scheduled to cancel.
@@ -92,7 +92,7 @@ type live struct{ *Controller }
 func (c live) Decide(node evictor.NodeReading, pod *podcache.Pod) (deadline.Decision, bool) {
 	var taints []deadline.Taint
 	if node.Exists {
-		taints = c.starts.Resolve(pod.Node, node.Observation)
+		taints = c.starts.Resolve(pod.Node(), node.Observation)
 	}
 	decision := deadline.Decide(pod.Input(), taints, c.config.Rules)
 	return decision, decision.Due(node.Began) && c.due(pod)
@@ -101,7 +101,7 @@ func (c live) Decide(node evictor.NodeReading, pod *podcache.Pod) (deadline.Deci
 // DueSince is the latest of the pod's deadline, what we know of its node's taints since, and what we know of it since.
 func (c live) DueSince(pod *podcache.Pod) time.Time {
 	since, _ := c.taintEvictionQueue.Deadline(pod.UID)
-	for _, known := range []time.Time{c.starts.Seen(pod.Node), pod.Known()} {
+	for _, known := range []time.Time{c.starts.Seen(pod.Node()), pod.Known()} {
 		if known.After(since) {
 			since = known
 		}

@@ -84,7 +84,7 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	if pod == nil || pod.UID != item.UID {
 		return
 	}
-	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node)
+	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node())
 	c.pace.Begin()
 	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
 	slots := c.pace.End(result.Calls, err)
@@ -138,7 +138,7 @@ func (c *Controller) evicted(logger klog.Logger, pod *podcache.Pod, item evictio
 	}
 	logger.Info("Evicted pod", "taint", result.Decision.Taint, "reason", result.Decision.Reason,
 		"deadline", due, "lateness", lateness, "failures", item.Failures, "conditionRefused", result.ConditionRefused)
-	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node, due, lateness, result.Decision))
+	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node(), due, lateness, result.Decision))
 }
 
 // backoff is how long to wait after a failure: doubled each time up to a bound, with half of it left to chance so that

@@ -16,7 +16,7 @@ type podKey struct {
 }
 
 func keyOf(pod *podcache.Pod) podKey {
-	return podKey{types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}, pod.UID}
+	return podKey{types.NamespacedName{Namespace: pod.Namespace(), Name: pod.Name}, pod.UID}
 }
 
 // handleEvents connects the informers to the queues.
@@ -78,7 +78,7 @@ func (c *Controller) podDeleted(deleted cache.DeletedObject[*podcache.Pod]) {
 // podChanged has a pod evaluated that appeared, changed or went, if there is anything to evaluate. A taint that comes right
 // after this look finds the pod in the index: the informer stores it before it calls handlers.
 func (c *Controller) podChanged(pod *podcache.Pod) {
-	if _, isScheduled := c.taintEvictionQueue.Deadline(pod.UID); isScheduled || len(c.starts.Taints(pod.Node)) > 0 {
+	if _, isScheduled := c.taintEvictionQueue.Deadline(pod.UID); isScheduled || len(c.starts.Taints(pod.Node())) > 0 {
 		c.podUpdateQueue.Add(keyOf(pod))
 	}
 }

@@ -24,7 +24,7 @@ const (
 // reference points an Event at a pod.
 func reference(pod *podcache.Pod) v1.ObjectReference {
 	return v1.ObjectReference{
-		APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
+		APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace(), Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
 	}
 }
 

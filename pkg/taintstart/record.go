@@ -21,6 +21,14 @@ type Record struct {
 	Starts        []Start   `json:"starts"`
 }
 
+// Equal says whether two records say the same.
+func (r Record) Equal(other Record) bool {
+	return r.UID == other.UID && r.Changed.Equal(other.Changed) && r.NotReadySince.Equal(other.NotReadySince) &&
+		slices.EqualFunc(r.Starts, other.Starts, func(a, b Start) bool {
+			return a.Key == b.Key && a.Value == b.Value && a.Time.Equal(b.Time)
+		})
+}
+
 // Start is when one presence began.
 type Start struct {
 	// Key is empty for the illness of the node.

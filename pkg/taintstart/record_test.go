@@ -140,3 +140,30 @@ func TestRecordsThatNobodyAskedForAreDropped(t *testing.T) {
 		t.Errorf("began at %s", got)
 	}
 }
+
+func TestRecordsAreEqual(t *testing.T) {
+	record := func(change ...func(*Record)) Record {
+		r := Record{UID: "node", Changed: at(8), NotReadySince: at(9), Starts: []Start{{Time: at(10)}, {Key: "a", Value: "b", Time: at(11)}}}
+		for _, c := range change {
+			c(&r)
+		}
+		return r
+	}
+	elsewhere := time.FixedZone("elsewhere", 3600)
+	if !record().Equal(record(func(r *Record) { r.Changed, r.Starts[0].Time = r.Changed.In(elsewhere), at(10).In(elsewhere) })) {
+		t.Error("another zone makes another record")
+	}
+	for name, change := range map[string]func(*Record){
+		"UID":             func(r *Record) { r.UID = "other" },
+		"changed":         func(r *Record) { r.Changed = at(7) },
+		"not ready since": func(r *Record) { r.NotReadySince = at(7) },
+		"fewer starts":    func(r *Record) { r.Starts = r.Starts[:1] },
+		"key":             func(r *Record) { r.Starts[1].Key = "c" },
+		"value":           func(r *Record) { r.Starts[1].Value = "c" },
+		"start":           func(r *Record) { r.Starts[1].Time = at(12) },
+	} {
+		if record().Equal(record(change)) {
+			t.Errorf("another %s, and they are equal", name)
+		}
+	}
+}

@@ -6,15 +6,20 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/component-base/version"
+
+	"github.com/taint-manager/taint-manager/pkg/podcache"
 )
 
 // clients are one client for each purpose, so that none waits behind another's requests.
 type clients struct {
-	informers, evictions, events, leases, reviews kubernetes.Interface
+	// pods reads pods and nodes, and evicts.
+	pods                   typedcorev1.CoreV1Interface
+	events, leases, others kubernetes.Interface
 	// evictionLimiter bounds the requests of the client for evictions; nil for no limit.
 	evictionLimiter flowcontrol.RateLimiter
 }
@@ -25,6 +30,9 @@ func newClients(o *Options) (*clients, error) {
 		return nil, err
 	}
 	c := &clients{}
+	if c.pods, err = podcache.NewClient(config); err != nil {
+		return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
+	}
 	eventConfig, leaseConfig := rest.CopyConfig(config), rest.CopyConfig(config)
 	// A renewal that hangs must leave time for another one before the deadline.
 	leaseConfig.Timeout = o.LeaderElection.RenewDeadline.Duration / 2
@@ -39,7 +47,7 @@ func newClients(o *Options) (*clients, error) {
 	for _, client := range []struct {
 		to     *kubernetes.Interface
 		config *rest.Config
-	}{{&c.informers, config}, {&c.evictions, config}, {&c.events, eventConfig}, {&c.leases, leaseConfig}, {&c.reviews, config}} {
+	}{{&c.events, eventConfig}, {&c.leases, leaseConfig}, {&c.others, config}} {
 		if *client.to, err = kubernetes.NewForConfig(client.config); err != nil {
 			return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 		}

@@ -42,8 +42,8 @@ func Run(ctx context.Context, o *Options) error {
 		return err
 	}
 	controller, err := tainteviction.New(tainteviction.Config{
-		Informers:           clients.informers,
-		Evictions:           clients.evictions,
+		Informers:           clients.pods,
+		Evictions:           clients.pods,
 		EvictionLimiter:     clients.evictionLimiter,
 		Events:              clients.events,
 		Starts:              types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.StartsConfigMap},
@@ -58,7 +58,7 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	leader, err := newLeader(o, clients.leases, clients.informers, controller.Lead)
+	leader, err := newLeader(o, clients.leases, clients.others, controller.Lead)
 	if err != nil {
 		return err
 	}
@@ -67,10 +67,10 @@ func Run(ctx context.Context, o *Options) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop()
-	permissions := newPermissions(o, clients.reviews, clock.RealClock{})
+	permissions := newPermissions(o, clients.others, clock.RealClock{})
 	running.Go(func() { permissions.run(background) })
 	if o.Serving.SecurePort != 0 {
-		server, err := newServer(background, &o.Serving, clients.reviews, []healthz.HealthChecker{healthz.PingHealthz, leader},
+		server, err := newServer(background, &o.Serving, clients.others, []healthz.HealthChecker{healthz.PingHealthz, leader},
 			healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }),
 			healthz.NamedCheck("permissions", func(*http.Request) error { return permissions.err() }))
 		if err != nil {

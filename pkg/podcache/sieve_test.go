@@ -1,0 +1,181 @@
+package podcache
+
+import (
+	"math/rand"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
+	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/randfill"
+
+	"github.com/taint-manager/taint-manager/pkg/taintstart"
+)
+
+var plain = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
+
+// filler fills API objects at random, every field of them, the same each time.
+func filler() *randfill.Filler {
+	return fuzzer.FuzzerFor(metafuzzer.Funcs, rand.NewSource(1), scheme.Codecs).NilChance(0.2).NumElements(0, 4)
+}
+
+func encoded(t testing.TB, obj runtime.Object, kind string) []byte {
+	t.Helper()
+	obj.GetObjectKind().SetGroupVersionKind(v1.SchemeGroupVersion.WithKind(kind))
+	data, err := runtime.Encode(plain, obj)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func decoded(t testing.TB, serializer runtime.Decoder, data []byte) runtime.Object {
+	t.Helper()
+	obj, err := runtime.Decode(serializer, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return obj
+}
+
+// readOf is what is read of a decoded object, here and by evictions, with every object of a list.
+func readOf(obj runtime.Object) any {
+	switch o := obj.(type) {
+	case *v1.Pod:
+		return []any{NewPod(o, noon), o.Namespace, o.Name, o.UID, o.ResourceVersion, o.DeletionTimestamp, o.Annotations}
+	case *v1.Node:
+		return []any{newNode(o, noon, 1), taintstart.Observe(o, noon), o.Name, o.Annotations}
+	case *v1.PodList:
+		all := []any{o.ListMeta}
+		for i := range o.Items {
+			all = append(all, readOf(&o.Items[i]))
+		}
+		return all
+	case *v1.NodeList:
+		all := []any{o.ListMeta}
+		for i := range o.Items {
+			all = append(all, readOf(&o.Items[i]))
+		}
+		return all
+	default:
+		return obj
+	}
+}
+
+func TestSieveLosesNothingThatIsRead(t *testing.T) {
+	fill := filler()
+	for range 300 {
+		pod, node, config := &v1.Pod{}, &v1.Node{}, &v1.ConfigMap{}
+		pods, nodes := &v1.PodList{}, &v1.NodeList{}
+		for _, obj := range []any{pod, node, config, pods, nodes} {
+			fill.Fill(obj)
+		}
+		for kind, obj := range map[string]runtime.Object{"Pod": pod, "Node": node, "ConfigMap": config, "PodList": pods, "NodeList": nodes} {
+			data := encoded(t, obj, kind)
+			want, got := decoded(t, plain, data), decoded(t, sievingSerializer{plain}, data)
+			if !reflect.DeepEqual(readOf(got), readOf(want)) {
+				t.Fatalf("%s: read %+v\nwant %+v", kind, readOf(got), readOf(want))
+			}
+		}
+	}
+}
+
+// TestSieveTakesTheRest is about why there is one.
+func TestSieveTakesTheRest(t *testing.T) {
+	pod, node := &v1.Pod{}, &v1.Node{}
+	fill := filler().NilChance(0).NumElements(1, 1)
+	fill.Fill(pod)
+	fill.Fill(node)
+	gotPod := decoded(t, sievingSerializer{plain}, encoded(t, pod, "Pod")).(*v1.Pod)
+	if left := (v1.PodSpec{NodeName: pod.Spec.NodeName, Tolerations: pod.Spec.Tolerations, Priority: pod.Spec.Priority}); !reflect.DeepEqual(gotPod.Spec, left) {
+		t.Errorf("pod has %+v", gotPod.Spec)
+	}
+	if gotPod.ManagedFields != nil || gotPod.Labels != nil || gotPod.Status.ContainerStatuses != nil {
+		t.Errorf("pod has %+v, %+v", gotPod.ObjectMeta, gotPod.Status)
+	}
+	gotNode := decoded(t, sievingSerializer{plain}, encoded(t, node, "Node")).(*v1.Node)
+	if gotNode.Status.Images != nil || gotNode.Labels != nil || gotNode.ManagedFields == nil {
+		t.Errorf("node has %+v, %+v", gotNode.ObjectMeta, gotNode.Status)
+	}
+}
+
+// TestNewClient reads a pod in either encoding.
+func TestNewClient(t *testing.T) {
+	pod := apiPod(scheduled, func(pod *v1.Pod) { pod.Spec.Containers = []v1.Container{{Name: "c"}} })
+	for accept, containers := range map[string]int{runtime.ContentTypeProtobuf: 0, runtime.ContentTypeJSON: 1} {
+		info, _ := runtime.SerializerInfoForMediaType(scheme.Codecs.SupportedMediaTypes(), accept)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", accept)
+			answer := pod.DeepCopy()
+			answer.SetGroupVersionKind(v1.SchemeGroupVersion.WithKind("Pod"))
+			if r.URL.Path != "/api/v1/namespaces/ns/pods/p" || r.Header.Get("Accept") != accept {
+				t.Errorf("asked for %s as %s", r.URL, r.Header.Get("Accept"))
+			}
+			_ = info.Serializer.Encode(answer, w)
+		}))
+		client, err := NewClient(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{AcceptContentTypes: accept}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := client.Pods("ns").Get(t.Context(), "p", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Spec.Containers) != containers || got.Spec.NodeName != "n" || got.UID != "u" {
+			t.Errorf("%s: got %+v", accept, got)
+		}
+		server.Close()
+	}
+	if _, err := NewClient(&rest.Config{Host: "http://%"}); err == nil {
+		t.Error("no error about a bad address")
+	}
+}
+
+// FuzzSieve has what is no pod at all, or half a pod: nobody panics, and what can be decoded is decoded to the same.
+func FuzzSieve(f *testing.F) {
+	pod, pods := &v1.Pod{}, &v1.PodList{}
+	fill := filler()
+	fill.Fill(pod)
+	fill.Fill(pods)
+	for _, data := range [][]byte{encoded(f, apiPod(scheduled), "Pod"), encoded(f, pod, "Pod"), encoded(f, pods, "PodList")} {
+		f.Add(data)
+		f.Add(data[:len(data)/2])
+	}
+	f.Add([]byte(nil))
+	f.Add([]byte("k8s\x00\x0a\x05\x12\x03Pod\x12\x01\x0a"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		want, err := runtime.Decode(plain, data)
+		if err != nil {
+			_, _ = runtime.Decode(sievingSerializer{plain}, data) // may understand more: what is left out is not looked at
+			return
+		}
+		if got := decoded(t, sievingSerializer{plain}, data); !reflect.DeepEqual(readOf(got), readOf(want)) {
+			t.Errorf("read %+v\nwant %+v", readOf(got), readOf(want))
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	pod := &v1.Pod{}
+	filler().NilChance(0.1).Fill(pod)
+	data := encoded(b, pod, "Pod")
+	for name, serializer := range map[string]runtime.Decoder{"whole": plain, "sieved": sievingSerializer{plain}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				if _, err := runtime.Decode(serializer, data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
