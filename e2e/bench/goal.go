@@ -31,12 +31,7 @@ func goals(r *report) []Goal {
 
 func stormGoals(r *report) []Goal {
 	of := func(value func(*Storm) float64) figure {
-		return func(contender string) float64 {
-			if s := r.storm(contender); s != nil {
-				return value(s)
-			}
-			return math.NaN()
-		}
+		return func(contender string) float64 { return r.mean(contender, value) }
 	}
 	ofProcess := func(value func(*Process) float64) figure {
 		return of(func(s *Storm) float64 {
@@ -120,6 +115,17 @@ func newGoal(name, wanted string, text func(float64) string, seen figure) Goal {
 		g.Builtin, g.BuiltinText, g.Ratio = builtin, text(builtin), ratio(g.Seen, builtin)
 	}
 	return g
+}
+
+// mean is the mean over a contender's storms; NaN where there are none.
+func (r *report) mean(contender string, value func(*Storm) float64) float64 {
+	sum, n := 0.0, 0.0
+	for i := range r.Storms {
+		if r.Storms[i].Contender == contender {
+			sum, n = sum+value(&r.Storms[i]), n+1
+		}
+	}
+	return quotient(sum, n)
 }
 
 // storm is the last one of a contender, or nil.

@@ -26,13 +26,13 @@ type options struct {
 }
 
 func parse(arguments []string, complaints io.Writer) (*options, error) {
-	o := &options{sizes: []int{0, 10_000, 60_000}, contenders: allContenders()}
+	o := &options{sizes: []int{0, 10_000, 60_000}, contenders: defaultContenders()}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(complaints)
 	fs.IntVar(&o.nodes, "nodes", 50, "how many `nodes` a storm taints")
 	fs.IntVar(&o.podsPerNode, "pods-per-node", 100, "how many `pods` each of them has")
 	fs.IntVar(&o.namespaces, "namespaces", 10, "how many `namespaces` the pods are spread over")
-	fs.Func("contenders", "`list` of who is measured, in this order: "+contenderNames(o.contenders)+" (default: all)", func(text string) (err error) {
+	fs.Func("contenders", "`list` of who is measured, in this order, of "+contenderNames(allContenders())+" (default: "+contenderNames(o.contenders)+")", func(text string) (err error) {
 		o.contenders, err = parseContenders(text)
 		return err
 	})

@@ -13,7 +13,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if names := contenderNames(o.contenders); names != "bare,taint-manager,builtin,builtin-default" {
+	if names := contenderNames(o.contenders); names != "bare,taint-manager,bare,builtin,builtin-default" {
 		t.Errorf("contenders %s", names)
 	}
 	if !slices.Equal(o.sizes, []int{0, 10_000, 60_000}) {

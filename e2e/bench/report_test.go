@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,18 @@ func TestStormTimes(t *testing.T) {
 	none.time(nil, nil)
 	if none.EvictionsPerSecond != 0 || none.perEviction(time.Second) != 0 {
 		t.Errorf("of no evictions: %+v", none)
+	}
+}
+
+func TestMeanOfTwoStorms(t *testing.T) {
+	r := &report{Storms: []Storm{{Contender: bareName, EvictionsPerSecond: 100}, {Contender: oursName, EvictionsPerSecond: 120}, {Contender: bareName, EvictionsPerSecond: 200}}}
+	i := slices.IndexFunc(goals(r), func(g Goal) bool { return g.Name == "evictions/s to the last pod, of the bare client's" })
+	if seen := goals(r)[i].Seen; seen != 0.8 {
+		t.Errorf("got %v", seen)
+	}
+	rate := func(s *Storm) float64 { return s.EvictionsPerSecond }
+	if bare, none := r.mean(bareName, rate), r.mean(builtinName, rate); bare != 150 || !math.IsNaN(none) {
+		t.Errorf("got %v and %v", bare, none)
 	}
 }
 

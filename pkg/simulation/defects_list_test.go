@@ -20,7 +20,7 @@ func defects() []defect {
 			{evictor, "live.UID != pod.UID", "false"}}, true},
 		{"no resourceVersion precondition", []edit{{calls, version, ""}}, true},
 		{"decides on the cache, not on the live node", []edit{
-			{evaluate, "taints = c.starts.Resolve(pod.Node, node.Observation)", "taints = c.starts.Taints(pod.Node)"}}, false},
+			{evaluate, "taints = c.starts.Resolve(pod.Node(), node.Observation)", "taints = c.starts.Taints(pod.Node())"}}, false},
 		{"a read of the node counts for 10 s", []edit{
 			{reader, "freshFor = 950 * time.Millisecond", "freshFor = 10 * time.Second"}, {calls, "age > readInterval", "age > 10*readInterval"}}, false},
 		{"a read of the node counts that began before the pod was due", []edit{
