@@ -26,7 +26,7 @@ BUILD_IMAGE = go -C .tools/image run . --root '$(CURDIR)' --out '$(CURDIR)/bin/i
 VULNDB ?= https://vuln.go.dev
 
 # FUZZTIME bounds the search of the fuzzer in `make test`.
-FUZZTIME ?= 10s
+FUZZTIME ?= 5s
 # LINT is golangci-lint of the version that .tools pins. Go builds it once, which takes minutes, and keeps it in its cache.
 LINT := go tool -modfile='$(CURDIR)/.tools/go.mod' golangci-lint
 

@@ -93,8 +93,12 @@ func (s *Scene) clear() {
 }
 
 // Settle waits until what a control plane does that was away has happened: all nodes are ready again, those of other tests too.
+// Those who lost their connections start anew: by themselves they would wait ever longer, up to a minute, before they look again.
 func (s *Scene) Settle() {
 	s.T.Helper()
+	for _, part := range []controlplane.Program{controlplane.ControllerManager, controlplane.Scheduler, controlplane.Kwok} {
+		s.Must(s.CP.Part(part).Restart(s.Context()))
+	}
 	s.mu.Lock()
 	nodes := append(healthyNodes(), s.nodes...)
 	s.mu.Unlock()
