@@ -16,7 +16,8 @@ func TestFaultLeaderKilled(t *testing.T) {
 	suite.OursOnly(t, "it starts all countdowns anew")
 	s := suite.Alone(t)
 	const lease, renew, retry = 6 * time.Second, 4 * time.Second, time.Second
-	// The standby looks at the Lease each retry period, made longer by up to 1.2 times itself.
+	// The standby knows by its watch when the Lease ends. Without that watch it would look each retry period, made longer by up
+	// to 1.2 times itself.
 	const bound = lease + 22*retry/10
 	args := []string{
 		fmt.Sprintf("--leader-elect-lease-duration=%s", lease), fmt.Sprintf("--leader-elect-renew-deadline=%s", renew),

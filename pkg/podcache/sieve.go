@@ -37,68 +37,66 @@ func (s sieving) SupportedMediaTypes() []runtime.SerializerInfo {
 	types := slices.Clone(s.NegotiatedSerializer.SupportedMediaTypes())
 	for i := range types {
 		if types[i].MediaType == runtime.ContentTypeProtobuf {
-			types[i].Serializer = sievingSerializer{types[i].Serializer}
+			types[i].Serializer = sievingSerializer{types[i].Serializer, kinds()}
 		}
 	}
 	return types
 }
 
-type sievingSerializer struct{ runtime.Serializer }
-
-func (s sievingSerializer) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
-	return s.Serializer.Decode(sifted(data), defaults, into)
+type sievingSerializer struct {
+	runtime.Serializer
+	kinds map[string]sieve
 }
 
-// sieve has the fields of a message that are kept, by their numbers: whole, or a message of which only some fields are kept.
+func (s sievingSerializer) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
+	return s.Serializer.Decode(s.sifted(data), defaults, into)
+}
+
+// sieve has the fields of a message that are kept, by their numbers: whole, where there is no sieve for the field, or a message of
+// which only some fields are kept.
 //
 // The numbers are those of the generated.proto files of k8s.io/api/core/v1 and of k8s.io/apimachinery, and part of the API.
 type sieve map[protowire.Number]sieve
 
-var whole sieve
-
 // kinds are what is kept of each kind: all that NewPod and newNode read, what reflectors read of bookmarks, and what
 // evictions read of a pod that is live.
-var kinds = map[string]sieve{
-	"Pod":      podFields,
-	"PodList":  {1: whole, 2: podFields},
-	"Node":     nodeFields,
-	"NodeList": {1: whole, 2: nodeFields},
+func kinds() map[string]sieve {
+	var whole sieve
+	pod := sieve{
+		1: {1: whole /* name */, 3: whole /* namespace */, 5: whole /* uid */, 6: whole, /* resourceVersion */
+			7: whole /* generation */, 8: whole /* creationTimestamp */, 9: whole /* deletionTimestamp */, 12: whole /* annotations */},
+		2: {10: whole /* nodeName */, 22: whole /* tolerations */, 25: whole /* priority */},
+		3: {1: whole /* phase */, 2: whole /* conditions */},
+	}
+	node := sieve{
+		1: {1: whole /* name */, 5: whole /* uid */, 6: whole /* resourceVersion */, 8: whole, /* creationTimestamp */
+			12: whole /* annotations */, 17: whole /* managedFields */},
+		2: {5: whole /* taints */},
+		3: {4: whole /* conditions */},
+	}
+	return map[string]sieve{"Pod": pod, "PodList": {1: whole, 2: pod}, "Node": node, "NodeList": {1: whole, 2: node}}
 }
-
-var podFields = sieve{
-	1: {1: whole /* name */, 3: whole /* namespace */, 5: whole /* uid */, 6: whole, /* resourceVersion */
-		7: whole /* generation */, 8: whole /* creationTimestamp */, 9: whole /* deletionTimestamp */, 12: whole /* annotations */},
-	2: {10: whole /* nodeName */, 22: whole /* tolerations */, 25: whole /* priority */},
-	3: {1: whole /* phase */, 2: whole /* conditions */},
-}
-
-var nodeFields = sieve{
-	1: {1: whole /* name */, 5: whole /* uid */, 6: whole /* resourceVersion */, 8: whole, /* creationTimestamp */
-		12: whole /* annotations */, 17: whole /* managedFields */},
-	2: {5: whole /* taints */},
-	3: {4: whole /* conditions */},
-}
-
-// envelope is how all objects begin in protobuf: four bytes, and then a runtime.Unknown.
-var envelope = []byte("k8s\x00")
 
 const (
+	// envelope is how all objects begin in protobuf; then comes a runtime.Unknown.
+	envelope = "k8s\x00"
+
 	unknownTypeMeta, unknownRaw, unknownEncoding, unknownType = 1, 2, 3, 4
 	typeMetaKind                                              = 2
 )
 
 // sifted is an object without what is not kept of its kind. What is no message, or of another kind, stays as it is, for the
 // decoder to judge.
-func sifted(data []byte) []byte {
-	message, ok := bytes.CutPrefix(data, envelope)
+func (s sievingSerializer) sifted(data []byte) []byte {
+	message, ok := bytes.CutPrefix(data, []byte(envelope))
 	if !ok {
 		return data
 	}
-	kept, known := kinds[string(fieldOf(fieldOf(message, unknownTypeMeta), typeMetaKind))]
+	kept, known := s.kinds[string(fieldOf(fieldOf(message, unknownTypeMeta), typeMetaKind))]
 	if !known {
 		return data
 	}
-	outer := sieve{unknownTypeMeta: whole, unknownRaw: kept, unknownEncoding: whole, unknownType: whole}
+	outer := sieve{unknownTypeMeta: nil, unknownRaw: kept, unknownEncoding: nil, unknownType: nil}
 	out, ok := outer.sift(append(make([]byte, 0, len(data)/4), envelope...), message)
 	if !ok {
 		return data

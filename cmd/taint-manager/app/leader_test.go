@@ -164,6 +164,50 @@ func TestStoppingWhileAnotherLeads(t *testing.T) {
 	})
 }
 
+// TestLeaderThatDies has a leader that renews its Lease for a while and then no more. Whoever stands by takes it when it is over,
+// counted from the last renewal, and not when its own next look happens to be.
+func TestLeaderThatDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := NewOptions()
+		le := &o.LeaderElection
+		le.LeaseDuration.Duration, le.RenewDeadline.Duration, le.RetryPeriod.Duration = 20*time.Second, 15*time.Second, 5*time.Second
+		lease := &coordinationv1.Lease{
+			ObjectMeta: metav1.ObjectMeta{Namespace: le.ResourceNamespace, Name: le.ResourceName},
+			Spec:       coordinationv1.LeaseSpec{HolderIdentity: ptr.To("other"), LeaseDurationSeconds: ptr.To[int32](20)},
+		}
+		renew := func() {
+			now := metav1.NewMicroTime(time.Now().Add(-time.Hour)) // the clock of another machine
+			lease.Spec.RenewTime, lease.Spec.AcquireTime = &now, &now
+		}
+		renew()
+		client := fake.NewClientset(lease)
+		led := make(chan time.Time, 1)
+		l, err := newLeader(o, client, client, func(ctx context.Context) {
+			led <- time.Now()
+			<-ctx.Done()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); run(t, l, ctx) }()
+		for range 12 {
+			time.Sleep(5300 * time.Millisecond)
+			renew()
+			if _, err := client.CoordinationV1().Leases(le.ResourceNamespace).Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		died := time.Now()
+		if took := (<-led).Sub(died); took != le.LeaseDuration.Duration {
+			t.Errorf("leads %s after the last renewal", took)
+		}
+		stop()
+		<-ended
+	})
+}
+
 func TestWithoutLeaderElection(t *testing.T) {
 	o := NewOptions()
 	o.LeaderElection.LeaderElect = false

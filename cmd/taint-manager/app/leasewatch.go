@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,15 +13,17 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
-	"k8s.io/utils/ptr"
 )
 
-// leaseWatch tells as soon as nobody holds the Lease. client-go's elector only looks at it now and again, so that a standby
-// would take over seconds after a leader that stopped in good order.
+// leaseWatch tells as soon as nobody holds the Lease: because its holder released it, or has not renewed it for as long as it
+// lasts. client-go's elector only looks at it now and again, so that a standby would learn late that it was released, late that
+// it was renewed for the last time, and late that this is too long ago.
 type leaseWatch struct {
 	informer cache.SharedIndexInformer
 	// free has a value when it is time to look at the Lease, because it became free or somebody else has just taken it.
 	free chan struct{}
+	// seen is the last renewal by another replica that was seen.
+	seen atomic.Pointer[renewal]
 	// trying is set while the elector tries to take the Lease, and must not be disturbed.
 	trying atomic.Bool
 }
@@ -39,10 +42,44 @@ func newLeaseWatch(client kubernetes.Interface, namespace, name string) (*leaseW
 	return w, err
 }
 
+// renewal is a Lease as it was renewed, and when we saw that. Times of other machines are only compared with each other.
+type renewal struct {
+	holder  string
+	renewed time.Time
+	seen    time.Time
+	lasts   time.Duration
+	end     *time.Timer
+}
+
 func (w *leaseWatch) look(object any) {
-	if lease, ok := object.(*coordinationv1.Lease); ok && ptr.Deref(lease.Spec.HolderIdentity, "") == "" {
-		w.tell()
+	lease, ok := object.(*coordinationv1.Lease)
+	if !ok {
+		return
 	}
+	record := resourcelock.LeaseSpecToLeaderElectionRecord(&lease.Spec)
+	if record.HolderIdentity == "" {
+		w.tell()
+		return
+	}
+	now := &renewal{
+		holder: record.HolderIdentity, renewed: record.RenewTime.Time,
+		seen: time.Now(), lasts: time.Duration(record.LeaseDurationSeconds) * time.Second,
+	}
+	if last := w.seen.Load(); last != nil {
+		if last.holder == now.holder && last.renewed.Equal(now.renewed) {
+			return // a relist
+		}
+		last.end.Stop()
+	}
+	now.end = time.AfterFunc(now.lasts, w.tell)
+	w.seen.Store(now)
+}
+
+// over says whether a Lease that is held has lasted as long as it may, by the watch.
+func (w *leaseWatch) over(record *resourcelock.LeaderElectionRecord) bool {
+	last := w.seen.Load()
+	return last != nil && last.holder == record.HolderIdentity && last.renewed.Equal(record.RenewTime.Time) &&
+		time.Since(last.seen) >= last.lasts
 }
 
 func (w *leaseWatch) tell() {
@@ -77,10 +114,14 @@ type lock struct {
 	watch *leaseWatch
 }
 
-// Get begins a try, unless another one holds the Lease.
+// Get begins a try, unless another one holds the Lease. Who has not renewed it in time holds it no more: the elector would
+// find that out as well, counting from when it first saw it.
 func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	l.watch.trying.Store(true)
 	record, raw, err := l.Interface.Get(ctx)
+	if err == nil && record.HolderIdentity != l.Identity() && l.watch.over(record) {
+		record.HolderIdentity = ""
+	}
 	held := err == nil && record.HolderIdentity != "" && record.HolderIdentity != l.Identity()
 	l.watch.trying.Store(!held && (err == nil || apierrors.IsNotFound(err)))
 	return record, raw, err
