@@ -49,14 +49,15 @@ func TestDefectsAreCaught(t *testing.T) {
 				enough = *catches
 			}
 			found := d.simulate(t, binary, "-seeds", strconv.Itoa(*defectSeeds), "-failures", strconv.Itoa(enough))
-			fmt.Printf("%-64s %5d of %4d  %s\n", d.name, found.caught, *defectSeeds, found.rule)
+			line := fmt.Sprintf("%-64s %5d of %4d  %s\n", d.name, found.caught, *defectSeeds, found.rule)
 			if found.caught == 0 {
 				t.Error("nobody notices")
 			}
 			for _, seed := range found.seeds[:min(len(found.seeds), *replays)] {
 				again := d.simulate(t, binary, "-seeds", "1", "-repeat", "20", "-failures", "20", "-seed", seed)
-				fmt.Printf("    seed %s: again in %d of 20\n", seed, again.caught)
+				line += fmt.Sprintf("    seed %s: again in %d of 20\n", seed, again.caught)
 			}
+			fmt.Print(line)
 		})
 	}
 }
