@@ -22,7 +22,7 @@ func NewClient(config *rest.Config) (typedcorev1.CoreV1Interface, error) {
 	config = rest.CopyConfig(config)
 	config.APIPath = "/api"
 	config.GroupVersion = &v1.SchemeGroupVersion
-	config.NegotiatedSerializer = sieving{rest.CodecFactoryForGeneratedClient(scheme.Scheme, scheme.Codecs).WithoutConversion()}
+	config.NegotiatedSerializer = newSieving(rest.CodecFactoryForGeneratedClient(scheme.Scheme, scheme.Codecs).WithoutConversion())
 	client, err := rest.RESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("client for pods and nodes: %w", err)
@@ -31,17 +31,22 @@ func NewClient(config *rest.Config) (typedcorev1.CoreV1Interface, error) {
 }
 
 // sieving is a serializer whose decoder for protobuf has a sieve before it.
-type sieving struct{ runtime.NegotiatedSerializer }
+type sieving struct {
+	runtime.NegotiatedSerializer
+	types []runtime.SerializerInfo // asked for with each request
+}
 
-func (s sieving) SupportedMediaTypes() []runtime.SerializerInfo {
-	types := slices.Clone(s.NegotiatedSerializer.SupportedMediaTypes())
-	for i := range types {
-		if types[i].MediaType == runtime.ContentTypeProtobuf {
-			types[i].Serializer = sievingSerializer{types[i].Serializer, kinds()}
+func newSieving(serializer runtime.NegotiatedSerializer) sieving {
+	s := sieving{serializer, slices.Clone(serializer.SupportedMediaTypes())}
+	for i := range s.types {
+		if s.types[i].MediaType == runtime.ContentTypeProtobuf {
+			s.types[i].Serializer = sievingSerializer{s.types[i].Serializer, kinds()}
 		}
 	}
-	return types
+	return s
 }
+
+func (s sieving) SupportedMediaTypes() []runtime.SerializerInfo { return s.types }
 
 type sievingSerializer struct {
 	runtime.Serializer
@@ -58,7 +63,7 @@ func (s sievingSerializer) Decode(data []byte, defaults *schema.GroupVersionKind
 // The numbers are those of the generated.proto files of k8s.io/api/core/v1 and of k8s.io/apimachinery, and part of the API.
 type sieve map[protowire.Number]sieve
 
-// kinds are what is kept of each kind: all that NewPod and newNode read, what reflectors read of bookmarks, and what
+// kinds are what is kept of each kind, with the envelope around it: all that NewPod and newNode read, what reflectors read of bookmarks, and what
 // evictions read of a pod that is live.
 func kinds() map[string]sieve {
 	var whole sieve
@@ -74,7 +79,13 @@ func kinds() map[string]sieve {
 		2: {5: whole /* taints */},
 		3: {4: whole /* conditions */},
 	}
-	return map[string]sieve{"Pod": pod, "PodList": {1: whole, 2: pod}, "Node": node, "NodeList": {1: whole, 2: node}}
+	enveloped := func(kept sieve) sieve {
+		return sieve{unknownTypeMeta: whole, unknownRaw: kept, unknownEncoding: whole, unknownType: whole}
+	}
+	return map[string]sieve{
+		"Pod": enveloped(pod), "PodList": enveloped(sieve{1: whole, 2: pod}),
+		"Node": enveloped(node), "NodeList": enveloped(sieve{1: whole, 2: node}),
+	}
 }
 
 const (
@@ -96,30 +107,54 @@ func (s sievingSerializer) sifted(data []byte) []byte {
 	if !known {
 		return data
 	}
-	outer := sieve{unknownTypeMeta: nil, unknownRaw: kept, unknownEncoding: nil, unknownType: nil}
-	out, ok := outer.sift(append(make([]byte, 0, len(data)/4), envelope...), message)
+	out, ok := kept.sift(append(make([]byte, 0, len(data)/4), envelope...), message)
 	if !ok {
 		return data
 	}
 	return out
 }
 
-// fieldOf is the first field of a message that has that number and is a string or message, or nil.
+// field is one field of a message: its tag, of so many bytes, and its value.
+type field struct {
+	number   protowire.Number
+	wireType protowire.Type
+	tag      int
+	raw      []byte
+}
+
+// cut cuts the first field off a message, or says that it is none.
+func cut(message []byte) (first field, rest []byte, ok bool) {
+	number, wireType, tag := protowire.ConsumeTag(message)
+	if tag < 0 {
+		return field{}, nil, false
+	}
+	length := protowire.ConsumeFieldValue(number, wireType, message[tag:])
+	if length < 0 {
+		return field{}, nil, false
+	}
+	return field{number, wireType, tag, message[:tag+length]}, message[tag+length:], true
+}
+
+// content is the string or message that the field has; none where it has something else.
+func (f field) content() (content []byte, ok bool) {
+	if f.wireType != protowire.BytesType {
+		return nil, false
+	}
+	content, _ = protowire.ConsumeBytes(f.raw[f.tag:])
+	return content, true
+}
+
+// fieldOf is what the first field of a message has that has that number and is a string or message, or nil.
 func fieldOf(message []byte, number protowire.Number) []byte {
 	for len(message) > 0 {
-		n, wireType, size := protowire.ConsumeTag(message)
-		if size < 0 {
+		f, rest, ok := cut(message)
+		if !ok {
 			return nil
 		}
-		if n == number && wireType == protowire.BytesType {
-			value, _ := protowire.ConsumeBytes(message[size:])
-			return value
+		if content, ok := f.content(); ok && f.number == number {
+			return content
 		}
-		length := protowire.ConsumeFieldValue(n, wireType, message[size:])
-		if length < 0 {
-			return nil
-		}
-		message = message[size+length:]
+		message = rest
 	}
 	return nil
 }
@@ -127,29 +162,23 @@ func fieldOf(message []byte, number protowire.Number) []byte {
 // sift appends to out what is kept of a message, or says that it is none.
 func (s sieve) sift(out, message []byte) ([]byte, bool) {
 	for len(message) > 0 {
-		number, wireType, tag := protowire.ConsumeTag(message)
-		if tag < 0 {
+		f, rest, ok := cut(message)
+		if !ok {
 			return nil, false
 		}
-		length := protowire.ConsumeFieldValue(number, wireType, message[tag:])
-		if length < 0 {
-			return nil, false
-		}
-		field := message[:tag+length]
-		message = message[tag+length:]
-		inner, kept := s[number]
-		switch {
-		case !kept:
-			continue
-		case inner == nil || wireType != protowire.BytesType:
-			out = append(out, field...)
+		message = rest
+		inner, kept := s[f.number]
+		if !kept {
 			continue
 		}
-		value, _ := protowire.ConsumeBytes(field[tag:])
-		out = append(out, field[:tag]...)
+		content, ok := f.content()
+		if inner == nil || !ok {
+			out = append(out, f.raw...)
+			continue
+		}
+		out = append(out, f.raw[:f.tag]...)
 		begin := len(out)
-		var ok bool
-		if out, ok = inner.sift(out, value); !ok {
+		if out, ok = inner.sift(out, content); !ok {
 			return nil, false
 		}
 		out = slices.Insert(out, begin, protowire.AppendVarint(nil, uint64(len(out)-begin))...)

@@ -22,7 +22,7 @@ type leaseWatch struct {
 	informer cache.SharedIndexInformer
 	// free has a value when it is time to look at the Lease, because it became free or somebody else has just taken it.
 	free chan struct{}
-	// seen is the last renewal by another replica that was seen.
+	// seen is the last renewal that was seen, by whomever.
 	seen atomic.Pointer[renewal]
 	// trying is set while the elector tries to take the Lease, and must not be disturbed.
 	trying atomic.Bool
@@ -51,6 +51,11 @@ type renewal struct {
 	end     *time.Timer
 }
 
+// is says whether a record is of that renewal; none is of nil.
+func (r *renewal) is(record *resourcelock.LeaderElectionRecord) bool {
+	return r != nil && r.holder == record.HolderIdentity && r.renewed.Equal(record.RenewTime.Time)
+}
+
 func (w *leaseWatch) look(object any) {
 	lease, ok := object.(*coordinationv1.Lease)
 	if !ok {
@@ -65,10 +70,11 @@ func (w *leaseWatch) look(object any) {
 		holder: record.HolderIdentity, renewed: record.RenewTime.Time,
 		seen: time.Now(), lasts: time.Duration(record.LeaseDurationSeconds) * time.Second,
 	}
-	if last := w.seen.Load(); last != nil {
-		if last.holder == now.holder && last.renewed.Equal(now.renewed) {
-			return // a relist
-		}
+	last := w.seen.Load()
+	if last.is(record) {
+		return // a relist
+	}
+	if last != nil {
 		last.end.Stop()
 	}
 	now.end = time.AfterFunc(now.lasts, w.tell)
@@ -78,8 +84,7 @@ func (w *leaseWatch) look(object any) {
 // over says whether a Lease that is held has lasted as long as it may, by the watch.
 func (w *leaseWatch) over(record *resourcelock.LeaderElectionRecord) bool {
 	last := w.seen.Load()
-	return last != nil && last.holder == record.HolderIdentity && last.renewed.Equal(record.RenewTime.Time) &&
-		time.Since(last.seen) >= last.lasts
+	return last.is(record) && time.Since(last.seen) >= last.lasts
 }
 
 func (w *leaseWatch) tell() {
@@ -119,10 +124,10 @@ type lock struct {
 func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	l.watch.trying.Store(true)
 	record, raw, err := l.Interface.Get(ctx)
-	if err == nil && record.HolderIdentity != l.Identity() && l.watch.over(record) {
-		record.HolderIdentity = ""
-	}
 	held := err == nil && record.HolderIdentity != "" && record.HolderIdentity != l.Identity()
+	if held && l.watch.over(record) {
+		record.HolderIdentity, held = "", false
+	}
 	l.watch.trying.Store(!held && (err == nil || apierrors.IsNotFound(err)))
 	return record, raw, err
 }
