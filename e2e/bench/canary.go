@@ -38,7 +38,7 @@ func (b *bench) makeCanaryNode(ctx context.Context) error {
 
 // working starts a controller while a pod is due, and returns how long it took until that was evicted, and the process.
 func (b *bench) working(ctx context.Context, start func(context.Context) (*controlplane.Process, error)) (_ *controlplane.Process, took time.Duration, err error) {
-	pod, err := b.createPod(ctx, podRef{namespace: canaryName, name: canaryName, node: canaryName}, 0)
+	pod, err := b.createPod(ctx, podRef{Namespace: canaryName, Name: canaryName, Node: canaryName}, 0)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -69,9 +69,9 @@ func (b *bench) working(ctx context.Context, start func(context.Context) (*contr
 
 // removePod deletes a pod with nothing left of it.
 func (b *bench) removePod(ctx context.Context, pod podRef) error {
-	err := b.client.CoreV1().Pods(pod.namespace).Delete(ctx, pod.name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))})
+	err := b.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("removing pod %s: %w", pod.name, err)
+		return fmt.Errorf("removing pod %s: %w", pod.Name, err)
 	}
 	return nil
 }

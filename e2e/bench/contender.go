@@ -32,7 +32,7 @@ type contender struct {
 	account string
 	// share is 1 for the whole load, or how much less it is.
 	share int
-	// process starts its process; nil for the bare client, which has none of its own.
+	// process starts its process; nil for the bare client, which is told of its pods and watches nothing.
 	process func(context.Context, *bench) (*controlplane.Process, error)
 }
 
@@ -95,7 +95,6 @@ func (c contender) user() string { return serviceaccount.MakeUsername(manager.Na
 
 // contestant is a contender that is ready to evict.
 type contestant interface {
-	// process is its process, or nil.
 	process() *controlplane.Process
 	// tainted says that a node has the taint now, to those who do not watch.
 	tainted(node string)
@@ -115,7 +114,7 @@ func (b *bench) enter(ctx context.Context, c contender, pods []podRef) (contesta
 	return server{process}, took, err
 }
 
-// server is a contender that is a process, and watches by itself.
+// server is a contender that watches by itself.
 type server struct{ running *controlplane.Process }
 
 func (s server) process() *controlplane.Process { return s.running }

@@ -27,9 +27,9 @@ const (
 
 // podRef is what one needs to know of a pod to evict it.
 type podRef struct {
-	namespace, name, node string
-	uid                   types.UID
-	generation            int64
+	Namespace, Name, Node string
+	UID                   types.UID
+	Generation            int64
 }
 
 func nodeName(i int) string      { return fmt.Sprintf("bench-node-%d", i) }
@@ -38,9 +38,9 @@ func namespaceName(i int) string { return fmt.Sprintf("bench-%d", i) }
 // place is the pod of a number: pods go around the nodes, and those of one node around the namespaces.
 func (o *options) place(number int) podRef {
 	return podRef{
-		namespace: namespaceName(number / o.nodes % o.namespaces),
-		name:      fmt.Sprintf("storefront-%d-6d8f9c7b54-%05d", number/podsPerOwner, number),
-		node:      nodeName(number % o.nodes),
+		Namespace: namespaceName(number / o.nodes % o.namespaces),
+		Name:      fmt.Sprintf("storefront-%d-6d8f9c7b54-%05d", number/podsPerOwner, number),
+		Node:      nodeName(number % o.nodes),
 	}
 }
 
@@ -78,9 +78,9 @@ func (b *bench) fill(ctx context.Context, from, to int) ([]podRef, error) {
 
 // weigh notes how large a pod is, with what the API server adds to it.
 func (b *bench) weigh(ctx context.Context, ref podRef) error {
-	pod, err := b.client.CoreV1().Pods(ref.namespace).Get(ctx, ref.name, metav1.GetOptions{})
+	pod, err := b.client.CoreV1().Pods(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 	if err != nil {
-		return fmt.Errorf("reading pod %s: %w", ref.name, err)
+		return fmt.Errorf("reading pod %s: %w", ref.Name, err)
 	}
 	b.podBytes = pod.Size()
 	return nil
@@ -88,17 +88,17 @@ func (b *bench) weigh(ctx context.Context, ref podRef) error {
 
 // createPod makes a pod that runs on its node. The number tells it from others.
 func (b *bench) createPod(ctx context.Context, ref podRef, number int) (podRef, error) {
-	api := b.client.CoreV1().Pods(ref.namespace)
+	api := b.client.CoreV1().Pods(ref.Namespace)
 	pod, err := api.Create(ctx, podTemplate(ref, number), metav1.CreateOptions{FieldManager: "kube-controller-manager"})
 	if err != nil {
-		return podRef{}, fmt.Errorf("making pod %s: %w", ref.name, err)
+		return podRef{}, fmt.Errorf("making pod %s: %w", ref.Name, err)
 	}
 	pod.Status = podStatus(pod, number, time.Now())
 	pod, err = api.UpdateStatus(ctx, pod, metav1.UpdateOptions{FieldManager: "kubelet"})
 	if err != nil {
-		return podRef{}, fmt.Errorf("status of pod %s: %w", ref.name, err)
+		return podRef{}, fmt.Errorf("status of pod %s: %w", ref.Name, err)
 	}
-	ref.uid, ref.generation = pod.UID, pod.Generation
+	ref.UID, ref.Generation = pod.UID, pod.Generation
 	return ref, nil
 }
 

@@ -33,14 +33,6 @@ func stormGoals(r *report) []Goal {
 	of := func(value func(*Storm) float64) figure {
 		return func(contender string) float64 { return r.mean(contender, value) }
 	}
-	ofProcess := func(value func(*Process) float64) figure {
-		return of(func(s *Storm) float64 {
-			if s.Process == nil {
-				return math.NaN()
-			}
-			return value(s.Process)
-		})
-	}
 	toPod := of(func(s *Storm) float64 { return s.EvictionsPerSecond })
 	toEvent := of(func(s *Storm) float64 { return s.EvictionsPerSecondToLastEvent })
 	bare := func(rate figure) figure {
@@ -53,8 +45,8 @@ func stormGoals(r *report) []Goal {
 		atMost(callsGoal, "calls per eviction, the Event included", "≤ 3", plain, of((*Storm).calls)),
 		atMost(nodeReadsGoal, "node reads per tainted node and second", "≤ 1", plain, of(func(s *Storm) float64 { return s.NodeReadsPerNodeSecond })),
 		atLeast(eventsGoal, "Events that arrive", "all", percent, of(func(s *Storm) float64 { return quotient(float64(s.Events), float64(s.Pods)) })),
-		atMost(cpuGoal, "CPU per eviction", "≤ 1.0 ms", millis, ofProcess(func(p *Process) float64 { return p.CPUMillisPerEviction })),
-		atMost(peakGoal, "peak over idle resident memory", "≤ 1.3", plain, ofProcess(func(p *Process) float64 { return quotient(float64(p.PeakBytes), float64(p.IdleBytes)) })),
+		atMost(cpuGoal, "CPU per eviction", "≤ 1.0 ms", millis, of(func(s *Storm) float64 { return s.Process.CPUMillisPerEviction })),
+		atMost(peakGoal, "peak over idle resident memory", "≤ 1.3", plain, of(func(s *Storm) float64 { return quotient(float64(s.Process.PeakBytes), float64(s.Process.IdleBytes)) })),
 	}
 }
 

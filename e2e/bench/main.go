@@ -1,5 +1,5 @@
 // Command bench measures evictions of taint-manager side by side with the built-in controller, and with a client that makes
-// the same calls and does nothing else. It prints tables in Markdown, and writes all figures as JSON. Progress goes to
+// the same calls, watches nothing and decides nothing. It prints tables in Markdown, and writes all figures as JSON. Progress goes to
 // standard error.
 //
 // The control plane is etcd and kube-apiserver of e2e/controlplane, filled with nodes and pods. There are no kubelets: a pod
@@ -35,19 +35,25 @@ const (
 )
 
 func main() {
-	o, err := parse(os.Args[1:], os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
-		os.Exit(exitUsage)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal does not wait for what the first one began
-	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
+	if len(os.Args) == 3 && os.Args[1] == bareCommand {
+		exit(runBare(ctx, os.Args[2], os.Stdin), exitFailed)
+		return
+	}
+	o, err := parse(os.Args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	exit(err, exitUsage)
+	exit(run(ctx, o, os.Stdout, os.Stderr), exitFailed)
+}
+
+// exit ends the process if there is an error.
+func exit(err error, status int) {
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
-		os.Exit(exitFailed)
+		os.Exit(status)
 	}
 }
 

@@ -45,9 +45,9 @@ func (u usage) minus(v usage) usage {
 func (u usage) others() time.Duration { return max(0, u.machine-u.process-u.controlPlane-u.bench) }
 
 func (b *bench) newMeter(process *controlplane.Process) (*meter, error) {
-	m := &meter{servers: []*controlplane.Process{b.cp.Part(controlplane.APIServer), b.cp.Part(controlplane.Etcd)}}
-	if process != nil {
-		m.measured = []*controlplane.Process{process}
+	m := &meter{
+		measured: []*controlplane.Process{process},
+		servers:  []*controlplane.Process{b.cp.Part(controlplane.APIServer), b.cp.Part(controlplane.Etcd)},
 	}
 	var err error
 	m.before, err = m.now()

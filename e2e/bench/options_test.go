@@ -57,8 +57,8 @@ func TestPlace(t *testing.T) {
 	for i := range o.nodes * o.podsPerNode {
 		place := o.place(i)
 		places[place] = true
-		if place.node == nodeName(2) {
-			ofNode[place.namespace]++
+		if place.Node == nodeName(2) {
+			ofNode[place.Namespace]++
 		}
 	}
 	if len(places) != 100 || len(ofNode) != 4 || ofNode[namespaceName(0)] != 5 {

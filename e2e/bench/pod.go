@@ -27,8 +27,8 @@ func podTemplate(ref podRef, number int) *corev1.Pod {
 	owner := "storefront-" + strconv.Itoa(number/podsPerOwner)
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: ref.namespace,
-			Name:      ref.name,
+			Namespace: ref.Namespace,
+			Name:      ref.Name,
 			Labels: map[string]string{
 				"app.kubernetes.io/name":       "storefront",
 				"app.kubernetes.io/instance":   owner,
@@ -47,7 +47,7 @@ func podTemplate(ref podRef, number int) *corev1.Pod {
 				Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
 			}},
 		},
-		Spec: podSpec(ref.node, owner),
+		Spec: podSpec(ref.Node, owner),
 	}
 }
 

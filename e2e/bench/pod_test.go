@@ -7,7 +7,7 @@ import (
 
 // What the API server adds, managedFields above all, makes 5.6 KiB of it.
 func TestPodSize(t *testing.T) {
-	pod := podTemplate(podRef{namespace: "bench-0", name: "storefront-0-6d8f9c7b54-00000", node: "bench-node-0"}, 0)
+	pod := podTemplate(podRef{Namespace: "bench-0", Name: "storefront-0-6d8f9c7b54-00000", Node: "bench-node-0"}, 0)
 	pod.Status = podStatus(pod, 0, time.Now())
 	if size := pod.Size(); size < 1500 || size > 2200 {
 		t.Errorf("%d bytes", size)

@@ -43,21 +43,21 @@ type Storm struct {
 	// NodeReadsPerNodeSecond is for each tainted node and second that has begun until the last eviction.
 	NodeReadsPerNodeSecond float64 `json:"nodeReadsPerNodeSecond"`
 
-	// Process is missing for the bare client, which is part of this command.
-	Process                          *Process `json:"process,omitempty"`
-	ControlPlaneCPUMillisPerEviction float64  `json:"controlPlaneCPUMillisPerEviction"`
-	BenchCPUMillisPerEviction        float64  `json:"benchCPUMillisPerEviction"`
+	Process                          Process `json:"process"`
+	ControlPlaneCPUMillisPerEviction float64 `json:"controlPlaneCPUMillisPerEviction"`
+	BenchCPUMillisPerEviction        float64 `json:"benchCPUMillisPerEviction"`
 	// OthersCPU is how many processors were busy with something else all the time: what is measured beside that is too slow.
 	OthersCPU float64 `json:"othersCPU"`
 }
 
 // Process is what a contender's process needs.
 type Process struct {
-	CPUMillisPerEviction  float64 `json:"cpuMillisPerEviction"`
-	IdleBytes             uint64  `json:"idleBytes"`
-	PeakBytes             uint64  `json:"peakBytes"`
-	AfterBytes            uint64  `json:"afterBytes"`
-	StartToWorkingSeconds float64 `json:"startToWorkingSeconds"`
+	CPUMillisPerEviction float64 `json:"cpuMillisPerEviction"`
+	IdleBytes            uint64  `json:"idleBytes"`
+	PeakBytes            uint64  `json:"peakBytes"`
+	AfterBytes           uint64  `json:"afterBytes"`
+	// StartToWorkingSeconds is missing for the bare client, which is told what to do.
+	StartToWorkingSeconds float64 `json:"startToWorkingSeconds,omitempty"`
 }
 
 // Size is what a process needs at rest, with so many pods.

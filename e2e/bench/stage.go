@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 
 	"github.com/taint-manager/taint-manager/e2e/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/manager"
@@ -28,9 +27,8 @@ type bench struct {
 	metadata metadata.Interface   // of the administrator
 	podBytes int                  // size of one pod, as it goes over the wire
 
-	bare       *rest.Config
-	binary     string // of taint-manager
-	kubeconfig string // of taint-manager
+	binary                     string // of taint-manager
+	kubeconfig, bareKubeconfig string // of taint-manager and of the bare client
 }
 
 // start starts the control plane and makes what all contenders need. After an error nothing is left.
@@ -93,7 +91,7 @@ func (b *bench) connect() error {
 
 func (b *bench) makeAccounts(ctx context.Context) error {
 	var err error
-	if _, b.bare, err = b.cp.ServiceAccount(ctx, manager.Namespace, bareAccount, bareRules()); err != nil {
+	if b.bareKubeconfig, _, err = b.cp.ServiceAccount(ctx, manager.Namespace, bareAccount, bareRules()); err != nil {
 		return err
 	}
 	b.kubeconfig, err = manager.Account(ctx, b.cp, manager.Name, manager.Rules())

@@ -16,8 +16,6 @@ const (
 	// evictionReason is the reason of the Events of all contenders.
 	evictionReason = "TaintManagerEviction"
 
-	// calm is how long the API server is left alone before a storm, so that none begins in the wake of making the pods.
-	calm = 5 * time.Second
 	// stormPoll is how often one looks how far a storm is. What is measured by looking is that exact.
 	stormPoll = 100 * time.Millisecond
 	// eventPatience is how long the next Event may take when all pods are evicted. The next pod may take stormPatience, and
@@ -52,14 +50,12 @@ func (b *bench) storm(ctx context.Context, c contender) (_ *Storm, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if memory != nil {
-		memory.StartToWorkingSeconds = working.Seconds()
-		memory.CPUMillisPerEviction = s.perEviction(during.cpu)
-		if err := b.afterStorm(ctx, runner.process(), memory); err != nil {
-			return nil, err
-		}
-		s.Process = memory
+	memory.StartToWorkingSeconds = working.Seconds()
+	memory.CPUMillisPerEviction = s.perEviction(during.cpu)
+	if err := b.afterStorm(ctx, runner.process(), memory); err != nil {
+		return nil, err
 	}
+	s.Process = *memory
 	if err := pause(ctx, time.Second); err != nil { // what has been answered is logged a moment later
 		return nil, err
 	}
@@ -72,11 +68,8 @@ func (b *bench) storm(ctx context.Context, c contender) (_ *Storm, err error) {
 	return s, nil
 }
 
-// beforeStorm waits for calm, and returns the memory that a process has then.
+// beforeStorm waits until a process rests, which leaves the API server alone too, and returns the memory that it has then.
 func (b *bench) beforeStorm(ctx context.Context, process *controlplane.Process) (*Process, error) {
-	if process == nil {
-		return nil, pause(ctx, calm)
-	}
 	idle, err := b.atRest(ctx, process)
 	if err != nil {
 		return nil, err

@@ -66,14 +66,6 @@ func stormRows() []struct {
 	name  string
 	value func(*Storm) string
 } {
-	process := func(value func(*Process) string) func(*Storm) string {
-		return func(s *Storm) string {
-			if s.Process == nil {
-				return notMeasured
-			}
-			return value(s.Process)
-		}
-	}
 	return []struct {
 		name  string
 		value func(*Storm) string
@@ -92,13 +84,18 @@ func stormRows() []struct {
 		{"node reads (per tainted node and second)", func(s *Storm) string { return fmt.Sprintf("%s (%.2f)", count(s.NodeReads), s.NodeReadsPerNodeSecond) }},
 		{"other calls", func(s *Storm) string { return list(s.OtherCalls) }},
 		{"calls that failed", func(s *Storm) string { return list(s.FailedCalls) }},
-		{"CPU per eviction", process(func(p *Process) string { return millis(p.CPUMillisPerEviction) })},
+		{"CPU per eviction", func(s *Storm) string { return millis(s.Process.CPUMillisPerEviction) }},
 		{"CPU of kube-apiserver and etcd per eviction", func(s *Storm) string { return millis(s.ControlPlaneCPUMillisPerEviction) }},
 		{"processors busy with something else meanwhile", func(s *Storm) string { return plain(s.OthersCPU) }},
-		{"resident memory before", process(func(p *Process) string { return bytes(p.IdleBytes) })},
-		{"at its peak", process(func(p *Process) string { return bytes(p.PeakBytes) })},
-		{"after", process(func(p *Process) string { return bytes(p.AfterBytes) })},
-		{"start to working", process(func(p *Process) string { return seconds(p.StartToWorkingSeconds) })},
+		{"resident memory before", func(s *Storm) string { return bytes(s.Process.IdleBytes) }},
+		{"at its peak", func(s *Storm) string { return bytes(s.Process.PeakBytes) }},
+		{"after", func(s *Storm) string { return bytes(s.Process.AfterBytes) }},
+		{"start to working", func(s *Storm) string {
+			if s.Process.StartToWorkingSeconds == 0 {
+				return notMeasured
+			}
+			return seconds(s.Process.StartToWorkingSeconds)
+		}},
 	}
 }
 

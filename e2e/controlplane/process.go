@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,8 @@ type Spec struct {
 	Args []string
 	// Env is added to the environment of this process, and wins over it.
 	Env []string
+	// Stdin is what the process reads; nothing without it. It is read once, so there is nothing after a restart.
+	Stdin io.Reader
 	// LogPath is the file that standard output and standard error are appended to.
 	LogPath string
 	// URL is where the process serves, for those who want to ask it. It is only reported, never called.
@@ -129,7 +132,7 @@ func (p *Process) launch(extra []string) (*run, error) {
 
 	cmd := exec.Command(p.spec.Path, slices.Concat(p.spec.Args, extra)...)
 	cmd.Env = append(os.Environ(), p.spec.Env...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.spec.Stdin, log, log
 	cmd.SysProcAttr = childAttributes()
 	r := &run{cmd: cmd, began: time.Now(), logStart: info.Size(), done: make(chan struct{})}
 
