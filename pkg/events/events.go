@@ -164,7 +164,8 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 	r.yield(ctx, event)
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := r.client.CoreV1().Events(event.Namespace).Create(call, event, metav1.CreateOptions{})
+	// The answer is the Event again, and not worth decoding.
+	err := r.client.CoreV1().RESTClient().Post().Namespace(event.Namespace).Resource("events").Body(event).Do(call).Error()
 	logger := klog.FromContext(ctx).WithValues("reason", event.Reason, "object", klog.KRef(event.InvolvedObject.Namespace, event.InvolvedObject.Name))
 	result := "dropped"
 	switch {

@@ -24,6 +24,9 @@ const (
 	// look for the reason.
 	conditionReason  = "DeletionByTaintManager"
 	conditionMessage = "Taint manager: deleting due to NoExecute taint"
+
+	// metadataOnly asks for no more than the metadata of what was deleted. An answer without a body cannot be asked for.
+	metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 )
 
 // mark adds the condition DisruptionTarget and returns the live pod. Where the condition may not be written, it says so and
@@ -61,20 +64,30 @@ func isRefusal(err error) bool {
 	}
 }
 
+// conditionPatch is the part of a pod that is written. A pod of another UID refuses it.
+type conditionPatch struct {
+	Metadata struct {
+		UID types.UID `json:"uid"`
+	} `json:"metadata"`
+	Status struct {
+		Conditions []v1.PodCondition `json:"conditions"`
+	} `json:"status"`
+}
+
 // patchCondition writes the condition by a strategic merge patch: the list of conditions merges by type. Not by server-side
 // apply, which upstream tried and had to take back.
 func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error) {
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": pod.UID},
-		"status": map[string]any{"conditions": []v1.PodCondition{{
-			Type:               v1.DisruptionTarget,
-			Status:             v1.ConditionTrue,
-			Reason:             conditionReason,
-			Message:            conditionMessage,
-			LastTransitionTime: metav1.NewTime(e.clock.Now()),
-			ObservedGeneration: pod.Generation,
-		}}},
-	})
+	var change conditionPatch
+	change.Metadata.UID = pod.UID
+	change.Status.Conditions = []v1.PodCondition{{
+		Type:               v1.DisruptionTarget,
+		Status:             v1.ConditionTrue,
+		Reason:             conditionReason,
+		Message:            conditionMessage,
+		LastTransitionTime: metav1.NewTime(e.clock.Now()),
+		ObservedGeneration: pod.Generation,
+	}}
+	patch, err := json.Marshal(change)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the condition: %w", err)
 	}
@@ -114,7 +127,7 @@ func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, nodeRead time.Tim
 	}})
 	err := e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {
 		return api.Delete().Namespace(live.Namespace).Resource("pods").Name(live.Name).Body(options).
-			MaxRetries(0).Do(ctx).Error()
+			SetHeader("Accept", metadataOnly).MaxRetries(0).Do(ctx).Error()
 	})
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
