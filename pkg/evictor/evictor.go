@@ -46,8 +46,6 @@ type Result struct {
 	Decision deadline.Decision
 	// ConditionRefused says that the pod was deleted without the condition DisruptionTarget.
 	ConditionRefused bool
-	// Calls is how long the calls took that the pod was deleted with.
-	Calls time.Duration
 }
 
 // Decider says whether a pod is due.
@@ -84,17 +82,12 @@ func (e *Evictor) Evict(ctx context.Context, pod *podcache.Pod) (Result, error) 
 	if _, decision, due, err := e.decide(ctx, pod); err != nil || !due {
 		return Result{Outcome: NotDue, Decision: decision}, err
 	}
-	began := e.clock.Now()
 	live, refused, err := e.mark(ctx, pod)
-	marking := e.clock.Since(began)
 	for try := 1; err == nil; try++ {
 		var result Result
 		result, err = e.deleteIfDue(ctx, pod, live)
-		if err == nil && result.Outcome == Deleted {
-			result.ConditionRefused = refused
-			result.Calls += marking
-		}
 		if err == nil {
+			result.ConditionRefused = refused && result.Outcome == Deleted
 			return result, nil
 		}
 		if !errors.Is(err, errChanged) || try == deletes {
@@ -122,10 +115,9 @@ func (e *Evictor) deleteIfDue(ctx context.Context, pod *podcache.Pod, live *v1.P
 	if err != nil || !due {
 		return Result{Outcome: NotDue, Decision: decision}, err
 	}
-	began := e.clock.Now()
 	switch err := e.deletePod(ctx, live, node.Began); {
 	case err == nil:
-		return Result{Outcome: Deleted, Decision: decision, Calls: e.clock.Since(began)}, nil
+		return Result{Outcome: Deleted, Decision: decision}, nil
 	case apierrors.IsNotFound(err):
 		return Result{Outcome: Gone}, nil
 	case apierrors.IsConflict(err):

@@ -3,7 +3,6 @@ package evictor
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,18 +13,19 @@ import (
 const (
 	// firstSlots is how many evictions go on at the same time before anything is known, and fewestSlots how few at least.
 	firstSlots, fewestSlots = 20, 4
-	// leastWindow is how many evictions are measured together, at least.
-	leastWindow = 64
-	// An API server that has all the work it can do answers half as many in half the time. Where halving the slots makes the
-	// calls faster by a factor below scarce, it could do more at once; above idle, half would do nearly as much.
-	scarce, idle = 1.75, 1.9
-	// holdFor is how long a number that is right is left alone.
-	holdFor = 30 * time.Second
+	// A window is so many evictions, at least, and so many for each slot. It is full where so many of the slots are in use.
+	leastWindow, generations = 100, 3
+	fullPart                 = 0.8
+	// Where half of the slots give less than scarce of the rate with all of them, twice as many may give more than they do. Where
+	// they give more than idle, there are too many: the API server's answers only take longer.
+	scarce, idle = 0.85, 0.95
+	// holdFor is how long a number that is right is left alone, and restFor one that has just become smaller.
+	holdFor, restFor = 30 * time.Second, 3 * time.Second
 )
 
 // Pace finds out how many evictions do good at the same time. With too few the API server waits for us; with too many its
-// answers only take longer, for all its clients. So now and then, while all slots are in use, it looks whether half of them
-// would do. It is safe for concurrent use.
+// answers only take longer, for all its clients. So now and then, while all slots are in use, it looks how many evictions per
+// second half of them give. It is safe for concurrent use.
 type Pace struct {
 	clock clock.PassiveClock
 	most  int
@@ -36,21 +36,28 @@ type Pace struct {
 	// before is how many slots there were before the API server had too much to do, until there are as many again, and well
 	// counts what has gone well since the last step of the way there.
 	before, well int
-	// halved is set while half of the slots are tried, and whole is how long calls took with all of them.
+	// halved is set while half of the slots are tried, and whole is how many evictions per second all of them gave.
 	halved bool
-	whole  time.Duration
+	whole  float64
 	// next is when to try again.
-	next time.Time
-	// window is how long the calls of each eviction took; skip is how many are still to come that began before it, and full
-	// says that all slots were in use in it.
-	window []time.Duration
-	skip   int
-	full   bool
+	next   time.Time
+	window window
+}
+
+// window counts evictions. Those that began before it, and one for each slot after them, are skipped: they do not go on beside as many
+// others as there are slots now.
+type window struct {
+	skip, done int
+	began      time.Time
+	// busy is the sum of how many evictions went on at each end of one.
+	busy int
 }
 
 // NewPace returns a pace that never has more than so many evictions at the same time.
 func NewPace(clock clock.PassiveClock, most int) *Pace {
-	return &Pace{clock: clock, most: most, slots: min(most, firstSlots)}
+	p := &Pace{clock: clock, most: most, slots: min(most, firstSlots)}
+	p.begin(false)
+	return p
 }
 
 // Slots is how many evictions may go on at the same time.
@@ -72,45 +79,54 @@ func (p *Pace) Begin() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.running++
-	p.full = p.full || p.running >= p.allowed()
 }
 
-// End notes that an attempt has ended: with an error, or how long its calls took if the pod was deleted, and otherwise zero.
-// It returns how many may go on from now on.
-func (p *Pace) End(calls time.Duration, err error) int {
+// End notes that an attempt has ended, with an error, or with the pod deleted or not. It returns how many may go on from now on.
+func (p *Pace) End(deleted bool, err error) int {
 	p.lock.Lock()
 	defer p.lock.Unlock()
+	running := p.running
 	p.running--
 	switch {
 	case isTooMuch(err):
 		p.shrink(p.slots / 2)
-	case err != nil || calls == 0:
+	case err != nil || !deleted:
 	case p.before > 0:
 		p.comeBack()
-	case p.skip > 0:
-		p.skip--
 	default:
-		if p.window = append(p.window, calls); len(p.window) >= max(leastWindow, p.allowed()) {
-			p.judge(p.clock.Now())
-		}
+		p.count(running)
 	}
 	return p.allowed()
 }
 
-// judge looks at a window by its median: a few pods whose deletion takes long, because of a webhook for one namespace say, tell
-// nothing of the rest.
-func (p *Pace) judge(now time.Time) {
-	slices.Sort(p.window)
-	median, full := p.window[len(p.window)/2], p.full
-	switch gain := float64(p.whole) / float64(median); {
+// count counts an eviction while so many went on.
+func (p *Pace) count(running int) {
+	w := &p.window
+	if w.skip > 0 {
+		w.skip--
+		w.began = p.clock.Now()
+		return
+	}
+	w.done++
+	w.busy += running
+	if w.done >= max(leastWindow, generations*p.allowed()) {
+		now := p.clock.Now()
+		full := float64(w.busy) >= fullPart*float64(w.done*p.allowed())
+		p.judge(now, float64(w.done)/now.Sub(w.began).Seconds(), full)
+	}
+}
+
+// judge looks at the rate of a window.
+func (p *Pace) judge(now time.Time, rate float64, full bool) {
+	switch {
 	case !full, !p.halved && now.Before(p.next):
 		p.begin(false)
 	case !p.halved:
-		p.whole = median
+		p.whole = rate
 		p.begin(true)
-	case gain > idle:
-		p.settle(p.slots*3/4, now)
-	case gain < scarce:
+	case rate > idle*p.whole:
+		p.settle(p.slots*3/4, now.Add(restFor))
+	case rate < scarce*p.whole:
 		p.settle(p.slots*2, now)
 	default:
 		p.settle(p.slots, now.Add(holdFor))
@@ -147,7 +163,8 @@ func (p *Pace) settle(slots int, next time.Time) {
 
 // begin begins a new window.
 func (p *Pace) begin(halved bool) {
-	p.halved, p.window, p.skip, p.full = halved, p.window[:0], p.running, false
+	p.halved = halved
+	p.window = window{skip: p.running + p.allowed()}
 }
 
 // isTooMuch says whether an error is that of an API server that has too much to do.

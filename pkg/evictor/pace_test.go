@@ -42,7 +42,6 @@ func (s *server) serve(d time.Duration, random *rand.Rand) float64 {
 		heap.Push(&s.free, time.Now())
 	}
 	var running ends
-	begun := map[time.Time][]time.Time{}
 	done := 0
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		for len(running) < s.pace.Slots() {
@@ -54,19 +53,14 @@ func (s *server) serve(d time.Duration, random *rand.Rand) float64 {
 			answer := worker.Add(time.Duration(float64(s.least) * (0.7 + 0.6*random.Float64())))
 			heap.Push(&s.free, answer)
 			heap.Push(&running, answer)
-			begun[answer] = append(begun[answer], time.Now())
 		}
 		answer := heap.Pop(&running).(time.Time)
 		time.Sleep(time.Until(answer))
-		began := begun[answer][0]
-		if begun[answer] = begun[answer][1:]; len(begun[answer]) == 0 {
-			delete(begun, answer)
-		}
-		s.pace.End(time.Since(began), nil)
+		s.pace.End(true, nil)
 		done++
 	}
 	for range running {
-		s.pace.End(0, nil)
+		s.pace.End(false, nil)
 	}
 	return float64(done) / d.Seconds()
 }
@@ -81,7 +75,7 @@ func TestPaceFindsWhatDoesGood(t *testing.T) {
 		{"a small server", 10 * time.Millisecond, 3, 3, 9},
 		{"a large server", 50 * time.Millisecond, 40, 40, 100},
 		{"a server without bounds, far away", 200 * time.Millisecond, 1000, 100, 100},
-		{"one at a time", 10 * time.Millisecond, 1, 4, 4},
+		{"one at a time", 10 * time.Millisecond, 1, 4, 8},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for seed := range uint64(2) {
@@ -91,7 +85,7 @@ func TestPaceFindsWhatDoesGood(t *testing.T) {
 					s.serve(10*time.Second, random)
 					rate := s.serve(40*time.Second, random)
 					best := float64(min(100, test.workers)) / test.least.Seconds()
-					if n := s.pace.Slots(); n < test.fewest || n > test.top || rate < 0.93*best {
+					if n := s.pace.slots; n < test.fewest || n > test.top || rate < 0.93*best {
 						t.Errorf("%d slots, want %d to %d; %.0f evictions/s, and %.0f would be possible", n, test.fewest, test.top, rate, best)
 					}
 				})
@@ -107,7 +101,7 @@ func TestPaceFollowsTheServer(t *testing.T) {
 		for _, step := range []struct{ workers, fewest, most int }{{50, 50, 100}, {4, 4, 12}, {50, 50, 100}} {
 			s.workers = step.workers
 			s.serve(100*time.Second, random)
-			if n := s.pace.Slots(); n < step.fewest || n > step.most {
+			if n := s.pace.slots; n < step.fewest || n > step.most {
 				t.Errorf("%d workers: %d slots, want %d to %d", step.workers, n, step.fewest, step.most)
 			}
 		}
@@ -122,7 +116,7 @@ func TestPaceHalvesWhenItIsTooMuch(t *testing.T) {
 		p := NewPace(clock.RealClock{}, 100)
 		for _, want := range []int{10, 5, 4, 4} {
 			p.Begin()
-			if got := p.End(0, err); got != want {
+			if got := p.End(false, err); got != want {
 				t.Errorf("%s: %d slots, want %d", name, got, want)
 			}
 		}
@@ -131,7 +125,7 @@ func TestPaceHalvesWhenItIsTooMuch(t *testing.T) {
 		s := &server{NewPace(clock.RealClock{}, 100), 50 * time.Millisecond, 50, nil}
 		for range 10 {
 			s.pace.Begin()
-			s.pace.End(0, apierrors.NewTooManyRequests("slow down", 1))
+			s.pace.End(false, apierrors.NewTooManyRequests("slow down", 1))
 		}
 		if s.serve(10*time.Second, rand.New(rand.NewPCG(1, 1))); s.pace.Slots() < 50 {
 			t.Errorf("%d slots, 10 s after the API server had too much to do", s.pace.Slots())
@@ -140,7 +134,7 @@ func TestPaceHalvesWhenItIsTooMuch(t *testing.T) {
 	p := NewPace(clock.RealClock{}, 100)
 	for range 1000 {
 		p.Begin()
-		p.End(0, errors.New("another"))
+		p.End(false, errors.New("another"))
 	}
 	if got := p.Slots(); got != firstSlots {
 		t.Errorf("%d slots after errors that say nothing of the load", got)
@@ -151,7 +145,7 @@ func TestPaceNeedsDemand(t *testing.T) {
 	p := NewPace(clock.RealClock{}, 100)
 	for range 1000 { // never more than one at a time
 		p.Begin()
-		p.End(time.Millisecond, nil)
+		p.End(true, nil)
 	}
 	if got := p.Slots(); got != firstSlots {
 		t.Errorf("%d slots, though they were never in use", got)

@@ -72,7 +72,7 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 		}),
 		Slots: metrics.NewGauge(&metrics.GaugeOpts{
 			Subsystem: ours, Name: "eviction_slots", StabilityLevel: metrics.ALPHA,
-			Help: "Pods that may be evicted at the same time, by how fast the API server answers.",
+			Help: "Pods that may be evicted at the same time, by what was found to do good.",
 		}),
 		Events: metrics.NewCounterVec(&metrics.CounterOpts{
 			Subsystem: ours, Name: "events_total", StabilityLevel: metrics.ALPHA,

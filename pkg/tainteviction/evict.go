@@ -87,7 +87,7 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node())
 	c.pace.Begin()
 	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
-	slots := c.pace.End(result.Calls, err)
+	slots := c.pace.End(result.Outcome == evictor.Deleted, err)
 	c.taintEvictionQueue.SetSlots(slots)
 	c.config.Metrics.Slots.Set(float64(slots))
 	switch {

@@ -109,7 +109,7 @@ func (o *Options) addClusterFlags(fs *pflag.FlagSet) {
 
 func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.ConcurrentEvictions, "concurrent-evictions", o.ConcurrentEvictions,
-		"Pods that are being evicted at the same time, at most. How many really are is found out by how fast the API server answers. "+
+		"Pods that are being evicted at the same time, at most. How many really are is found out by how many go per second. "+
 			"One node or namespace gets at most half of those.")
 	fs.StringVar(&o.StartsConfigMap, "starts-config-map", o.StartsConfigMap,
 		"ConfigMap, in the namespace of the Lease, that remembers since when nodes are ill, over restarts. It has to exist. Empty for none.")
