@@ -38,7 +38,7 @@ const (
 	writers   = 4
 	// patience is how old an Event gets while others are busy, and look is how often a writer looks whether they are.
 	patience, look = 30 * time.Second, 50 * time.Millisecond
-	// capacity is how many Events may wait, about 60 MB of them.
+	// capacity is how many Events may wait, about 20 MB of them.
 	capacity = 50_000
 	// tries with a backoff between firstRetry and lastRetry cover an outage of about five minutes.
 	tries                 = 16
@@ -53,7 +53,7 @@ type Recorder struct {
 	clock   clock.WithTicker
 	counter *metrics.CounterVec
 	busy    func() bool
-	queue   workqueue.TypedRateLimitingInterface[*v1.Event]
+	queue   workqueue.TypedRateLimitingInterface[*record]
 	// waiting counts the Events that are recorded and neither written nor dropped, those that wait for another try too.
 	waiting atomic.Int64
 	// capacity is how many Events may wait.
@@ -63,7 +63,7 @@ type Recorder struct {
 // NewRecorder returns a recorder whose Events are written while Run runs, and wait while others are busy. The counter has the
 // label result.
 func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *metrics.CounterVec, busy func() bool) *Recorder {
-	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[*v1.Event](firstRetry, lastRetry)
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[*record](firstRetry, lastRetry)
 	return &Recorder{
 		client:   client,
 		clock:    clock,
@@ -71,7 +71,7 @@ func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *m
 		busy:     busy,
 		capacity: capacity,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
-			workqueue.TypedRateLimitingQueueConfig[*v1.Event]{Name: "events", Clock: clock}),
+			workqueue.TypedRateLimitingQueueConfig[*record]{Name: "events", Clock: clock}),
 	}
 }
 
@@ -82,29 +82,36 @@ func (r *Recorder) Record(about v1.ObjectReference, reason, message string) {
 		r.counter.WithLabelValues("dropped").Inc()
 		return
 	}
-	r.queue.Add(r.event(about, reason, message))
+	r.queue.Add(&record{about, reason, message, r.clock.Now()})
 }
 
-func (r *Recorder) event(about v1.ObjectReference, reason, message string) *v1.Event {
-	now := r.clock.Now()
-	suffix := fmt.Sprintf(".%x", now.UnixNano())
-	namespace := about.Namespace
+// record is what an Event will say. While thousands wait, it is a quarter of what they would take.
+type record struct {
+	about           v1.ObjectReference
+	reason, message string
+	// at is when it was recorded, and makes the Event's name.
+	at time.Time
+}
+
+func (r *record) event() *v1.Event {
+	suffix := fmt.Sprintf(".%x", r.at.UnixNano())
+	namespace := r.about.Namespace
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault // where Events about objects without a namespace live
 	}
 	return &v1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace,
-			Name:      about.Name[:min(len(about.Name), maxNameLength-len(suffix))] + suffix,
+			Name:      r.about.Name[:min(len(r.about.Name), maxNameLength-len(suffix))] + suffix,
 		},
-		InvolvedObject:      about,
-		Reason:              reason,
-		Message:             message,
+		InvolvedObject:      r.about,
+		Reason:              r.reason,
+		Message:             r.message,
 		Type:                v1.EventTypeNormal,
 		Source:              v1.EventSource{Component: component},
 		ReportingController: component,
-		FirstTimestamp:      metav1.NewTime(now),
-		LastTimestamp:       metav1.NewTime(now),
+		FirstTimestamp:      metav1.NewTime(r.at),
+		LastTimestamp:       metav1.NewTime(r.at),
 		Count:               1,
 	}
 }
@@ -142,9 +149,9 @@ func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
 	}
 }
 
-// yield waits while others are busy, until the event is old enough.
-func (r *Recorder) yield(ctx context.Context, event *v1.Event) {
-	for r.busy() && r.clock.Since(event.FirstTimestamp.Time) < patience {
+// yield waits while others are busy, until what was recorded then is old enough.
+func (r *Recorder) yield(ctx context.Context, then time.Time) {
+	for r.busy() && r.clock.Since(then) < patience {
 		timer := r.clock.NewTimer(look)
 		select {
 		case <-ctx.Done():
@@ -156,12 +163,13 @@ func (r *Recorder) yield(ctx context.Context, event *v1.Event) {
 }
 
 func (r *Recorder) writeNext(ctx context.Context) bool {
-	event, shutdown := r.queue.Get()
+	record, shutdown := r.queue.Get()
 	if shutdown || ctx.Err() != nil {
 		return false
 	}
-	defer r.queue.Done(event)
-	r.yield(ctx, event)
+	defer r.queue.Done(record)
+	r.yield(ctx, record.at)
+	event := record.event()
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	// The answer is the Event again, and not worth decoding.
@@ -175,14 +183,14 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 		logger.V(2).Info("Dropped an Event whose namespace is going", "error", err.Error())
 	case ctx.Err() != nil:
 		return false // counted at the end
-	case r.queue.NumRequeues(event) >= tries:
-		logger.Error(err, "Dropped an Event that the API server did not take", "tries", r.queue.NumRequeues(event)+1)
+	case r.queue.NumRequeues(record) >= tries:
+		logger.Error(err, "Dropped an Event that the API server did not take", "tries", r.queue.NumRequeues(record)+1)
 	default:
 		logger.V(2).Info("Cannot write an Event, trying again", "error", err.Error())
-		r.queue.AddRateLimited(event)
+		r.queue.AddRateLimited(record)
 		return true
 	}
-	r.queue.Forget(event)
+	r.queue.Forget(record)
 	r.waiting.Add(-1)
 	r.counter.WithLabelValues(result).Inc()
 	return true
