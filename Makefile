@@ -67,12 +67,12 @@ clean: ## Remove what was built here. (The control plane's programs stay in the 
 ##@ Measure
 
 .PHONY: bench
-bench: ## Measure storms, memory, start and idle churn beside the built-in controller (20 minutes). NODES=50 PODS_PER_NODE=100.
+bench: ## Measure storms, memory, start and idle churn beside the built-in controller (26 minutes). NODES=50 PODS_PER_NODE=100.
 	go run ./e2e/bench $(if $(NODES),--nodes=$(NODES)) $(if $(PODS_PER_NODE),--pods-per-node=$(PODS_PER_NODE)) $(BENCH_FLAGS)
 	go run ./e2e/churn
 
 .PHONY: scale
-scale: ## Feed the controller 65,000 nodes and 1,000,000 pods in one process, and say what that costs (6 minutes).
+scale: ## Feed the controller 65,000 nodes and 1,000,000 pods in one process, and say what that costs (7 minutes).
 	go run ./e2e/scale
 
 .PHONY: bench-go

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -12,9 +13,12 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/component-base/metrics"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/scale/load"
+	"github.com/taint-manager/taint-manager/pkg/events"
 )
 
 func TestParse(t *testing.T) {
@@ -87,6 +91,22 @@ func TestSource(t *testing.T) {
 		<-p.api.pods.listed
 		if _, err := p.api.Pods("").Watch(t.Context(), streaming); err == nil {
 			t.Error("watches twice")
+		}
+	})
+}
+
+// What the controller calls is there: an Event is written as it writes them.
+func TestEventsAreTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counter := metrics.NewCounterVec(&metrics.CounterOpts{Name: "events", Help: "x"}, []string{"result"})
+		api := (&part{}).newAPI()
+		recorder := events.NewRecorder(client{api: api}, clock.RealClock{}, counter, func() bool { return false })
+		recorder.Record(v1.ObjectReference{Kind: "Node", Name: "n", UID: "u"}, "Reason", "message")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		recorder.Run(ctx, time.Minute)
+		if n := api.events.Load(); n != 1 {
+			t.Errorf("%d Events are written", n)
 		}
 	})
 }
