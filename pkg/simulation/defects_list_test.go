@@ -16,7 +16,7 @@ func defects() []defect {
 	const dated = "start = earliest(start, endOf(o.Changed))"
 	return []defect{
 		{"no UID precondition, and a PATCH without UID", []edit{
-			{calls, "Preconditions: &metav1", "Preconditions: nil}\n\t_ = &metav1.DeleteOptions{Preconditions: &metav1"}, {calls, `map[string]any{"uid": pod.UID}`, `map[string]any{}`},
+			{calls, "Preconditions: &metav1", "Preconditions: nil}\n\t_ = &metav1.DeleteOptions{Preconditions: &metav1"}, {calls, `json:"uid"`, `json:"-"`},
 			{evictor, "live.UID != pod.UID", "false"}}, true},
 		{"no resourceVersion precondition", []edit{{calls, version, ""}}, true},
 		{"decides on the cache, not on the live node", []edit{
