@@ -54,7 +54,7 @@ func keptStarts() *v1.ConfigMap {
 func (s *sim) start() *replica {
 	r := &replica{
 		sim: s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
-		view: newView(s.plan.keeps), calls: map[string]int{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
+		view: newView(), calls: map[string]int{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
 	}
 	r.life, r.kill = context.WithCancel(context.Background())
 	config := &rest.Config{Host: "http://model", Transport: transport{r}, QPS: -1, UserAgent: r.name}

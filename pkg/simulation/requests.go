@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// freshRead is how old the read of a node may be when the delete is sent that was decided on it.
+	// freshRead is how long ago the read of a node may have been answered when the delete is sent that was decided on it.
 	freshRead = time.Second
 	// savedReads are the reads of a node that may follow one another at once; after that there is one a second.
 	savedReads = 30
@@ -190,9 +190,10 @@ func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince
 	node := versions[len(versions)-1].pod.Spec.NodeName
 	began, ok := r.decidedOn(node, decided, sent)
 	if !ok {
-		return fmt.Sprintf("no read of node %s that began at most %s before is known", node, freshRead)
+		return fmt.Sprintf("no read of node %s that was answered at most %s before is known", node, freshRead)
 	}
-	if podSince.IsZero() || podSince.After(began) {
+	asItWas := !podSince.IsZero() // a version counts also after its end
+	if !asItWas || podSince.After(began) {
 		podSince = began
 	}
 	nodes, earliest := r.sim.history.nodes[node], never()
@@ -205,12 +206,15 @@ func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince
 			break
 		}
 		for j, version := range versions {
-			ended := j+1 < len(versions) && versions[j+1].at.Before(podSince)
-			if version.pod == nil || version.pod.Spec.NodeName != node || ended || version.at.After(until) {
+			ended := now
+			if j+1 < len(versions) {
+				ended = versions[j+1].at
+			}
+			if version.pod == nil || version.pod.Spec.NodeName != node || ended.Before(podSince) || version.at.After(until) {
 				continue
 			}
-			due := r.sim.history.earliestDeadline(version.pod, i, r.bridged)
-			if !due.After(until) {
+			due := r.sim.history.earliestDeadline(version.pod, i, r.view)
+			if !due.After(until) && (asItWas || !due.After(ended)) {
 				return ""
 			}
 			earliest = first(earliest, due)
@@ -224,7 +228,7 @@ func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince
 func (r *replica) decidedOn(node string, decided, sent time.Time) (began time.Time, ok bool) {
 	reads := r.reads[node]
 	for i := len(reads) - 1; i >= 0; i-- {
-		if reads[i].ended.After(decided) || reads[i].began.Before(sent.Add(-freshRead)) {
+		if reads[i].ended.After(decided) || reads[i].ended.Before(sent.Add(-freshRead)) {
 			continue
 		}
 		if !ok || reads[i].began.Before(began) {
@@ -235,9 +239,4 @@ func (r *replica) decidedOn(node string, decided, sent time.Time) (began time.Ti
 		}
 	}
 	return began, ok
-}
-
-// bridged says whether this replica may take two times of an illness for one, with its taints off in between.
-func (r *replica) bridged(from, to time.Time) bool {
-	return to.Sub(from) <= maxPause+maxLag || r.view.relisted["nodes"].After(from)
 }

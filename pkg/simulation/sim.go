@@ -95,9 +95,10 @@ type failure struct{ about, text string }
 // newSim makes a cluster, within a bubble.
 func newSim(seed uint64, options Options) *sim {
 	rng := rand.New(rand.NewPCG(seed, 1))
+	plan := newPlan(rng)
 	s := &sim{
-		seed: seed, rng: rng, plan: newPlan(rng), api: apitest.New(), began: time.Now(), options: options,
-		history: newHistory(), outages: map[string]time.Time{}, byName: map[string]*replica{}, cuts: map[string]int{},
+		seed: seed, rng: rng, plan: plan, api: apitest.New(), began: time.Now(), options: options,
+		history: newHistory(plan.apiSkew), outages: map[string]time.Time{}, byName: map[string]*replica{}, cuts: map[string]int{},
 		told: map[types.UID]int{},
 	}
 	s.api.Linger = true

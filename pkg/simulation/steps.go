@@ -112,6 +112,7 @@ func (s *sim) reuseName() {
 func (s *sim) podFinishes() {
 	if pod := s.anyPod(nil); pod != nil {
 		pod.Status.Phase = []v1.PodPhase{v1.PodSucceeded, v1.PodFailed}[s.rng.IntN(2)]
+		pod.Status.ContainerStatuses = []v1.ContainerStatus{{Name: "c", State: v1.ContainerState{Terminated: &v1.ContainerStateTerminated{}}}}
 		s.putPod(pod, "finishes")
 	}
 }
@@ -165,7 +166,7 @@ func (s *sim) taintBlinks() {
 		return
 	}
 	taint := node.Spec.Taints[s.rng.IntN(len(node.Spec.Taints))]
-	if s.rng.IntN(2) == 0 {
+	if s.rng.IntN(2) == 0 || isNotReadyTaint(taint) { // those have no values
 		s.dropTaints(node.Name, func(t v1.Taint) bool { return t.Key == taint.Key })
 	} else {
 		s.setTaint(node.Name, taint.Key, taint.Value+"y", nil)
@@ -180,7 +181,7 @@ func (s *sim) illnessChanges() {
 	s.setReady(name, []v1.ConditionStatus{v1.ConditionTrue, v1.ConditionFalse, v1.ConditionUnknown}[s.rng.IntN(3)])
 	if s.rng.IntN(4) > 0 {
 		s.moment()
-		s.reconcileIllness(name)
+		s.reconcileNotReady(name)
 	}
 }
 
@@ -189,24 +190,24 @@ func (s *sim) illnessPauses() {
 	name := s.anyNode()
 	if node := s.node(name); node == nil || isReady(node) {
 		s.setReady(name, v1.ConditionUnknown)
-		s.reconcileIllness(name)
+		s.reconcileNotReady(name)
 		return
 	}
-	s.dropTaints(name, isIllness)
+	s.dropTaints(name, isNotReadyTaint)
 	if s.rng.IntN(2) == 0 {
 		s.wait(time.Duration(s.rng.Int64N(int64(100 * time.Second))))
-		s.reconcileIllness(name)
+		s.reconcileNotReady(name)
 	}
 }
 
 // lifecycleControllerRestarts takes the taints of illness off all nodes and puts them back, stamped anew.
 func (s *sim) lifecycleControllerRestarts() {
 	for i := range s.plan.nodes {
-		s.dropTaints(nodeName(i), isIllness)
+		s.dropTaints(nodeName(i), isNotReadyTaint)
 	}
 	time.Sleep(100 * time.Millisecond)
 	for i := range s.plan.nodes {
-		s.reconcileIllness(nodeName(i))
+		s.reconcileNotReady(nodeName(i))
 	}
 }
 
@@ -220,7 +221,11 @@ func (s *sim) heartbeat(name string) {
 func (s *sim) ownerWritesMore() {
 	if node := s.node(s.anyNode()); node != nil {
 		node.Spec.Unschedulable = !node.Spec.Unschedulable
-		s.putNode(node, "kubectl", ownsTaints, "is cordoned or not")
+		fields := ownsTaints
+		if len(node.Spec.Taints) == 0 {
+			fields = ownsCordon
+		}
+		s.putNode(node, "kubectl", fields, "is cordoned or not")
 	}
 }
 

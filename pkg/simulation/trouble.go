@@ -8,11 +8,6 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// unseenPauses has the taints of an illness pause for longer than the rules allow while no replica is connected, and the watches
-// then go on where they ended. The controller measures the pause by when it sees it, takes it for none, and evicts too soon:
-// see BUG 2 in the report. Set it when that is mended.
-const unseenPauses = false
-
 // maxReplicas run at the same time.
 const maxReplicas = 3
 
@@ -97,12 +92,9 @@ func (s *sim) gap() {
 
 // unseenPause takes the taints of an ill node off for a minute and a half while no replica can see it.
 func (s *sim) unseenPause() {
-	if !unseenPauses {
-		return
-	}
 	node := s.anyNode()
 	s.setReady(node, v1.ConditionUnknown)
-	s.reconcileIllness(node)
+	s.reconcileNotReady(node)
 	pod := s.newPod()
 	pod.Spec.NodeName = node
 	pod.Spec.Tolerations = []v1.Toleration{{Operator: v1.TolerationOpExists, TolerationSeconds: ptr.To[int64](120)}}
@@ -115,9 +107,9 @@ func (s *sim) unseenPause() {
 		s.lock.Unlock()
 		s.api.CutWatchesOf(r.name, "nodes")
 	}
-	s.dropTaints(node, isIllness)
+	s.dropTaints(node, isNotReadyTaint)
 	s.wait(90 * time.Second)
-	s.reconcileIllness(node)
+	s.reconcileNotReady(node)
 	s.wait(10 * time.Second)
 }
 
