@@ -57,11 +57,11 @@ func resourceOf(o Object) string {
 func (s *Server) AddNode(name string, taints ...v1.Taint) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.store("nodes", stamp(&v1.Node{
+	s.store("nodes", s.own(&v1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: s.newUID("node")},
 		Spec:       v1.NodeSpec{Taints: taints},
 		Status: v1.NodeStatus{Conditions: []v1.NodeCondition{
-			{Type: v1.NodeReady, Status: v1.ConditionTrue, LastTransitionTime: metav1.Now().Rfc3339Copy()},
+			{Type: v1.NodeReady, Status: v1.ConditionTrue, LastTransitionTime: s.stamp()},
 		}},
 	}))
 }
@@ -70,7 +70,7 @@ func (s *Server) AddNode(name string, taints ...v1.Taint) {
 func (s *Server) Taint(name string, taints ...v1.Taint) {
 	s.UpdateNode(name, func(node *v1.Node) {
 		node.Spec.Taints = taints
-		stamp(node)
+		s.own(node)
 	})
 }
 
@@ -83,10 +83,14 @@ func (s *Server) UpdateNode(name string, change func(*v1.Node)) {
 	s.store("nodes", node)
 }
 
-func stamp(node *v1.Node) *v1.Node {
+// stamp is the time as the API stores it.
+func (s *Server) stamp() metav1.Time { return metav1.NewTime(s.Now()).Rfc3339Copy() }
+
+// own notes in managedFields that the taints of a node were changed now.
+func (s *Server) own(node *v1.Node) *v1.Node {
 	node.ManagedFields = []metav1.ManagedFieldsEntry{{
 		Manager: "kubectl-taint", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", FieldsType: "FieldsV1",
-		FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:taints":{}}}`), Time: ptr.To(metav1.Now().Rfc3339Copy()),
+		FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:taints":{}}}`), Time: ptr.To(s.stamp()),
 	}}
 	return node
 }
@@ -102,7 +106,7 @@ func (s *Server) RemoveNode(name string) {
 func (s *Server) AddPod(name, node string, change ...func(*v1.Pod)) types.UID {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	now := metav1.Now().Rfc3339Copy()
+	now := s.stamp()
 	pod := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: s.newUID("pod"), Generation: 1, CreationTimestamp: now},
 		Spec:       v1.PodSpec{NodeName: node},
@@ -205,7 +209,7 @@ func (s *Server) deletePod(pod *v1.Pod, body []byte) *http.Response {
 	}
 	if pod.DeletionTimestamp == nil {
 		pod = pod.DeepCopy()
-		pod.DeletionTimestamp = ptr.To(metav1.NewTime(time.Now().Add(graceSeconds * time.Second)).Rfc3339Copy())
+		pod.DeletionTimestamp = ptr.To(metav1.NewTime(s.Now().Add(graceSeconds * time.Second)).Rfc3339Copy())
 		pod.DeletionGracePeriodSeconds = ptr.To[int64](graceSeconds)
 		s.store("pods", pod)
 	}

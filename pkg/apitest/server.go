@@ -38,6 +38,8 @@ type Server struct {
 	// of the event is written, and the connection breaks. Delivered, if set, is told of each event that was written.
 	Deliver   func(client, resource string, event Event) (cut bool)
 	Delivered func(client, resource string, event Event)
+	// Now is the server's clock: what it stamps, and the Date of its answers. It is time.Now unless set.
+	Now func() time.Time
 	// Linger has deleted pods stay, terminating, until Remove, as with a kubelet that stops containers. Otherwise they go
 	// at once.
 	Linger bool
@@ -56,7 +58,7 @@ type Server struct {
 
 // New returns a model without objects.
 func New() *Server {
-	s := &Server{objects: map[string]map[string]object{}, watchers: map[*watcher]bool{},
+	s := &Server{Now: time.Now, objects: map[string]map[string]object{}, watchers: map[*watcher]bool{},
 		lag: map[[2]string]time.Duration{}, compacted: map[string]uint64{}}
 	for _, resource := range []string{"pods", "nodes", "events", "configmaps"} {
 		s.objects[resource] = map[string]object{}
@@ -89,8 +91,28 @@ func (s *Server) Count(prefix string) int {
 	return n
 }
 
-// RoundTrip answers a request.
+// RoundTrip answers a request. The answer has the Date of the server's clock.
 func (s *Server) RoundTrip(req *http.Request) (*http.Response, error) {
+	answer, err := s.roundTrip(req)
+	if answer != nil {
+		s.Date(answer)
+	}
+	return answer, err
+}
+
+// Date puts the server's time into the headers of an answer, as of now, unless it has one.
+func (s *Server) Date(answer *http.Response) {
+	if answer.Header == nil {
+		answer.Header = http.Header{}
+	}
+	if answer.Header.Get("Date") != "" {
+		return
+	}
+	answer.Header.Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	answer.Header.Set("Audit-Id", "model")
+}
+
+func (s *Server) roundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}

@@ -7,9 +7,8 @@ import (
 )
 
 const (
-	// doubt is by how much less is known of the API server's clock than the model knows: times that it has written may count
-	// for later by as much.
-	doubt = 2 * time.Second
+	// margin is by how much shorter than allowed an absence is that counts as such for certain.
+	margin = 2 * time.Second
 	// confirming is how old the last confirmation of what is on a node may be while nothing is wrong.
 	confirming = 25 * time.Second
 )
@@ -22,7 +21,7 @@ func (s *sim) latestDeadline(v *view, pod *v1.Pod) time.Time {
 		return never()
 	}
 	e := evidence{s.history, seen, s.plan.calm}
-	bound := first(v.podSeen[pod.UID], boundBy(pod).Add(-s.history.apiSkew+doubt))
+	bound := first(v.podSeen[pod.UID], boundBy(pod).Add(-s.history.apiSkew+v.podDoubt[pod.UID]))
 	i := len(seen) - 1
 	return deadlineOf(pod, bound, seen[i].node, starts{
 		taint:  func(taint v1.Taint) time.Time { return e.start(i, taint) },
@@ -62,10 +61,10 @@ func (e evidence) shown(s sighting, taint v1.Taint) time.Time {
 		without = e.h.second(versions[began-1].at)
 	}
 	if added := addedAt(s.node, taint); !added.IsZero() && !added.Before(without) {
-		shown = first(shown, e.h.ended(added).Add(doubt))
+		shown = first(shown, e.h.ended(added).Add(s.doubt))
 	}
 	if changed := changedAt(s.node); !changed.IsZero() && !changed.Before(e.h.second(versions[began].at)) && changed.After(without) {
-		shown = first(shown, e.h.ended(changed).Add(doubt))
+		shown = first(shown, e.h.ended(changed).Add(s.doubt))
 	}
 	return shown
 }
@@ -148,7 +147,7 @@ func (e evidence) bounded(off, on sighting) bool {
 	if e.calm {
 		confirmed = last(confirmed, off.at.Add(e.h.apiSkew-confirming))
 	}
-	return secondEnd(changed).Sub(confirmed) <= maxAbsence-doubt
+	return secondEnd(changed).Sub(confirmed) <= maxAbsence-margin
 }
 
 // stayedNotReady says whether the Ready condition is proven not to have been True between two sightings, both included.

@@ -12,6 +12,7 @@ import (
 
 const (
 	ownsTaints = `{"f:spec":{"f:taints":{}}}`
+	ownsLabels = `{"f:metadata":{"f:labels":{}}}`
 	ownsCordon = `{"f:spec":{"f:unschedulable":{}}}`
 	ownsStatus = `{"f:status":{"f:conditions":{}}}`
 )
@@ -29,16 +30,16 @@ func (s *sim) node(name string) *v1.Node {
 
 // stamp is the API server's time, as it is stored.
 func (s *sim) stamp() metav1.Time {
-	return metav1.NewTime(time.Now().Add(s.plan.apiSkew).UTC().Truncate(time.Second))
+	return metav1.NewTime(s.api.Now().UTC().Truncate(time.Second))
 }
 
-// written is the time of another writer, by a clock of its own.
+// written is the time of another writer, by a clock of its own, which is about that of the API server.
 func (s *sim) written() metav1.Time {
 	skew := time.Duration(0)
 	if s.plan.writerSkew > 0 && s.rng.IntN(2) == 0 {
-		skew = time.Duration(s.rng.Int64N(int64(2*s.plan.writerSkew))) - s.plan.writerSkew
+		skew = about(s.rng, s.plan.writerSkew)
 	}
-	return metav1.NewTime(time.Now().Add(skew).UTC().Truncate(time.Second))
+	return metav1.NewTime(s.api.Now().Add(skew).UTC().Truncate(time.Second))
 }
 
 // addNode makes a node that is ready.

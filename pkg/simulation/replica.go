@@ -3,16 +3,17 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
-	"k8s.io/utils/clock"
 
 	basemetrics "k8s.io/component-base/metrics"
 
@@ -36,9 +37,14 @@ type replica struct {
 	running sync.WaitGroup
 	ended   bool
 
+	// clock is its own.
+	clock ownClock
+
 	// What follows is guarded by the sim's lock.
 	view  *view
 	calls map[string]int
+	// unmarkable are the pods of which a PATCH did not go well.
+	unmarkable map[types.UID]bool
 	// reads are the reads of each node that were answered well.
 	reads map[string][]nodeRead
 	// budget is what is left of the reads of each node that are allowed.
@@ -53,8 +59,9 @@ func keptStarts() *v1.ConfigMap {
 // start starts a replica that does not lead.
 func (s *sim) start() *replica {
 	r := &replica{
-		sim: s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
-		view: newView(), calls: map[string]int{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
+		clock: ownClock{skew: s.ownSkew()},
+		sim:   s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
+		view: newView(s.plan.apiSkew), calls: map[string]int{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
 	}
 	r.life, r.kill = context.WithCancel(context.Background())
 	config := &rest.Config{Host: "http://model", Transport: transport{r}, QPS: -1, UserAgent: r.name}
@@ -64,7 +71,7 @@ func (s *sim) start() *replica {
 	m, err := metrics.New(func(basemetrics.Registerable) error { return nil })
 	s.must(err)
 	c := tainteviction.Config{
-		Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client, Clock: clock.RealClock{}, ConcurrentEvictions: s.plan.slots, Metrics: m,
+		Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client, Clock: r.clock, ConcurrentEvictions: s.plan.slots, Metrics: m,
 	}
 	if s.plan.keeps {
 		c.Starts = nameOf(keptStarts())
@@ -80,6 +87,19 @@ func (s *sim) start() *replica {
 	s.lock.Unlock()
 	s.note(r.name, "starts")
 	return r
+}
+
+// deadline is when a replica has scheduled a pod, or false where it has not.
+func (r *replica) deadline(uid types.UID) (time.Time, bool) {
+	at, scheduled := r.controller.Deadline(uid)
+	return at.Add(-r.clock.skew), scheduled
+}
+
+// dated takes in the Date of an answer.
+func (r *replica) dated(answer *http.Response) {
+	r.sim.lock.Lock()
+	defer r.sim.lock.Unlock()
+	r.view.apiClock.dated(answer, time.Now())
 }
 
 // lead has the replica lead until stopLeading, once it has ended what it led before.

@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -50,6 +51,9 @@ func (r *replica) fate(c *call) fate {
 	f := fateOf(dice(s.seed, what, n), s.profile, c.method)
 	if time.Now().Before(s.outages[r.name]) && f.manner == well {
 		f.manner = unsent
+	}
+	if c.verb() == "patch" && f.manner != well {
+		r.unmarkable[types.UID(decode[meta](c.body).Metadata.UID)] = true
 	}
 	return f
 }
@@ -153,10 +157,20 @@ func (r *replica) deleted(c *call, uid types.UID) {
 		versions = versions[:len(versions)-1] // what this DELETE did
 	}
 	why := r.judge(c.began, c.sent, versions, time.Time{})
+	if pod := versions[len(versions)-1].pod; pod != nil && !isMarked(pod) && !r.unmarkable[uid] {
+		s.fail(c.name, "a pod has the condition DisruptionTarget with our reason when it goes: %s has %v", uid, pod.Status.Conditions)
+	}
 	s.lock.Unlock()
 	if why != "" {
 		s.violation(c.name, "a pod goes when it is due, not before: %s", why)
 	}
+}
+
+// isMarked says whether a pod has the condition that we write.
+func isMarked(pod *v1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c v1.PodCondition) bool {
+		return c.Type == v1.DisruptionTarget && c.Status == v1.ConditionTrue && c.Reason == "DeletionByTaintManager"
+	})
 }
 
 // patched judges a PATCH that took effect. It may have waited for a connection since the decision, and it is written by what the replica knows of the pod, before it learns more by the

@@ -91,7 +91,7 @@ func (s *sim) untilDeadline() (until time.Duration) {
 	defer s.lock.Unlock()
 	for _, r := range s.replicas {
 		for uid := range s.history.pods {
-			at, scheduled := r.controller.Deadline(uid)
+			at, scheduled := r.deadline(uid)
 			if d := time.Until(at); scheduled && !r.ended && d > 0 && d < 10*time.Minute && (until == 0 || d < until) {
 				until = d
 			}

@@ -37,7 +37,7 @@ func (s *sim) checkSchedule(r *replica) {
 		known[pod.UID] = pod
 	}
 	for uid := range s.history.pods {
-		at, scheduled := r.controller.Deadline(uid)
+		at, scheduled := r.deadline(uid)
 		pod := known[uid]
 		earliest, latest := never(), never()
 		if pod != nil {

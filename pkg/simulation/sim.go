@@ -32,8 +32,9 @@ type plan struct {
 	crowds bool
 	// noStreaming says that the API server streams no lists, and noManagedFields that nodes have none.
 	noStreaming, noManagedFields bool
-	// apiSkew is by how much the API server's clock is wrong, and writerSkew by how much those of its other clients may be.
-	apiSkew, writerSkew time.Duration
+	// apiSkew is by how much the API server's clock is wrong, writerSkew by how much those of its other clients may be, and
+	// ownSkew by how much those of replicas may be.
+	apiSkew, writerSkew, ownSkew time.Duration
 }
 
 func newPlan(r *rand.Rand) plan {
@@ -47,12 +48,20 @@ func newPlan(r *rand.Rand) plan {
 	p.noStreaming = r.IntN(4) == 0
 	p.noManagedFields = r.IntN(8) == 0
 	if r.IntN(3) == 0 {
-		p.apiSkew = time.Duration(r.Int64N(int64(10*time.Second))) - 5*time.Second
+		p.apiSkew = about(r, []time.Duration{5 * time.Second, time.Hour}[r.IntN(2)])
 	}
 	if r.IntN(3) == 0 {
-		p.writerSkew = []time.Duration{2 * time.Second, 40 * time.Second}[r.IntN(2)]
+		p.ownSkew = []time.Duration{5 * time.Second, 5 * time.Minute, time.Hour}[r.IntN(3)]
+	}
+	if r.IntN(3) == 0 {
+		p.writerSkew = []time.Duration{2 * time.Second, 40 * time.Second, 6 * time.Minute}[r.IntN(3)]
 	}
 	return p
+}
+
+// about is up to d, or down to -d.
+func about(r *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(r.Int64N(int64(2*d)+1)) - d
 }
 
 // sim is one run.
@@ -102,6 +111,7 @@ func newSim(seed uint64, options Options) *sim {
 		told: map[types.UID]int{},
 	}
 	s.api.Linger = true
+	s.api.Now = func() time.Time { return time.Now().Add(plan.apiSkew) }
 	s.api.Changed = func(o apitest.Object, gone bool) {
 		s.lock.Lock()
 		defer s.lock.Unlock()
@@ -115,6 +125,9 @@ func newSim(seed uint64, options Options) *sim {
 	}
 	return s
 }
+
+// ownSkew is by how much the clock of a replica is wrong.
+func (s *sim) ownSkew() time.Duration { return about(s.rng, s.plan.ownSkew) }
 
 // cut says whether the connection of a watch ends in this event.
 func (s *sim) cut(client, resource string, _ apitest.Event) bool {

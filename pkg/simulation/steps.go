@@ -28,9 +28,14 @@ func steps() []step {
 		{weight: 8, do: (*sim).otherSeconds},
 		{weight: 14, do: (*sim).taintChanges},
 		{weight: 4, do: (*sim).taintBlinks},
-		{weight: 6, do: (*sim).illnessChanges},
-		{weight: 3, do: (*sim).illnessPauses},
+		{weight: 6, do: (*sim).readinessChanges},
+		{weight: 3, do: (*sim).taintsPause},
 		{weight: 2, do: (*sim).lifecycleControllerRestarts},
+		{weight: 4, do: (*sim).absence},
+		{weight: 3, do: (*sim).swap},
+		{weight: 3, do: (*sim).oldSnapshot},
+		{weight: 3, do: (*sim).admissionTaint},
+		{weight: 2, do: (*sim).podIsRejected},
 		{weight: 5, do: func(s *sim) { s.heartbeat(s.anyNode()) }},
 		{weight: 2, do: (*sim).ownerWritesMore},
 		{weight: 3, do: (*sim).nodeComesOrGoes},
@@ -38,7 +43,6 @@ func steps() []step {
 		{weight: 3, do: func(*sim) {}},
 		{weight: 4, trouble: true, do: (*sim).closeCall},
 		{weight: 4, trouble: true, do: (*sim).gap},
-		{weight: 1, trouble: true, do: (*sim).unseenPause},
 		{weight: 6, trouble: true, do: (*sim).watchLags},
 		{weight: 6, trouble: true, do: (*sim).watchBreaks},
 		{weight: 3, trouble: true, do: (*sim).outage},
@@ -112,9 +116,24 @@ func (s *sim) reuseName() {
 func (s *sim) podFinishes() {
 	if pod := s.anyPod(nil); pod != nil {
 		pod.Status.Phase = []v1.PodPhase{v1.PodSucceeded, v1.PodFailed}[s.rng.IntN(2)]
+		pod.Status.InitContainerStatuses = nil
 		pod.Status.ContainerStatuses = []v1.ContainerStatus{{Name: "c", State: v1.ContainerState{Terminated: &v1.ContainerStateTerminated{}}}}
 		s.putPod(pod, "finishes")
 	}
+}
+
+// podIsRejected has a pod fail of which the kubelet never starts a container.
+func (s *sim) podIsRejected() {
+	pod := s.anyPod(func(pod *v1.Pod) bool { return pod.Status.Phase == v1.PodRunning && pod.Spec.NodeName != "" })
+	if pod == nil {
+		return
+	}
+	pod.Status.Phase, pod.Status.ContainerStatuses = v1.PodFailed, nil
+	if s.rng.IntN(2) == 0 {
+		waiting := v1.ContainerState{Waiting: &v1.ContainerStateWaiting{Reason: "ContainerCreating"}}
+		pod.Status.InitContainerStatuses = []v1.ContainerStatus{{Name: "i", State: waiting}}
+	}
+	s.putPod(pod, "is rejected")
 }
 
 // moreTolerations adds one: the API does not let them be taken away, but they may stand anywhere.
@@ -175,8 +194,8 @@ func (s *sim) taintBlinks() {
 	s.setTaint(node.Name, taint.Key, taint.Value, s.timeAdded())
 }
 
-// illnessChanges has a node fall ill, get worse or better, or recover, with the taints following at once or later.
-func (s *sim) illnessChanges() {
+// readinessChanges has a node become ready, or not, or unknown, with the taints following at once or later.
+func (s *sim) readinessChanges() {
 	name := s.anyNode()
 	s.setReady(name, []v1.ConditionStatus{v1.ConditionTrue, v1.ConditionFalse, v1.ConditionUnknown}[s.rng.IntN(3)])
 	if s.rng.IntN(4) > 0 {
@@ -185,8 +204,8 @@ func (s *sim) illnessChanges() {
 	}
 }
 
-// illnessPauses takes the taints of an ill node off for a time, up to minutes, as when a whole zone is ill.
-func (s *sim) illnessPauses() {
+// taintsPause takes the taints of a node that is not ready off for a time, up to minutes, as when a whole zone is not ready.
+func (s *sim) taintsPause() {
 	name := s.anyNode()
 	if node := s.node(name); node == nil || isReady(node) {
 		s.setReady(name, v1.ConditionUnknown)
@@ -200,7 +219,7 @@ func (s *sim) illnessPauses() {
 	}
 }
 
-// lifecycleControllerRestarts takes the taints of illness off all nodes and puts them back, stamped anew.
+// lifecycleControllerRestarts takes the taints of nodes that are not ready off all nodes and puts them back, stamped anew.
 func (s *sim) lifecycleControllerRestarts() {
 	for i := range s.plan.nodes {
 		s.dropTaints(nodeName(i), isNotReadyTaint)

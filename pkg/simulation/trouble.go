@@ -90,29 +90,6 @@ func (s *sim) gap() {
 	s.wait(s.upTo(3 * time.Second))
 }
 
-// unseenPause takes the taints of an ill node off for a minute and a half while no replica can see it.
-func (s *sim) unseenPause() {
-	node := s.anyNode()
-	s.setReady(node, v1.ConditionUnknown)
-	s.reconcileNotReady(node)
-	pod := s.newPod()
-	pod.Spec.NodeName = node
-	pod.Spec.Tolerations = []v1.Toleration{{Operator: v1.TolerationOpExists, TolerationSeconds: ptr.To[int64](120)}}
-	s.putPod(pod, "is made")
-	s.wait(s.upTo(10 * time.Second))
-	for _, r := range s.alive() {
-		s.note(r.name, "reaches nothing for 95 s")
-		s.lock.Lock()
-		s.outages[r.name] = time.Now().Add(95 * time.Second)
-		s.lock.Unlock()
-		s.api.CutWatchesOf(r.name, "nodes")
-	}
-	s.dropTaints(node, isNotReadyTaint)
-	s.wait(90 * time.Second)
-	s.reconcileNotReady(node)
-	s.wait(10 * time.Second)
-}
-
 // upTo is some time.
 func (s *sim) upTo(d time.Duration) time.Duration { return time.Duration(s.rng.Int64N(int64(d))) }
 

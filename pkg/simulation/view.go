@@ -18,20 +18,24 @@ type sighting struct {
 	gap bool
 	// confirmed is the latest time of the API that nodes had shown before.
 	confirmed time.Time
+	// doubt is by how much later the times of the API may count that it shows.
+	doubt time.Duration
 }
 
 // view is what a replica was shown of the cluster.
 type view struct {
 	nodes map[string][]sighting
 	pods  map[types.NamespacedName]*v1.Pod
-	// podSeen is when a pod was first seen, bound.
-	podSeen map[types.UID]time.Time
+	// podSeen is when a pod was first seen, bound, and podDoubt by how much later its times may count.
+	podSeen  map[types.UID]time.Time
+	podDoubt map[types.UID]time.Duration
 	// listed is when a resource was first read as a whole.
 	listed map[string]time.Time
 	// confirmed is the latest time of the API that a node has shown.
 	confirmed time.Time
 	// streamed are the objects of a streaming list that has not ended yet; no entry where a watch goes on.
 	streamed map[string][]arrival
+	apiClock apiClock
 }
 
 // arrival is an object of a list, and when it reached the replica. It is not believed before the list has ended, but it was
@@ -41,9 +45,10 @@ type arrival struct {
 	at time.Time
 }
 
-func newView() *view {
+func newView(apiSkew time.Duration) *view {
 	return &view{
-		nodes: map[string][]sighting{}, pods: map[types.NamespacedName]*v1.Pod{}, podSeen: map[types.UID]time.Time{},
+		apiClock: apiClock{skew: apiSkew},
+		nodes:    map[string][]sighting{}, pods: map[types.NamespacedName]*v1.Pod{}, podSeen: map[types.UID]time.Time{}, podDoubt: map[types.UID]time.Duration{},
 		listed: map[string]time.Time{}, streamed: map[string][]arrival{},
 	}
 }
@@ -103,7 +108,7 @@ func (v *view) see(a arrival, confirmed time.Time, gone, gap bool) {
 	now := a.at
 	switch o := a.Object.(type) {
 	case *v1.Node:
-		s := sighting{now, o, gap, confirmed}
+		s := sighting{now, o, gap, confirmed, v.apiClock.doubt(now)}
 		v.confirmed = last(v.confirmed, writtenAt(o))
 		if gone {
 			s.node = nil
@@ -116,7 +121,7 @@ func (v *view) see(a arrival, confirmed time.Time, gone, gap bool) {
 		case o.Spec.NodeName != "":
 			v.pods[nameOf(o)] = o
 			if v.podSeen[o.UID].IsZero() {
-				v.podSeen[o.UID] = now
+				v.podSeen[o.UID], v.podDoubt[o.UID] = now, v.apiClock.doubt(now)
 			}
 		}
 	}
