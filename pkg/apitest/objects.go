@@ -1,24 +1,16 @@
 package apitest
 
 import (
-	"encoding/json"
-	"fmt"
-	"net/http"
 	"strings"
-	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 )
 
-const graceSeconds = 30
-
-// Object is what the model stores: a *v1.Pod, *v1.Node, *v1.Event or *v1.ConfigMap.
+// Object is what the model stores: a *v1.Pod, *v1.Node, *v1.Event, *v1.ConfigMap or *coordinationv1.Lease.
 type Object = object
 
 // Put makes an object, or replaces the one of its name. An object without UID gets a new one. The model keeps it.
@@ -48,6 +40,8 @@ func resourceOf(o Object) string {
 		return "nodes"
 	case *v1.ConfigMap:
 		return "configmaps"
+	case *coordinationv1.Lease:
+		return "leases"
 	default:
 		return "events"
 	}
@@ -169,52 +163,4 @@ func (s *Server) Events(kind, name string) (events []*v1.Event) {
 		}
 	}
 	return events
-}
-
-func (s *Server) newUID(kind string) types.UID {
-	return types.UID(fmt.Sprintf("%s-%d", kind, s.version+1))
-}
-
-// patchStatus merges a patch into a pod. metadata.uid in it must be the pod's.
-func (s *Server) patchStatus(pod *v1.Pod, body []byte) *http.Response {
-	var patch struct{ Metadata struct{ UID types.UID } }
-	if err := json.Unmarshal(body, &patch); err != nil {
-		return Failure(apierrors.NewBadRequest(err.Error()))
-	}
-	if uid := patch.Metadata.UID; uid != "" && uid != pod.UID {
-		return Failure(apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("Pod").GroupKind(), pod.Name,
-			field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), uid, "field is immutable")}))
-	}
-	merged, err := strategicpatch.StrategicMergePatch(encode(pod), body, v1.Pod{})
-	if err != nil {
-		return Failure(apierrors.NewBadRequest(err.Error()))
-	}
-	patched := &v1.Pod{}
-	if err := json.Unmarshal(merged, patched); err != nil {
-		return Failure(apierrors.NewBadRequest(err.Error()))
-	}
-	s.store("pods", patched)
-	return success(patched)
-}
-
-// deletePod deletes a pod gracefully, if the preconditions hold.
-func (s *Server) deletePod(pod *v1.Pod, body []byte) *http.Response {
-	options := metav1.DeleteOptions{}
-	if err := json.Unmarshal(body, &options); err != nil {
-		return Failure(apierrors.NewBadRequest(err.Error()))
-	}
-	if p := options.Preconditions; p != nil &&
-		(ptr.Deref(p.UID, pod.UID) != pod.UID || ptr.Deref(p.ResourceVersion, pod.ResourceVersion) != pod.ResourceVersion) {
-		return Failure(apierrors.NewConflict(v1.Resource("pods"), pod.Name, fmt.Errorf("precondition failed")))
-	}
-	if pod.DeletionTimestamp == nil {
-		pod = pod.DeepCopy()
-		pod.DeletionTimestamp = ptr.To(metav1.NewTime(s.Now().Add(graceSeconds * time.Second)).Rfc3339Copy())
-		pod.DeletionGracePeriodSeconds = ptr.To[int64](graceSeconds)
-		s.store("pods", pod)
-	}
-	if !s.Linger && len(pod.Finalizers) == 0 {
-		s.remove("pods", pod)
-	}
-	return success(pod)
 }

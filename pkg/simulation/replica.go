@@ -18,6 +18,7 @@ import (
 	basemetrics "k8s.io/component-base/metrics"
 
 	"github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/podcache"
 	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
@@ -43,6 +44,8 @@ type replica struct {
 	// What follows is guarded by the sim's lock.
 	view  *view
 	calls map[string]int
+	// pages are those of lists of which more are to come, by resource.
+	pages map[string][]arrival
 	// unmarkable are the pods of which a PATCH did not go well.
 	unmarkable map[types.UID]bool
 	// reads are the reads of each node that were answered well.
@@ -61,17 +64,20 @@ func (s *sim) start() *replica {
 	r := &replica{
 		clock: ownClock{skew: s.ownSkew()},
 		sim:   s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
-		view: newView(s.plan.apiSkew), calls: map[string]int{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
+		view: newView(s.plan.apiSkew), calls: map[string]int{}, pages: map[string][]arrival{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
 	}
 	r.life, r.kill = context.WithCancel(context.Background())
 	config := &rest.Config{Host: "http://model", Transport: transport{r}, QPS: -1, UserAgent: r.name}
-	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	client, err := kubernetes.NewForConfig(config)
+	s.must(err)
+	reading, err := podcache.NewClient(config)
 	s.must(err)
 	m, err := metrics.New(func(basemetrics.Registerable) error { return nil })
 	s.must(err)
 	c := tainteviction.Config{
-		Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client, Clock: r.clock, ConcurrentEvictions: s.plan.slots, Metrics: m,
+		Informers: reading, Evictions: reading, Events: client, Clock: r.clock, ConcurrentEvictions: s.plan.slots, Metrics: m,
 	}
 	if s.plan.keeps {
 		c.Starts = nameOf(keptStarts())

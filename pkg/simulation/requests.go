@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
 )
 
 const (
@@ -53,7 +55,7 @@ func (r *replica) fate(c *call) fate {
 		f.manner = unsent
 	}
 	if c.verb() == "patch" && f.manner != well {
-		r.unmarkable[types.UID(decode[meta](c.body).Metadata.UID)] = true
+		r.unmarkable[metaOf(c.body).UID] = true
 	}
 	return f
 }
@@ -66,19 +68,23 @@ func (r *replica) sending(c *call, f fate) {
 	}
 	if c.resource == "events" {
 		r.sim.lock.Lock()
-		r.sim.told[decode[v1.Event](c.body).InvolvedObject.UID]++
+		event := &v1.Event{}
+		_ = apitest.Decode(c.body, event) // of what is no Event there is none
+		r.sim.told[event.InvolvedObject.UID]++
 		r.sim.lock.Unlock()
 	}
 	if r.sim.options.TrustRequests {
 		return
 	}
 	if c.verb() == "delete" {
-		p := decode[metav1.DeleteOptions](c.body).Preconditions
+		options := &metav1.DeleteOptions{}
+		_ = apitest.Decode(c.body, options) // what are none have no preconditions
+		p := options.Preconditions
 		if p == nil || ptr.Deref(p.UID, "") == "" || ptr.Deref(p.ResourceVersion, "") == "" {
 			r.sim.violation(c.name, "a DELETE has the UID and the resource version as preconditions: %s", c.body)
 		}
 	}
-	if c.verb() == "patch" && decode[meta](c.body).Metadata.UID == "" {
+	if c.verb() == "patch" && metaOf(c.body).UID == "" {
 		r.sim.violation(c.name, "a PATCH has the UID in its body: %s", c.body)
 	}
 }
@@ -116,16 +122,27 @@ func (r *replica) answered(c *call, answer reply) {
 	case answer.code != http.StatusOK:
 	case c.verb() == "get" && c.resource == "nodes":
 		r.reads[c.name] = append(r.reads[c.name], nodeRead{c.began, now})
-	case c.verb() == "list":
-		var objects []arrival
-		for _, item := range decode[list](answer.body).Items {
-			objects = append(objects, arrival{s.history.byVersion[item.Metadata.ResourceVersion], now})
-		}
-		r.view.list(c.resource, objects)
+	case c.verb() == "list" && c.limit != "1":
+		r.listed(c, answer.body)
 	case c.verb() == "delete":
-		if e := s.history.evictions[types.UID(decode[meta](answer.body).Metadata.UID)]; e != nil && e.by == r {
+		if e := s.history.evictions[metaOf(answer.body).UID]; e != nil && e.by == r {
 			e.answered = true
 		}
+	}
+}
+
+// listed takes in a list, or a page of one. Nothing is believed of it before its last page has come.
+func (r *replica) listed(c *call, body []byte) {
+	if c.page == "" {
+		delete(r.pages, c.resource)
+	}
+	page := listOf(body)
+	for i := range page.Items {
+		o := r.sim.history.byVersion[page.Items[i].ResourceVersion]
+		r.pages[c.resource] = append(r.pages[c.resource], arrival{o, time.Now()})
+	}
+	if page.Continue == "" {
+		r.view.list(c.resource, r.pages[c.resource])
 	}
 }
 
@@ -134,7 +151,7 @@ func (r *replica) happened(c *call, answer reply) {
 	if answer.code != http.StatusOK || c.resource != "pods" {
 		return
 	}
-	uid := types.UID(decode[meta](answer.body).Metadata.UID)
+	uid := metaOf(answer.body).UID
 	switch c.verb() {
 	case "delete":
 		r.deleted(c, uid)

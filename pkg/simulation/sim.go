@@ -32,6 +32,9 @@ type plan struct {
 	crowds bool
 	// noStreaming says that the API server streams no lists, and noManagedFields that nodes have none.
 	noStreaming, noManagedFields bool
+	// bookmarks is the time between two bookmarks of a watch, maxPage how long a page of a list is; 0 for none.
+	bookmarks time.Duration
+	maxPage   int
 	// apiSkew is by how much the API server's clock is wrong, writerSkew by how much those of its other clients may be, and
 	// ownSkew by how much those of replicas may be.
 	apiSkew, writerSkew, ownSkew time.Duration
@@ -47,6 +50,8 @@ func newPlan(r *rand.Rand) plan {
 	p.crowds = r.IntN(12) == 0
 	p.noStreaming = r.IntN(4) == 0
 	p.noManagedFields = r.IntN(8) == 0
+	p.bookmarks = []time.Duration{0, time.Minute, time.Minute, 5 * time.Second}[r.IntN(4)]
+	p.maxPage = []int{0, 0, 1, 3}[r.IntN(4)]
 	if r.IntN(3) == 0 {
 		p.apiSkew = about(r, []time.Duration{5 * time.Second, time.Hour}[r.IntN(2)])
 	}
@@ -117,7 +122,8 @@ func newSim(seed uint64, options Options) *sim {
 		defer s.lock.Unlock()
 		s.history.record(o, gone)
 	}
-	s.api.Deliver = s.cut
+	s.api.Deliver = s.deliver
+	s.api.Bookmarks, s.api.MaxPage = plan.bookmarks, plan.maxPage
 	s.api.Delivered = func(client, resource string, e apitest.Event) {
 		s.lock.Lock()
 		defer s.lock.Unlock()
@@ -129,13 +135,19 @@ func newSim(seed uint64, options Options) *sim {
 // ownSkew is by how much the clock of a replica is wrong.
 func (s *sim) ownSkew() time.Duration { return about(s.rng, s.plan.ownSkew) }
 
-// cut says whether the connection of a watch ends in this event.
-func (s *sim) cut(client, resource string, _ apitest.Event) bool {
+// deliver says what becomes of an event of a watch: at times its connection ends, or an error takes its place.
+func (s *sim) deliver(client, resource string, _ apitest.Event) apitest.Delivery {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	what := client + " " + resource
 	s.cuts[what]++
-	return dice(s.seed, what, s.cuts[what]).Float64() < s.profile.cuts
+	r := dice(s.seed, what, s.cuts[what])
+	switch {
+	case r.Float64() >= s.profile.cuts:
+		return apitest.Written
+	default:
+		return []apitest.Delivery{apitest.Torn, apitest.Torn, apitest.Expired, apitest.TooMany}[r.IntN(4)]
+	}
 }
 
 // note writes a line of the trace.
