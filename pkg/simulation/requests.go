@@ -54,6 +54,7 @@ func (r *replica) fate(c *call) fate {
 	if time.Now().Before(s.outages[r.name]) && f.manner == well {
 		f.manner = unsent
 	}
+	s.suffer(c, &f)
 	if c.verb() == "patch" && f.manner != well {
 		r.unmarkable[metaOf(c.body).UID] = true
 	}

@@ -109,7 +109,7 @@ func (s *sim) check() {
 // rest ends the faults, waits until everything has come to rest, checks that it has, and ends all replicas.
 func (s *sim) rest() {
 	s.calmDown()
-	for s.wait(settled + onTime + time.Second); time.Since(s.calmSince) < quiet && !s.failed(); s.wait(15 * time.Second) {
+	for s.wait(settled + s.mayBeLate() + time.Second); time.Since(s.calmSince) < quiet+s.mayBeLate() && !s.failed(); s.wait(15 * time.Second) {
 		s.check()
 	}
 	if !s.failed() {

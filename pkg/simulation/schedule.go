@@ -90,7 +90,7 @@ func (s *sim) checkLate() {
 		for _, pod := range r.view.pods {
 			live := s.history.pod(pod.UID)
 			due := s.latestDeadline(r.view, pod)
-			if live == nil || leftAlone(live) || due.After(now) {
+			if live == nil || leftAlone(live) || due.After(now) || s.spared(live) {
 				continue
 			}
 			// It was not known before what made it due.
@@ -99,7 +99,7 @@ func (s *sim) checkLate() {
 				due = last(due, known)
 			}
 			late := now.Sub(due)
-			if (s.plan.calm && late > onTime) || (!s.calmSince.IsZero() && now.Sub(s.calmSince) > settled && late > onTime) {
+			if (s.plan.calm && late > onTime) || (!s.calmSince.IsZero() && now.Sub(s.calmSince) > settled+s.mayBeLate() && late > s.mayBeLate()) {
 				s.fail(pod.Name, "no eviction is lost: %s has been due for %s, by what %s was shown", pod.UID, late, r.name)
 			}
 		}

@@ -32,6 +32,9 @@ type plan struct {
 	crowds bool
 	// noStreaming says that the API server streams no lists, and noManagedFields that nodes have none.
 	noStreaming, noManagedFields bool
+	// incurable is what is wrong for the whole run, and swallows that a proxy swallows the bookmark that ends a streaming list.
+	incurable *ailment
+	swallows  bool
 	// bookmarks is the time between two bookmarks of a watch, maxPage how long a page of a list is; 0 for none.
 	bookmarks time.Duration
 	maxPage   int
@@ -50,6 +53,11 @@ func newPlan(r *rand.Rand) plan {
 	p.crowds = r.IntN(12) == 0
 	p.noStreaming = r.IntN(4) == 0
 	p.noManagedFields = r.IntN(8) == 0
+	if !p.calm && r.IntN(5) == 0 {
+		a := incurable(r)
+		p.incurable, p.crowds, p.slots = &a, false, max(p.slots, 4)
+	}
+	p.swallows = !p.calm && r.IntN(16) == 0
 	p.bookmarks = []time.Duration{0, time.Minute, time.Minute, 5 * time.Second}[r.IntN(4)]
 	p.maxPage = []int{0, 0, 1, 3}[r.IntN(4)]
 	if r.IntN(3) == 0 {
@@ -82,6 +90,7 @@ type sim struct {
 	history  *history
 	profile  profile
 	outages  map[string]time.Time
+	ailments []ailment
 	replicas []*replica
 	byName   map[string]*replica
 	names    int
@@ -136,13 +145,15 @@ func newSim(seed uint64, options Options) *sim {
 func (s *sim) ownSkew() time.Duration { return about(s.rng, s.plan.ownSkew) }
 
 // deliver says what becomes of an event of a watch: at times its connection ends, or an error takes its place.
-func (s *sim) deliver(client, resource string, _ apitest.Event) apitest.Delivery {
+func (s *sim) deliver(client, resource string, e apitest.Event) apitest.Delivery {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	what := client + " " + resource
 	s.cuts[what]++
 	r := dice(s.seed, what, s.cuts[what])
 	switch {
+	case s.plan.swallows && e.Type == "BOOKMARK" && len(e.Object.GetAnnotations()) > 0:
+		return apitest.Swallowed
 	case r.Float64() >= s.profile.cuts:
 		return apitest.Written
 	default:

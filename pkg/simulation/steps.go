@@ -47,6 +47,7 @@ func steps() []step {
 		{weight: 6, trouble: true, do: (*sim).watchBreaks},
 		{weight: 3, trouble: true, do: (*sim).outage},
 		{weight: 4, trouble: true, do: (*sim).weatherChanges},
+		{weight: 3, trouble: true, do: (*sim).fallsIll},
 		{weight: 4, trouble: true, do: (*sim).replicaDies},
 		{weight: 4, trouble: true, do: (*sim).replicaStarts},
 		{weight: 4, trouble: true, do: (*sim).leadershipMoves},

@@ -185,6 +185,7 @@ func (s *sim) calmDown() {
 	s.setProfile(profile{})
 	s.lock.Lock()
 	clear(s.outages)
+	s.ailments = nil
 	s.lock.Unlock()
 	for _, r := range s.replicas {
 		s.api.LagOf(r.name, "pods", 0)
@@ -192,6 +193,9 @@ func (s *sim) calmDown() {
 	}
 	if len(s.alive()) == 0 {
 		s.start()
+	}
+	if s.plan.incurable != nil {
+		s.note("replica-all", "have one kind of requests fail or be slow for ever: %s", s.plan.incurable)
 	}
 	alive := s.alive()
 	if !slices.ContainsFunc(alive, func(r *replica) bool { return r.stopLeading != nil }) {
