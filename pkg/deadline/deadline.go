@@ -36,7 +36,7 @@ type Pod struct {
 	Mirror bool
 	// Terminating says that the pod is being deleted already.
 	Terminating bool
-	// Finished says that the pod's phase is Succeeded or Failed.
+	// Finished says that the pod's phase is Succeeded, or Failed after a container of it started.
 	Finished bool
 }
 
