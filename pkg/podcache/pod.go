@@ -13,6 +13,9 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
+// DisruptionReason is the reason in the condition DisruptionTarget of a pod that is evicted because of a taint.
+const DisruptionReason = "DeletionByTaintManager"
+
 // Pod is what is kept of a pod that is bound to a node. All but the moment it was first seen at is fixed once distilled.
 type Pod struct {
 	noMeta
@@ -26,7 +29,7 @@ type Pod struct {
 	// Mirror, Terminating and Finished are as in deadline.Pod. A Failed pod is finished
 	// only if a container of it started: others were rejected by their kubelet, and hold no logs.
 	Mirror, Terminating, Finished bool
-	// DisruptionTarget says that the pod's condition of that type is True already.
+	// DisruptionTarget says that the pod's condition of that type is True already, with DisruptionReason.
 	DisruptionTarget bool
 
 	// namespace and node (spec.nodeName) are handles, not strings: many pods share them, and a string that is made of a handle
@@ -71,7 +74,7 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 				p.boundAt = max(p.boundAt, condition.LastTransitionTime.Unix())
 			}
 		case v1.DisruptionTarget:
-			p.DisruptionTarget = true
+			p.DisruptionTarget = condition.Reason == DisruptionReason
 		}
 	}
 	p.seen.Store(seen.UnixNano())

@@ -115,7 +115,7 @@ func TestNewPodReadsWhatTheRulesRead(t *testing.T) {
 		pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"}
 		pod.DeletionTimestamp = ptr.To(metav1.Now())
 		pod.Status.Phase = v1.PodSucceeded
-		pod.Status.Conditions = []v1.PodCondition{{Type: v1.DisruptionTarget, Status: v1.ConditionTrue}}
+		pod.Status.Conditions = []v1.PodCondition{{Type: v1.DisruptionTarget, Status: v1.ConditionTrue, Reason: DisruptionReason}}
 	}), at(0))
 	if !pod.Mirror || !pod.Terminating || !pod.Finished || !pod.DisruptionTarget || pod.Generation != 3 || pod.Node() != "n" {
 		t.Errorf("%+v", pod)
