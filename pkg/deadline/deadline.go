@@ -1,6 +1,7 @@
 package deadline
 
 import (
+	"math"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -11,8 +12,12 @@ import (
 type Taint struct {
 	// Key and Value are those of the API's Taint; the effect is always NoExecute.
 	Key, Value string
-	// Start is the earliest known time of the unbroken presence of this key, value and effect.
+	// Start is the earliest known time of the unbroken presence of this key, value and effect. Of the two node-condition
+	// taints it is when this one came on in place of the other, or Period where the other has not been on since.
 	Start time.Time
+	// Period is when the node's not-ready period began. It is zero for all taints but node.kubernetes.io/not-ready and
+	// node.kubernetes.io/unreachable.
+	Period time.Time
 }
 
 // String is the taint as kubectl writes it: key=value:NoExecute, or key:NoExecute without a value.
@@ -31,7 +36,7 @@ type Pod struct {
 	Mirror bool
 	// Terminating says that the pod is being deleted already.
 	Terminating bool
-	// Finished says that the pod's phase is Succeeded or Failed.
+	// Finished says that the pod's phase is Succeeded, or Failed after a container of it started.
 	Finished bool
 }
 
@@ -111,27 +116,73 @@ func Decide(pod Pod, taints []Taint, rules Rules) Decision {
 
 // decideTaint applies the rules to one taint alone.
 func decideTaint(pod Pod, taint *Taint, rules Rules) Decision {
-	since := taint.Start
-	if pod.Bound.After(since) {
-		since = pod.Bound
+	toleration := firstTolerating(pod.Tolerations, taint.Key, taint.Value, rules)
+	seconds := secondsOf(toleration)
+	if seconds == forever {
+		return Decision{Reason: Tolerated}
 	}
-	toleration := firstTolerating(pod.Tolerations, taint, rules)
+	start := later(taint.Start, pod.Bound)
+	deadline := addSeconds(start, seconds)
+	if !taint.Period.IsZero() {
+		other := secondsOf(firstTolerating(pod.Tolerations, otherCondition(taint.Key), taint.Value, rules))
+		deadline = conditionDeadline(later(taint.Period, pod.Bound), start, seconds, other)
+	}
 	switch {
+	case !deadline.Before(never()):
+		return Decision{Reason: Tolerated}
 	case toleration == nil:
-		return Decision{Evict: true, Deadline: since, Reason: Untolerated, Taint: *taint}
-	case toleration.TolerationSeconds == nil:
-		return Decision{Reason: Tolerated}
+		return Decision{Evict: true, Deadline: deadline, Reason: Untolerated, Taint: *taint}
+	default:
+		return Decision{Evict: true, Deadline: deadline, Reason: TolerationEnds, Taint: *taint, Toleration: toleration}
 	}
-	deadline, ok := addSeconds(since, max(0, *toleration.TolerationSeconds))
-	if !ok {
-		return Decision{Reason: Tolerated}
-	}
-	return Decision{Evict: true, Deadline: deadline, Reason: TolerationEnds, Taint: *taint, Toleration: toleration}
 }
 
-// firstTolerating is the first toleration in spec order that tolerates the taint, or nil.
-func firstTolerating(tolerations []v1.Toleration, taint *Taint, rules Rules) *v1.Toleration {
-	apiTaint := v1.Taint{Key: taint.Key, Value: taint.Value, Effect: v1.TaintEffectNoExecute}
+// conditionDeadline returns the deadline for a node-condition taint that came on at own, in a not-ready period that began
+// at period, where the pod tolerates it for seconds and the other one of the two for other.
+//
+// The two take turns during one outage. With equal seconds the count goes on over a swap. A pod that tolerates the earlier
+// taint for longer keeps what is left of that, but no more than the later taint's seconds from the swap.
+func conditionDeadline(period, own time.Time, seconds, other int64) time.Time {
+	bySwap := addSeconds(own, seconds)
+	if byPeriod := addSeconds(period, max(seconds, other)); byPeriod.Before(bySwap) {
+		bySwap = byPeriod
+	}
+	return later(addSeconds(period, seconds), bySwap)
+}
+
+// otherCondition returns the key of the other one of the two node-condition taints.
+func otherCondition(key string) string {
+	if key == v1.TaintNodeNotReady {
+		return v1.TaintNodeUnreachable
+	}
+	return v1.TaintNodeNotReady
+}
+
+// forever stands for the seconds of a toleration that has no tolerationSeconds.
+const forever = math.MaxInt64
+
+// secondsOf returns for how long a toleration lets a pod stay: nil for no time.
+func secondsOf(toleration *v1.Toleration) int64 {
+	switch {
+	case toleration == nil:
+		return 0
+	case toleration.TolerationSeconds == nil:
+		return forever
+	default:
+		return max(0, *toleration.TolerationSeconds)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// firstTolerating returns the first toleration in spec order that tolerates a NoExecute taint, or nil.
+func firstTolerating(tolerations []v1.Toleration, key, value string, rules Rules) *v1.Toleration {
+	apiTaint := v1.Taint{Key: key, Value: value, Effect: v1.TaintEffectNoExecute}
 	for i := range tolerations {
 		// The zero logger swallows what the API helper says of numbers that are none: this package does no I/O.
 		if tolerations[i].ToleratesTaint(klog.Logger{}, &apiTaint, rules.ComparisonOperators) {
@@ -141,11 +192,14 @@ func firstTolerating(tolerations []v1.Toleration, taint *Taint, rules Rules) *v1
 	return nil
 }
 
-// addSeconds is t plus seconds, which is not negative, or false where the API could not express the sum.
-func addSeconds(t time.Time, seconds int64) (time.Time, bool) {
+// addSeconds returns t plus seconds, which is not negative, or never where the API could not express the sum.
+func addSeconds(t time.Time, seconds int64) time.Time {
 	if seconds > latest-t.Unix() {
-		return time.Time{}, false
+		return never()
 	}
 	// time.Duration ends after 292 years, so the seconds are added to the Unix time instead.
-	return time.Unix(t.Unix()+seconds, int64(t.Nanosecond())).In(t.Location()), true
+	return time.Unix(t.Unix()+seconds, int64(t.Nanosecond())).In(t.Location())
 }
+
+// never returns a time that is later than every deadline.
+func never() time.Time { return time.Unix(latest+1, 0) }

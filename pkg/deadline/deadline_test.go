@@ -11,6 +11,8 @@ import (
 
 var start = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
+const notReady, unreachable = v1.TaintNodeNotReady, v1.TaintNodeUnreachable
+
 func at(seconds float64) time.Time {
 	return start.Add(time.Duration(seconds * float64(time.Second)))
 }
@@ -24,7 +26,12 @@ func tolerates(key string, seconds int64) v1.Toleration {
 	return v1.Toleration{Key: key, Operator: v1.TolerationOpExists, TolerationSeconds: &seconds}
 }
 
-func forever(key string) v1.Toleration {
+// condition is a node-condition taint that came on, in a not-ready period that had begun.
+func condition(key string, own, period float64) Taint {
+	return Taint{Key: key, Start: at(own), Period: at(period)}
+}
+
+func always(key string) v1.Toleration {
 	return v1.Toleration{Key: key, Operator: v1.TolerationOpExists}
 }
 
@@ -42,7 +49,7 @@ func TestDecide(t *testing.T) {
 		{name: "not tolerated: due since the taint", taints: []Taint{taint("a", 10)}, reason: Untolerated, deadline: at(10), taint: "a"},
 		{name: "not tolerated: due since the binding, where that is later", pod: Pod{Bound: at(25)},
 			taints: []Taint{taint("a", 10)}, reason: Untolerated, deadline: at(25), taint: "a"},
-		{name: "tolerated for ever", pod: Pod{Tolerations: []v1.Toleration{forever("a")}}, taints: []Taint{taint("a", 10)}, reason: Tolerated},
+		{name: "tolerated for ever", pod: Pod{Tolerations: []v1.Toleration{always("a")}}, taints: []Taint{taint("a", 10)}, reason: Tolerated},
 		{name: "tolerated for seconds from the taint", pod: Pod{Tolerations: []v1.Toleration{tolerates("a", 30)}},
 			taints: []Taint{taint("a", 10.5)}, reason: TolerationEnds, deadline: at(40.5), taint: "a"},
 		{name: "tolerated for seconds from the binding", pod: Pod{Bound: at(20), Tolerations: []v1.Toleration{tolerates("a", 30)}},
@@ -60,15 +67,15 @@ func TestDecide(t *testing.T) {
 		{name: "one second more", pod: Pod{Tolerations: []v1.Toleration{tolerates("a", latest-start.Unix()+1)}},
 			taints: []Taint{taint("a", 0)}, reason: Tolerated},
 		{name: "the first toleration counts, not the longest",
-			pod:    Pod{Tolerations: []v1.Toleration{tolerates("b", 1), tolerates("a", 30), tolerates("a", 300), forever("a")}},
+			pod:    Pod{Tolerations: []v1.Toleration{tolerates("b", 1), tolerates("a", 30), tolerates("a", 300), always("a")}},
 			taints: []Taint{taint("a", 10)}, reason: TolerationEnds, deadline: at(40), taint: "a"},
 		{name: "the first toleration counts, not the shortest",
-			pod: Pod{Tolerations: []v1.Toleration{forever(""), tolerates("a", 30)}}, taints: []Taint{taint("a", 10)}, reason: Tolerated},
+			pod: Pod{Tolerations: []v1.Toleration{always(""), tolerates("a", 30)}}, taints: []Taint{taint("a", 10)}, reason: Tolerated},
 		{name: "the earliest deadline counts, not the earliest taint",
 			pod:    Pod{Tolerations: []v1.Toleration{tolerates("a", 300), tolerates("b", 30)}},
 			taints: []Taint{taint("a", 10), taint("b", 100)}, reason: TolerationEnds, deadline: at(130), taint: "b"},
 		{name: "a taint that is tolerated does not save from another",
-			pod: Pod{Tolerations: []v1.Toleration{forever("a")}}, taints: []Taint{taint("a", 10), taint("b", 20)},
+			pod: Pod{Tolerations: []v1.Toleration{always("a")}}, taints: []Taint{taint("a", 10), taint("b", 20)},
 			reason: Untolerated, deadline: at(20), taint: "b"},
 		{name: "another effect does not tolerate",
 			pod:    Pod{Tolerations: []v1.Toleration{{Key: "a", Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoSchedule}}},
@@ -84,6 +91,35 @@ func TestDecide(t *testing.T) {
 		{name: "Lt of what is no number", pod: Pod{Tolerations: []v1.Toleration{{Key: "a", Operator: v1.TolerationOpLt, Value: "5"}}},
 			rules: Rules{ComparisonOperators: true}, taints: []Taint{{Key: "a", Value: "x", Start: at(10)}},
 			reason: Untolerated, deadline: at(10), taint: "a"},
+		{name: "swap with equal seconds: the count goes on",
+			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 300)}},
+			taints: []Taint{condition(unreachable, 60, 0)}, reason: TolerationEnds, deadline: at(300), taint: unreachable},
+		{name: "swap from a taint that is tolerated for ever: all seconds from the swap",
+			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), always(unreachable)}},
+			taints: []Taint{condition(notReady, 3600, 0)}, reason: TolerationEnds, deadline: at(3900), taint: notReady},
+		{name: "swap to a shorter one", pod: Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 30)}},
+			taints: []Taint{condition(unreachable, 60, 0)}, reason: TolerationEnds, deadline: at(90), taint: unreachable},
+		{name: "swap to a shorter one, late: no longer than the longer of the two",
+			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 30)}},
+			taints: []Taint{condition(unreachable, 290, 0)}, reason: TolerationEnds, deadline: at(300), taint: unreachable},
+		{name: "swap to a longer one: its seconds from the period's start",
+			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 30), tolerates(unreachable, 300)}},
+			taints: []Taint{condition(unreachable, 20, 0)}, reason: TolerationEnds, deadline: at(300), taint: unreachable},
+		{name: "swap to one that is not tolerated: due at the swap", pod: Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300)}},
+			taints: []Taint{condition(unreachable, 60, 0)}, reason: Untolerated, deadline: at(60), taint: unreachable},
+		{name: "absence within the period: own is the period's start",
+			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), always(unreachable)}},
+			taints: []Taint{condition(notReady, 0, 0)}, reason: TolerationEnds, deadline: at(300), taint: notReady},
+		{name: "both on: the earliest counts",
+			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 30)}},
+			taints: []Taint{condition(notReady, 0, 0), condition(unreachable, 60, 0)}, reason: TolerationEnds, deadline: at(90), taint: unreachable},
+		{name: "a period counts from the binding", pod: Pod{Bound: at(50), Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 300)}},
+			taints: []Taint{condition(unreachable, 60, 0)}, reason: TolerationEnds, deadline: at(350), taint: unreachable},
+		{name: "seconds from the swap that cannot be expressed: those of the other from the period's start",
+			pod:    Pod{Tolerations: []v1.Toleration{tolerates(unreachable, latest-start.Unix()-5)}},
+			taints: []Taint{condition(unreachable, 60, 0)}, reason: TolerationEnds, deadline: time.Unix(latest-5, 0), taint: unreachable},
+		{name: "seconds from the period's start that cannot be expressed", pod: Pod{Tolerations: []v1.Toleration{tolerates(unreachable, math.MaxInt64-1)}},
+			taints: []Taint{condition(unreachable, 60, 0)}, reason: Tolerated},
 		{name: "mirror", pod: Pod{Mirror: true}, taints: []Taint{taint("a", 10)}, reason: IsMirror},
 		{name: "terminating", pod: Pod{Terminating: true}, taints: []Taint{taint("a", 10)}, reason: IsTerminating},
 		{name: "finished", pod: Pod{Finished: true}, taints: []Taint{taint("a", 10)}, reason: IsFinished},
@@ -146,7 +182,7 @@ func typical() (Pod, []Taint) {
 			{Key: v1.TaintNodeNotReady, Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoExecute, TolerationSeconds: ptr.To[int64](300)},
 			{Key: v1.TaintNodeUnreachable, Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoExecute, TolerationSeconds: ptr.To[int64](300)},
 		}}, []Taint{
-			{Key: v1.TaintNodeUnreachable, Start: at(10)}, {Key: "spot", Value: "reclaimed", Start: at(20)},
+			{Key: v1.TaintNodeUnreachable, Start: at(10), Period: at(5)}, {Key: "spot", Value: "reclaimed", Start: at(20)},
 		}
 }
 

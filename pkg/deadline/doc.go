@@ -20,6 +20,15 @@
 // pod. Zero or negative: due at once. The pod's deadline is the earliest over all taints, and the decision names the taint
 // and the toleration that it comes from.
 //
+// node.kubernetes.io/not-ready and node.kubernetes.io/unreachable take turns while a node is not ready. For each of them
+// that is on, with the seconds s(K) that the pod tolerates it and s(other) that it tolerates the other one, the start of
+// the not-ready period and own, when K came on in place of the other, the deadline is
+//
+//	max(period + s(K), min(own + s(K), period + max(s(K), s(other))))
+//
+// with each start no earlier than the binding. So with equal seconds a swap changes nothing; who tolerates the earlier
+// taint for ever has all of s(K) from the swap; and nobody gains more than the longer of the two.
+//
 // The semantics of a single toleration are those of the API: see
 // https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/ and, for the operators Gt and Lt, KEP-5471.
 package deadline

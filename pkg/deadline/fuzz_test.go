@@ -63,28 +63,63 @@ func oracle(pod Pod, taints []Taint, rules Rules) *big.Int {
 }
 
 func oracleTaint(pod Pod, taint Taint, rules Rules) *big.Int {
-	since := nanos(taint.Start)
-	if b := nanos(pod.Bound); b.Cmp(since) > 0 {
-		since = b
+	seconds := oracleSeconds(pod, taint.Key, taint.Value, rules)
+	own := latestOf(nanos(taint.Start), nanos(pod.Bound))
+	if taint.Period.IsZero() {
+		return expressible(plus(own, seconds))
 	}
+	others := map[string]string{v1.TaintNodeNotReady: v1.TaintNodeUnreachable, v1.TaintNodeUnreachable: v1.TaintNodeNotReady}
+	other := oracleSeconds(pod, others[taint.Key], taint.Value, rules)
+	period := latestOf(nanos(taint.Period), nanos(pod.Bound))
+	inner := expressible(plus(own, seconds))
+	if byPeriod := expressible(plus(period, latestOrNever(seconds, other))); inner == nil || (byPeriod != nil && byPeriod.Cmp(inner) < 0) {
+		inner = byPeriod
+	}
+	return expressible(latestOrNever(plus(period, seconds), inner))
+}
+
+// oracleSeconds is for how long a taint is tolerated, in nanoseconds; nil for ever.
+func oracleSeconds(pod Pod, key, value string, rules Rules) *big.Int {
 	for _, toleration := range pod.Tolerations {
-		if !oracleTolerates(toleration, taint, rules) {
+		if !oracleTolerates(toleration, Taint{Key: key, Value: value}, rules) {
 			continue
 		}
 		if toleration.TolerationSeconds == nil {
 			return nil
 		}
-		if *toleration.TolerationSeconds <= 0 {
-			return since
-		}
-		deadline := new(big.Int).Mul(big.NewInt(*toleration.TolerationSeconds), big.NewInt(1e9))
-		deadline.Add(deadline, since)
-		if deadline.Cmp(nanos(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC))) >= 0 {
-			return nil
-		}
-		return deadline
+		return new(big.Int).Mul(big.NewInt(max(0, *toleration.TolerationSeconds)), big.NewInt(1e9))
 	}
-	return since
+	return new(big.Int)
+}
+
+func plus(a, b *big.Int) *big.Int {
+	if a == nil || b == nil {
+		return nil
+	}
+	return new(big.Int).Add(a, b)
+}
+
+func latestOf(a, b *big.Int) *big.Int {
+	if a.Cmp(b) < 0 {
+		return b
+	}
+	return a
+}
+
+// latestOrNever is the later of two of which nil is never.
+func latestOrNever(a, b *big.Int) *big.Int {
+	if a == nil || b == nil {
+		return nil
+	}
+	return latestOf(a, b)
+}
+
+// expressible is never for what is past the year 9999.
+func expressible(t *big.Int) *big.Int {
+	if t == nil || t.Cmp(nanos(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC))) >= 0 {
+		return nil
+	}
+	return t
 }
 
 func oracleTolerates(toleration v1.Toleration, taint Taint, rules Rules) bool {
@@ -133,6 +168,9 @@ func FuzzDecide(f *testing.F) {
 		taints := make([]Taint, in.next(4))
 		for i := range taints {
 			taints[i] = Taint{Key: in.pick(fuzzKeys...), Value: in.pick(fuzzValues...), Start: fuzzTime(started).Add(time.Duration(in.next(50)) * time.Second)}
+			if taints[i].Key == v1.TaintNodeNotReady || taints[i].Key == v1.TaintNodeUnreachable {
+				taints[i].Period = taints[i].Start.Add(-time.Duration(in.next(400)) * time.Second)
+			}
 		}
 		for range in.next(6) {
 			pod.Tolerations = append(pod.Tolerations, in.toleration(seconds))

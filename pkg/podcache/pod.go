@@ -1,6 +1,7 @@
 package podcache
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 	"unique"
@@ -12,6 +13,9 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
+// DisruptionReason is the reason in the condition DisruptionTarget of a pod that is evicted because of a taint.
+const DisruptionReason = "DeletionByTaintManager"
+
 // Pod is what is kept of a pod that is bound to a node. All but the moment it was first seen at is fixed once distilled.
 type Pod struct {
 	noMeta
@@ -22,9 +26,10 @@ type Pod struct {
 	Generation int64
 	// Priority is spec.priority.
 	Priority int32
-	// Mirror, Terminating and Finished are as in deadline.Pod.
+	// Mirror, Terminating and Finished are as in deadline.Pod. A Failed pod is finished
+	// only if a container of it started: others were rejected by their kubelet, and hold no logs.
 	Mirror, Terminating, Finished bool
-	// DisruptionTarget says that the pod's condition of that type is True already.
+	// DisruptionTarget says that the pod's condition of that type is True already, with DisruptionReason.
 	DisruptionTarget bool
 
 	// namespace and node (spec.nodeName) are handles, not strings: many pods share them, and a string that is made of a handle
@@ -32,8 +37,9 @@ type Pod struct {
 	namespace, node unique.Handle[string]
 	// tolerations are spec.tolerations.
 	tolerations tolerations
-	// boundAt is when the API says that the pod came to its node: the transition time of PodScheduled=True, or the
-	// creation where that is missing. In whole seconds of Unix time.
+	// boundAt is when the API says that the pod came to its node: the transition time of PodScheduled=True, but not before its
+	// creation, and that where the condition is missing. In whole seconds of Unix time. Of a pod that is made with a nodeName the
+	// kubelet sets the condition, by the clock of its node.
 	boundAt int64
 	// seen is when this UID reached us first, bound. In nanoseconds of Unix time.
 	seen atomic.Int64
@@ -52,7 +58,7 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 		Generation:      pod.Generation,
 		Priority:        ptr.Deref(pod.Spec.Priority, 0),
 		Terminating:     pod.DeletionTimestamp != nil,
-		Finished:        pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed,
+		Finished:        pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed && started(&pod.Status),
 		tolerations:     newTolerations(pod.Spec.Tolerations),
 		boundAt:         pod.CreationTimestamp.Unix(),
 	}
@@ -65,15 +71,28 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 		switch condition.Type {
 		case v1.PodScheduled:
 			if !condition.LastTransitionTime.IsZero() {
-				p.boundAt = condition.LastTransitionTime.Unix()
+				p.boundAt = max(p.boundAt, condition.LastTransitionTime.Unix())
 			}
 		case v1.DisruptionTarget:
-			p.DisruptionTarget = true
+			p.DisruptionTarget = condition.Reason == DisruptionReason
 		}
 	}
 	p.seen.Store(seen.UnixNano())
 	p.known.Store(seen.UnixNano())
 	return p
+}
+
+// started reports whether any container of a pod is known to have started, at any time. A kubelet that rejects a pod reports no
+// container, or all of them waiting.
+func started(status *v1.PodStatus) bool {
+	return slices.ContainsFunc(status.ContainerStatuses, hasStarted) || slices.ContainsFunc(status.InitContainerStatuses, hasStarted) ||
+		slices.ContainsFunc(status.EphemeralContainerStatuses, hasStarted)
+}
+
+// hasStarted reports whether a container has started. One that waits to be started again has.
+func hasStarted(status v1.ContainerStatus) bool {
+	return status.State.Running != nil || status.State.Terminated != nil || status.LastTerminationState.Running != nil ||
+		status.LastTerminationState.Terminated != nil || status.RestartCount > 0 || ptr.Deref(status.Started, false)
 }
 
 // Namespace is metadata.namespace.

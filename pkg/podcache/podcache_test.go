@@ -61,6 +61,9 @@ func TestBound(t *testing.T) {
 			scheduled(pod)
 			pod.Status.Conditions[0].LastTransitionTime = metav1.Time{}
 		}), 100, 1},
+		{"when it was made, where a clock that is behind says that it was scheduled before", apiPod(scheduled, func(pod *v1.Pod) {
+			pod.CreationTimestamp = metav1.NewTime(at(3600))
+		}), 4000, 3601},
 		{"not later than it was first seen", apiPod(scheduled), 20.25, 20.25},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -112,13 +115,61 @@ func TestNewPodReadsWhatTheRulesRead(t *testing.T) {
 		pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"}
 		pod.DeletionTimestamp = ptr.To(metav1.Now())
 		pod.Status.Phase = v1.PodSucceeded
-		pod.Status.Conditions = []v1.PodCondition{{Type: v1.DisruptionTarget, Status: v1.ConditionTrue}}
+		pod.Status.Conditions = []v1.PodCondition{{Type: v1.DisruptionTarget, Status: v1.ConditionTrue, Reason: DisruptionReason}}
 	}), at(0))
 	if !pod.Mirror || !pod.Terminating || !pod.Finished || !pod.DisruptionTarget || pod.Generation != 3 || pod.Node() != "n" {
 		t.Errorf("%+v", pod)
 	}
 	if pod.GetNamespace() != "ns" || pod.GetName() != "p" || pod.GetUID() != "u" || pod.GetResourceVersion() != "7" {
 		t.Error("metadata is lost")
+	}
+}
+
+func TestFinished(t *testing.T) {
+	waiting := v1.ContainerStatus{Name: "c", State: v1.ContainerState{Waiting: &v1.ContainerStateWaiting{Reason: "ContainerCreating"}}}
+	status := func(change func(*v1.ContainerStatus)) v1.ContainerStatus {
+		s := waiting
+		change(&s)
+		return s
+	}
+	ended := v1.ContainerState{Terminated: &v1.ContainerStateTerminated{ExitCode: 1}}
+	for _, test := range []struct {
+		name   string
+		phase  v1.PodPhase
+		status []v1.ContainerStatus
+		want   bool
+	}{
+		{"running", v1.PodRunning, []v1.ContainerStatus{status(func(s *v1.ContainerStatus) { s.State = v1.ContainerState{Running: &v1.ContainerStateRunning{}} })}, false},
+		{"succeeded, and nothing is known of its containers", v1.PodSucceeded, nil, true},
+		{"succeeded, and its containers wait", v1.PodSucceeded, []v1.ContainerStatus{waiting}, true},
+		{"rejected", v1.PodFailed, nil, false},
+		{"failed before its containers started", v1.PodFailed, []v1.ContainerStatus{waiting, waiting}, false},
+		{"failed, with a status that says nothing", v1.PodFailed, []v1.ContainerStatus{{Name: "c"}}, false},
+		{"failed, and one container has ended", v1.PodFailed, []v1.ContainerStatus{waiting, status(func(s *v1.ContainerStatus) { s.State = ended })}, true},
+		{"failed, and one container runs", v1.PodFailed, []v1.ContainerStatus{status(func(s *v1.ContainerStatus) { s.State = v1.ContainerState{Running: &v1.ContainerStateRunning{}} })}, true},
+		{"failed, and waits to be started again", v1.PodFailed, []v1.ContainerStatus{status(func(s *v1.ContainerStatus) { s.LastTerminationState = ended })}, true},
+		{"failed, and was restarted", v1.PodFailed, []v1.ContainerStatus{status(func(s *v1.ContainerStatus) { s.RestartCount = 1 })}, true},
+		{"failed, and has started", v1.PodFailed, []v1.ContainerStatus{status(func(s *v1.ContainerStatus) { s.Started = ptr.To(true) })}, true},
+		{"failed, and has not started", v1.PodFailed, []v1.ContainerStatus{status(func(s *v1.ContainerStatus) { s.Started = ptr.To(false) })}, false},
+	} {
+		for kind, set := range map[string]func(*v1.PodStatus){
+			"containers":           func(s *v1.PodStatus) { s.ContainerStatuses = test.status },
+			"init containers":      func(s *v1.PodStatus) { s.InitContainerStatuses = test.status },
+			"ephemeral containers": func(s *v1.PodStatus) { s.EphemeralContainerStatuses = test.status },
+		} {
+			t.Run(test.name+", "+kind, func(t *testing.T) {
+				pod := apiPod(func(pod *v1.Pod) {
+					pod.Status.Phase = test.phase
+					set(&pod.Status)
+				})
+				if got := NewPod(pod, noon).Finished; got != test.want {
+					t.Errorf("finished: %v", got)
+				}
+				if got := NewPod(decoded(t, sieved, encoded(t, pod, "Pod")).(*v1.Pod), noon).Finished; got != test.want {
+					t.Errorf("finished, as a client of ours reads it: %v", got)
+				}
+			})
+		}
 	}
 }
 
@@ -154,7 +205,7 @@ func TestSameInput(t *testing.T) {
 		"node":              func(pod *v1.Pod) { pod.Spec.NodeName = "m" },
 		"mirror":            func(pod *v1.Pod) { pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: ""} },
 		"deletion":          func(pod *v1.Pod) { pod.DeletionTimestamp = ptr.To(metav1.Now()) },
-		"phase":             func(pod *v1.Pod) { pod.Status.Phase = v1.PodFailed },
+		"phase":             func(pod *v1.Pod) { pod.Status.Phase = v1.PodSucceeded },
 		"binding":           scheduled,
 		"tolerationSeconds": func(pod *v1.Pod) { pod.Spec.Tolerations[0].TolerationSeconds = ptr.To[int64](6) },
 		"for ever":          func(pod *v1.Pod) { pod.Spec.Tolerations[0].TolerationSeconds = nil },

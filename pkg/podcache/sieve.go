@@ -67,11 +67,15 @@ type sieve map[protowire.Number]sieve
 // evictions read of a pod that is live.
 func kinds() map[string]sieve {
 	var whole sieve
+	there := sieve{} // a message of which nothing is kept but that it is there
+	state := sieve{2: there /* running */, 3: there /* terminated */}
+	container := sieve{2: state, 3: state /* lastState */, 5: whole /* restartCount */, 9: whole /* started */}
 	pod := sieve{
 		1: {1: whole /* name */, 3: whole /* namespace */, 5: whole /* uid */, 6: whole, /* resourceVersion */
 			7: whole /* generation */, 8: whole /* creationTimestamp */, 9: whole /* deletionTimestamp */, 12: whole /* annotations */},
 		2: {10: whole /* nodeName */, 22: whole /* tolerations */, 25: whole /* priority */},
-		3: {1: whole /* phase */, 2: whole /* conditions */},
+		3: {1: whole /* phase */, 2: whole /* conditions */, 8: container /* containerStatuses */, 10: container, /* initContainerStatuses */
+			13: container /* ephemeralContainerStatuses */},
 	}
 	node := sieve{
 		1: {1: whole /* name */, 5: whole /* uid */, 6: whole /* resourceVersion */, 8: whole, /* creationTimestamp */

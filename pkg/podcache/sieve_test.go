@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
@@ -75,11 +76,16 @@ func readOf(obj runtime.Object) any {
 
 func TestSieveLosesNothingThatIsRead(t *testing.T) {
 	fill := filler()
-	for range 300 {
+	for i := range 300 {
 		pod, node, config := &v1.Pod{}, &v1.Node{}, &v1.ConfigMap{}
 		pods, nodes := &v1.PodList{}, &v1.NodeList{}
 		for _, obj := range []any{pod, node, config, pods, nodes} {
 			fill.Fill(obj)
+		}
+		phases := []v1.PodPhase{v1.PodRunning, v1.PodSucceeded, v1.PodFailed, v1.PodFailed}
+		pod.Status.Phase = phases[i%len(phases)]
+		for i := range pods.Items {
+			pods.Items[i].Status.Phase = phases[i%len(phases)]
 		}
 		for kind, obj := range map[string]runtime.Object{"Pod": pod, "Node": node, "ConfigMap": config, "PodList": pods, "NodeList": nodes} {
 			data := encoded(t, obj, kind)
@@ -101,8 +107,13 @@ func TestSieveTakesTheRest(t *testing.T) {
 	if left := (v1.PodSpec{NodeName: pod.Spec.NodeName, Tolerations: pod.Spec.Tolerations, Priority: pod.Spec.Priority}); !reflect.DeepEqual(gotPod.Spec, left) {
 		t.Errorf("pod has %+v", gotPod.Spec)
 	}
-	if gotPod.ManagedFields != nil || gotPod.Labels != nil || gotPod.Status.ContainerStatuses != nil {
+	if gotPod.ManagedFields != nil || gotPod.Labels != nil || gotPod.Status.HostIPs != nil {
 		t.Errorf("pod has %+v, %+v", gotPod.ObjectMeta, gotPod.Status)
+	}
+	for _, got := range slices.Concat(gotPod.Status.ContainerStatuses, gotPod.Status.InitContainerStatuses, gotPod.Status.EphemeralContainerStatuses) {
+		if got.Name != "" || got.Image != "" || got.Resources != nil || got.State.Terminated != nil && got.State.Terminated.Message != "" {
+			t.Errorf("a container has %+v", got)
+		}
 	}
 	gotNode := decoded(t, sieved, encoded(t, node, "Node")).(*v1.Node)
 	if gotNode.Status.Images != nil || gotNode.Labels != nil || gotNode.ManagedFields == nil {

@@ -207,21 +207,26 @@ func TestDeadlinesMoveBothWays(t *testing.T) {
 
 func TestLeavesAlone(t *testing.T) {
 	mirror := func(pod *v1.Pod) { pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"} }
-	finished := func(pod *v1.Pod) { pod.Status.Phase = v1.PodFailed }
+	rejected := func(pod *v1.Pod) { pod.Status.Phase = v1.PodFailed }
+	finished := func(pod *v1.Pod) {
+		pod.Status.Phase = v1.PodFailed
+		pod.Status.ContainerStatuses = []v1.ContainerStatus{{Name: "c", State: v1.ContainerState{Terminated: &v1.ContainerStateTerminated{ExitCode: 1}}}}
+	}
 	huge := tolerating("a", 18446744074)
 	for _, evictFinished := range []bool{false, true} {
 		bubble(t, func(f *fixture) {
 			f.api.Linger = true
 			f.api.AddPod("mirror", "n", mirror)
 			f.api.AddPod("finished", "n", finished)
+			f.api.AddPod("rejected", "n", rejected)
 			f.api.AddPod("huge", "n", huge)
 			f.api.AddPod("terminating", "n", func(pod *v1.Pod) { pod.DeletionTimestamp = ptr.To(metav1.Now()) })
 			f.api.AddPod("elsewhere", "no-such-node")
 			f.start(func(c *Config) { c.Rules = deadline.Rules{EvictFinished: evictFinished} })
 			f.api.Taint("n", taintOf("a"))
 			f.wait(100)
-			for _, name := range []string{"mirror", "finished", "huge", "elsewhere"} {
-				want := evictFinished && name == "finished"
+			for _, name := range []string{"mirror", "finished", "rejected", "huge", "elsewhere"} {
+				want := name == "rejected" || evictFinished && name == "finished"
 				if got := f.api.Pod(name).DeletionTimestamp != nil; got != want {
 					t.Errorf("evict finished %v: pod %s deleted %v", evictFinished, name, got)
 				}

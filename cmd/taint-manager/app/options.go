@@ -114,7 +114,8 @@ func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.StartsConfigMap, "starts-config-map", o.StartsConfigMap,
 		"ConfigMap, in the namespace of the Lease, that remembers since when nodes are ill, over restarts. It has to exist. Empty for none.")
 	fs.BoolVar(&o.EvictFinishedPods, "evict-finished-pods", o.EvictFinishedPods,
-		"Evict pods that have succeeded or failed too, as kube-controller-manager's own controller does.")
+		"Evict pods that have succeeded or failed too, as kube-controller-manager's own controller does. "+
+			"Failed pods of which no container ever started, which their kubelet rejected, are evicted without it.")
 }
 
 func (o *Options) addServingFlags(fs *pflag.FlagSet) {

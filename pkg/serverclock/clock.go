@@ -1,0 +1,116 @@
+package serverclock
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+const (
+	// resolution is the unit of the Date header.
+	resolution = time.Second
+	// driftPerSecond is by how much the rates of two clocks may differ: 200 parts per million, several times what
+	// quartz does.
+	driftPerSecond = 200 * time.Microsecond
+	// keepFor is how long an API server counts whose answers have not been seen again.
+	keepFor = 10 * time.Minute
+	// maxServers bounds how many contradicting clocks are kept.
+	maxServers = 8
+)
+
+// Clock estimates the API server's clock. It is safe for concurrent use.
+type Clock struct {
+	local clock.PassiveClock
+
+	lock    sync.RWMutex
+	servers []server
+}
+
+// server is what is known of one API server's clock: how far it is ahead of the local one, at the moment seen.
+type server struct {
+	low, high time.Duration
+	seen      time.Time
+}
+
+// New returns an estimate that takes the two clocks as equal until Observe is called. local must not step.
+func New(local clock.PassiveClock) *Clock {
+	return &Clock{local: local}
+}
+
+// Observe takes in the Date of an answer: sent and answered are local, and date is cut to the second.
+func (c *Clock) Observe(sent, answered, date time.Time) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	answer := server{low: date.Sub(answered), high: date.Add(resolution).Sub(sent), seen: answered}
+	known := false
+	for i := range c.servers {
+		both := c.servers[i].at(answered)
+		both.low, both.high = max(both.low, answer.low), min(both.high, answer.high)
+		if both.low <= both.high {
+			both.seen = answered
+			c.servers[i], known = both, true
+		}
+	}
+	c.servers = slices.DeleteFunc(c.servers, func(s server) bool { return answered.Sub(s.seen) > keepFor })
+	if known {
+		return
+	}
+	if len(c.servers) == maxServers {
+		c.servers = slices.Delete(c.servers, 0, 1)
+	}
+	c.servers = append(c.servers, answer)
+}
+
+// at returns what is left of a bound at a moment: clocks drift.
+func (s server) at(now time.Time) server {
+	drift := time.Duration(max(0, now.Sub(s.seen).Seconds()) * float64(driftPerSecond))
+	return server{low: s.low - drift, high: s.high + drift, seen: s.seen}
+}
+
+// Offset returns by how much the API server's clock is ahead of the local one, at least and at most, now. known is false
+// while no answer has told.
+func (c *Clock) Offset() (low, high time.Duration, known bool) {
+	if c == nil {
+		return 0, 0, false
+	}
+	now := c.local.Now()
+	c.lock.RLock()
+	defer c.lock.RUnlock()
+	for i, s := range c.servers {
+		s = s.at(now)
+		if i == 0 {
+			low, high = s.low, s.high
+		}
+		low, high = min(low, s.low), max(high, s.high)
+	}
+	return low, high, len(c.servers) > 0
+}
+
+// Local returns the latest local moment at which the API server's clock can have shown t. The zero time stays zero.
+func (c *Clock) Local(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	low, _, _ := c.Offset()
+	return t.Add(-low)
+}
+
+// Earliest returns the least that the API server's clock can have shown at a local moment.
+func (c *Clock) Earliest(local time.Time) time.Time {
+	low, _, _ := c.Offset()
+	return local.Add(low)
+}
+
+// Latest returns the most that the API server's clock can have shown at a local moment.
+func (c *Clock) Latest(local time.Time) time.Time {
+	_, high, _ := c.Offset()
+	return local.Add(high)
+}
+
+// Now returns the API server's time, as near as it is known: for what is shown to people, not for decisions.
+func (c *Clock) Now() time.Time {
+	low, high, _ := c.Offset()
+	return c.local.Now().Add((low + high) / 2)
+}

@@ -1,0 +1,26 @@
+package serverclock
+
+import (
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// steady is a clock that begins with the wall clock and then only counts.
+type steady struct {
+	clock.RealClock // timers and tickers, which are monotonic
+	// start has a monotonic reading, wall has none.
+	start, wall time.Time
+}
+
+// NewSteady returns a clock that never steps. Its times have no monotonic reading, so they can be stored and compared.
+func NewSteady() clock.WithTicker {
+	now := time.Now()
+	return &steady{start: now, wall: now.Round(0)}
+}
+
+// Now returns the time at which the clock was made plus the time that has passed since.
+func (s *steady) Now() time.Time { return s.wall.Add(time.Since(s.start)) }
+
+// Since returns the time that has passed since t.
+func (s *steady) Since(t time.Time) time.Duration { return s.Now().Sub(t) }
