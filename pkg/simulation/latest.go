@@ -23,10 +23,10 @@ func (s *sim) latestDeadline(v *view, pod *v1.Pod) time.Time {
 	e := evidence{s.history, seen, s.plan.calm}
 	bound := first(v.podSeen[pod.UID], boundBy(pod).Add(-s.history.apiSkew+v.podDoubt[pod.UID]))
 	i := len(seen) - 1
-	return deadlineOf(pod, bound, seen[i].node, starts{
+	return first(s.bequeathed(pod, seen[i].node), deadlineOf(pod, bound, seen[i].node, starts{
 		taint:  func(taint v1.Taint) time.Time { return e.start(i, taint) },
 		period: func(taint v1.Taint) (period, own time.Time) { return e.period(i, taint) },
-	})
+	}))
 }
 
 // evidence is what a replica was shown of a node. It dates its taints as late as any doubt may have it.

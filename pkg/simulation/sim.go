@@ -91,6 +91,7 @@ type sim struct {
 	profile  profile
 	outages  map[string]time.Time
 	ailments []ailment
+	bequests map[types.UID]bequest
 	replicas []*replica
 	byName   map[string]*replica
 	names    int
@@ -122,7 +123,7 @@ func newSim(seed uint64, options Options) *sim {
 	s := &sim{
 		seed: seed, rng: rng, plan: plan, api: apitest.New(), began: time.Now(), options: options,
 		history: newHistory(plan.apiSkew), outages: map[string]time.Time{}, byName: map[string]*replica{}, cuts: map[string]int{},
-		told: map[types.UID]int{},
+		told: map[types.UID]int{}, bequests: map[types.UID]bequest{},
 	}
 	s.api.Linger = true
 	s.api.Now = func() time.Time { return time.Now().Add(plan.apiSkew) }
