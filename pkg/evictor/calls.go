@@ -20,49 +20,16 @@ import (
 )
 
 const (
-	// conditionReason and conditionMessage are the built-in controller's contract: Job's podFailurePolicy and people
-	// look for the reason.
-	conditionReason  = "DeletionByTaintManager"
+	// callTimeout bounds each call. The API server works on one for 60 s at most, for as long as it waits for webhooks that may
+	// fail: a call that we gave up before would be made again and again, and never come about.
+	callTimeout = 70 * time.Second
+
+	// conditionMessage is the built-in controller's, as is podcache.DisruptionReason: Job's podFailurePolicy and people look for these.
 	conditionMessage = "Taint manager: deleting due to NoExecute taint"
 
 	// metadataOnly asks for no more than the metadata of what was deleted. An answer without a body cannot be asked for.
 	metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 )
-
-// mark adds the condition DisruptionTarget and returns the live pod. Where the condition may not be written, it says so and
-// returns the live pod all the same. The limiter has been waited for.
-func (e *Evictor) mark(ctx context.Context, pod *podcache.Pod) (live *v1.Pod, refused bool, err error) {
-	if pod.DisruptionTarget {
-		live, err = e.getPod(ctx, pod)
-		return live, false, err
-	}
-	live, err = e.patchCondition(ctx, pod)
-	switch {
-	case err == nil, isUIDMismatch(err), apierrors.IsNotFound(err):
-		return live, false, err
-	case isRefusal(err):
-		live, err = e.getPod(ctx, pod)
-		return live, true, err
-	default:
-		return nil, false, fmt.Errorf("writing the condition DisruptionTarget: %w", err)
-	}
-}
-
-// isRefusal says whether trying again would not help: the API server, or an admission plugin, does not want this write. What
-// code a webhook denies with is its own choice, 400 by default. 404 and 409 are about the pod, and the others say that
-// another time may do.
-func isRefusal(err error) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return false
-	}
-	switch code := status.Status().Code; code {
-	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
-		return false
-	default:
-		return code >= 400 && code < 500
-	}
-}
 
 // conditionPatch is the part of a pod that is written. A pod of another UID refuses it.
 type conditionPatch struct {
@@ -82,7 +49,7 @@ func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Po
 	change.Status.Conditions = []v1.PodCondition{{
 		Type:               v1.DisruptionTarget,
 		Status:             v1.ConditionTrue,
-		Reason:             conditionReason,
+		Reason:             podcache.DisruptionReason,
 		Message:            conditionMessage,
 		LastTransitionTime: metav1.NewTime(e.clock.Now()),
 		ObservedGeneration: pod.Generation,
@@ -111,18 +78,18 @@ func (e *Evictor) getPod(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error
 	return live, nil
 }
 
-// deletePod sends the DELETE for this version of the pod, unless waiting for a connection makes the read of the node too old
-// that it was decided on. The limiter has been waited for.
-func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, nodeRead time.Time) error {
-	options := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{
-		UID:             ptr.To(live.UID),
-		ResourceVersion: ptr.To(live.ResourceVersion),
-	}}
+// deletePod sends the DELETE for this pod, and for this version of it where it has one, unless waiting for a connection makes
+// the reading too old that it was decided on. The limiter has been waited for.
+func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, answered time.Time) error {
+	options := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(live.UID)}}
+	if live.ResourceVersion != "" {
+		options.Preconditions.ResourceVersion = ptr.To(live.ResourceVersion)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-		if age := e.clock.Since(nodeRead); age > readInterval {
-			cancel(fmt.Errorf("no connection in time: the node was read %s ago", age))
+		if age := e.clock.Since(answered); age > maxAge {
+			cancel(fmt.Errorf("no connection in time: node and pod were read %s ago", age))
 		}
 	}})
 	err := e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {

@@ -12,7 +12,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
@@ -68,7 +67,7 @@ func TestOutcomes(t *testing.T) {
 		"no node":     {func(api *apitest.Server) { api.RemoveNode("n") }, NotDue},
 		"marked already": {func(api *apitest.Server) {
 			api.UpdatePod("p", func(pod *v1.Pod) {
-				pod.Status.Conditions = append(pod.Status.Conditions, v1.PodCondition{Type: v1.DisruptionTarget, Status: v1.ConditionTrue})
+				pod.Status.Conditions = append(pod.Status.Conditions, ourCondition(v1.ConditionTrue))
 			})
 		}, Deleted},
 	} {
@@ -89,45 +88,6 @@ func terminate(api *apitest.Server) {
 		now := pod.CreationTimestamp
 		pod.DeletionTimestamp = &now
 	})
-}
-
-func TestMarkedPodsAreReadInstead(t *testing.T) {
-	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
-		pod.DisruptionTarget = true
-		wants(t, e, pod, Deleted)
-		if api.Count("PATCH") != 0 || api.Count("GET /api/v1/namespaces/default/pods/p") != 1 {
-			t.Errorf("requests %v", api.Requests())
-		}
-	})
-	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
-		pod.DisruptionTarget = true
-		api.RemovePod("p")
-		api.AddPod("p", "n")
-		wants(t, e, pod, NameReused)
-	})
-}
-
-// TestPodThatKeepsChanging has another writer change the pod before each of the first DELETEs.
-func TestPodThatKeepsChanging(t *testing.T) {
-	for _, changes := range []int{1, deletes - 1, deletes} {
-		bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
-			left := changes
-			api.Intercept = func(req *http.Request) (*http.Response, error) {
-				if req.Method == http.MethodDelete && left > 0 {
-					left--
-					api.UpdatePod("p", func(pod *v1.Pod) { pod.Labels = map[string]string{"a": "b"} })
-				}
-				return nil, nil
-			}
-			if changes == deletes {
-				if result, err := e.Evict(t.Context(), pod); err == nil {
-					t.Errorf("no error but %+v", result)
-				}
-				return
-			}
-			wants(t, e, pod, Deleted)
-		})
-	}
 }
 
 // TestPodThatChangesToStay has the pod replaced, or the taint go, between the condition and the DELETE.
@@ -161,27 +121,6 @@ func terminateNot(api *apitest.Server) {
 	api.UpdatePod("p", func(pod *v1.Pod) { pod.Labels = map[string]string{"a": "b"} })
 }
 
-// TestWritesThatAreRefused has the condition refused in several ways: the pod goes without it, or later.
-func TestWritesThatAreRefused(t *testing.T) {
-	for code, refused := range map[int32]bool{
-		400: true, 403: true, 413: true, 418: true, 422: true,
-		401: false, 408: false, 409: false, 429: false, 500: false, 503: false,
-	} {
-		bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
-			api.Intercept = func(req *http.Request) (*http.Response, error) {
-				if req.Method != http.MethodPatch {
-					return nil, nil
-				}
-				return apitest.Failure(&apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Message: "no"}}), nil
-			}
-			result, err := e.Evict(t.Context(), pod)
-			if gone := api.Pod("p") == nil; gone != refused || (err == nil) != refused || result.ConditionRefused != refused {
-				t.Errorf("%d: result %+v, error %v, gone %v", code, result, err, gone)
-			}
-		})
-	}
-}
-
 func TestEveryDeleteIsDecidedOnAFreshRead(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
 		var read time.Time
@@ -205,24 +144,6 @@ func TestEveryDeleteIsDecidedOnAFreshRead(t *testing.T) {
 	})
 }
 
-func TestReadThatTakesTooLongEvictsNobody(t *testing.T) {
-	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
-		api.Intercept = func(req *http.Request) (*http.Response, error) {
-			if req.Method == http.MethodGet {
-				time.Sleep(time.Second)
-			}
-			return nil, nil
-		}
-		began := time.Now()
-		if result, err := e.Evict(t.Context(), pod); err == nil || !strings.Contains(err.Error(), "too old") || time.Since(began) > 3*time.Second {
-			t.Errorf("result %+v, error %v", result, err)
-		}
-		if api.Pod("p") == nil {
-			t.Error("evicted")
-		}
-	})
-}
-
 func TestReadsOfANodeAreSharedAndBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, _ *podcache.Pod) {
 		var lock sync.Mutex
@@ -238,8 +159,8 @@ func TestReadsOfANodeAreSharedAndBounded(t *testing.T) {
 		for i := range 200 {
 			readers.Go(func() {
 				time.Sleep(time.Duration(i) * 50 * time.Millisecond) // over 10 s
-				reading, err := e.nodes.read(t.Context(), "n", time.Time{})
-				if err != nil || !reading.Exists || time.Since(reading.Began) >= freshFor {
+				reading, _, err := e.nodes.read(t.Context(), "n", time.Time{})
+				if err != nil || !reading.Exists || time.Since(reading.Answered) >= freshFor {
 					t.Errorf("reading %+v, error %v", reading, err)
 				}
 			})
@@ -266,7 +187,7 @@ func TestReadsForPodsThatFallDueOneAfterAnother(t *testing.T) {
 				readers.Go(func() {
 					time.Sleep(time.Duration(i) * 50 * time.Millisecond)
 					due := time.Now()
-					reading, err := e.nodes.read(t.Context(), "n", due)
+					reading, _, err := e.nodes.read(t.Context(), "n", due)
 					if err != nil || reading.Began.Before(due) {
 						t.Errorf("reading began %v before, error %v", due.Sub(reading.Began), err)
 					}
@@ -292,12 +213,12 @@ func TestReadsForPodsThatFallDueOneAfterAnother(t *testing.T) {
 
 func TestReadsAreNotBehindTheCaches(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *apitest.Server, e *Evictor, _ *podcache.Pod) {
-		if _, err := e.nodes.read(t.Context(), "n", time.Time{}); err != nil {
+		if _, _, err := e.nodes.read(t.Context(), "n", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
 		known := time.Now()
-		reading, err := e.nodes.read(t.Context(), "n", known)
+		reading, _, err := e.nodes.read(t.Context(), "n", known)
 		if err != nil || reading.Began.Before(known) {
 			t.Errorf("reading began %v before, error %v", known.Sub(reading.Began), err)
 		}
@@ -307,7 +228,7 @@ func TestReadsAreNotBehindTheCaches(t *testing.T) {
 func TestOldReadsAreForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *apitest.Server, e *Evictor, _ *podcache.Pod) {
 		for _, name := range []string{"a", "b", "c"} {
-			if reading, err := e.nodes.read(t.Context(), name, time.Time{}); err != nil || reading.Exists {
+			if reading, _, err := e.nodes.read(t.Context(), name, time.Time{}); err != nil || reading.Exists {
 				t.Errorf("reading %+v, error %v", reading, err)
 			}
 			time.Sleep(time.Minute)

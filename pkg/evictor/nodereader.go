@@ -24,7 +24,7 @@ const (
 	// savedReads is how many reads a node has to spare that had none for a while, so that for a time nobody waits for the
 	// next one: not the pods that fall due one after another, nor a storm whenever a read has become too old.
 	savedReads = 30
-	// freshFor is how long after its beginning a read may be decided on: the rule says a second before the DELETE is
+	// freshFor is how long after its answer a read may be decided on: the rule says a second before the DELETE is
 	// sent, and between the decision and the sending some time passes.
 	freshFor = 950 * time.Millisecond
 )
@@ -33,6 +33,8 @@ const (
 type NodeReading struct {
 	// Began is when the read was sent: the node was so at Began or later.
 	Began time.Time
+	// Answered is when the answer was there.
+	Answered time.Time
 	// Exists is false where there is no such node.
 	Exists bool
 	// Observation is what the node says of its taints. Zero unless Exists.
@@ -86,48 +88,49 @@ func (n *pacedNode) idle(now time.Time) bool {
 
 // sharedRead is the last read of one node.
 type sharedRead struct {
-	began   time.Time
-	reading NodeReading
-	err     error
+	began, answered time.Time
+	reading         NodeReading
+	err             error
 	// done is closed when the read has ended.
 	done chan struct{}
 }
 
-// read returns a reading that is fresh now and did not begin before a moment. It shares a read that is fresh or under way, or
-// else waits until one may begin. It is an error where two reads that were waited for do not serve: the API server takes
-// too long, or the clock went back.
-func (r *nodeReader) read(ctx context.Context, name string, notBefore time.Time) (NodeReading, error) {
+// read returns a reading that is fresh now and did not begin before a moment, however long that takes. It shares a read that is
+// fresh or under way, or else waits until one may begin. took is how long the slowest read took that this call has made itself.
+// It is an error where two reads that were waited for do not serve: the clock went back, or we were stopped for a while.
+func (r *nodeReader) read(ctx context.Context, name string, notBefore time.Time) (reading NodeReading, took time.Duration, err error) {
 	for waited := 0; waited < 2; {
 		last, wait, mine := r.join(name, notBefore)
 		switch {
 		case wait > 0:
 			if err := sleep(ctx, r.clock, wait); err != nil {
-				return NodeReading{}, err
+				return NodeReading{}, took, err
 			}
 			continue
 		case mine:
 			r.fetch(ctx, name, last)
+			took = max(took, last.answered.Sub(last.began))
 		default:
 			select {
 			case <-ctx.Done():
-				return NodeReading{}, ctx.Err()
+				return NodeReading{}, took, ctx.Err()
 			case <-last.done:
 			}
 		}
 		if last.err != nil {
-			return NodeReading{}, fmt.Errorf("reading node %s: %w", name, last.err)
+			return NodeReading{}, took, fmt.Errorf("reading node %s: %w", name, last.err)
 		}
 		if r.serves(last, notBefore) {
-			return last.reading, nil
+			return last.reading, took, nil
 		}
 		waited++
 	}
-	return NodeReading{}, fmt.Errorf("reading node %s takes too long: what is read is too old to decide on", name)
+	return NodeReading{}, took, fmt.Errorf("what was read of node %s is too old to decide on", name)
 }
 
 // serves says whether a read that has ended may be decided on now.
 func (r *nodeReader) serves(read *sharedRead, notBefore time.Time) bool {
-	return r.clock.Since(read.began) < freshFor && !read.began.Before(notBefore)
+	return r.clock.Since(read.answered) < freshFor && !read.began.Before(notBefore)
 }
 
 // join returns the read to wait for, or how long to wait before there may be another, or a new one that the caller makes.
@@ -171,15 +174,14 @@ func (r *nodeReader) fetch(ctx context.Context, name string, read *sharedRead) {
 	read.began = r.clock.Now()
 	r.lock.Unlock()
 	node, err := r.get(ctx, name)
+	read.answered = r.clock.Now()
+	read.reading = NodeReading{Began: read.began, Answered: read.answered}
 	switch {
 	case apierrors.IsNotFound(err):
-		read.reading = NodeReading{Began: read.began}
 	case err != nil:
 		read.err = err
 	default:
-		read.reading = NodeReading{
-			Began: read.began, Exists: true, Observation: taintstart.Observe(node, r.clock.Now().Round(0)),
-		}
+		read.reading.Exists, read.reading.Observation = true, taintstart.Observe(node, r.clock.Now().Round(0))
 	}
 }
 

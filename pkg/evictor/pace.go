@@ -99,6 +99,13 @@ func (p *Pace) End(deleted bool, err error) int {
 	return p.allowed()
 }
 
+// Overloaded notes that the API server has too much to do, as what is not an error can show too.
+func (p *Pace) Overloaded() {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.shrink(p.slots / 2)
+}
+
 // count counts an eviction while so many went on.
 func (p *Pace) count(running int) {
 	w := &p.window

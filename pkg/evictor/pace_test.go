@@ -121,6 +121,10 @@ func TestPaceHalvesWhenItIsTooMuch(t *testing.T) {
 			}
 		}
 	}
+	slow := NewPace(clock.RealClock{}, 100)
+	if slow.Overloaded(); slow.Slots() != firstSlots/2 {
+		t.Errorf("%d slots after a slow read", slow.Slots())
+	}
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{NewPace(clock.RealClock{}, 100), 50 * time.Millisecond, 50, nil}
 		for range 10 {

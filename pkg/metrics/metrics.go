@@ -33,6 +33,10 @@ type Metrics struct {
 	// ConditionsRefused counts the pods that were deleted without the DisruptionTarget condition, because the API server
 	// refused to have it written.
 	ConditionsRefused *metrics.Counter
+	// UnversionedDeletions counts the pods that were deleted with their UID alone as precondition.
+	UnversionedDeletions *metrics.Counter
+	// SlowNodeReads counts the reads of a node, for evictions, that took a second or more.
+	SlowNodeReads *metrics.Counter
 	// Scheduled is the number of pods that have a deadline, due ones included.
 	Scheduled *metrics.Gauge
 	// Slots is how many Pods may be evicted at the same time, at the moment.
@@ -66,6 +70,14 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 			Subsystem: ours, Name: "conditions_refused_total", StabilityLevel: metrics.ALPHA,
 			Help: "Pods deleted without the DisruptionTarget condition because the API server refused to have it written.",
 		}),
+		UnversionedDeletions: metrics.NewCounter(&metrics.CounterOpts{
+			Subsystem: ours, Name: "unversioned_deletions_total", StabilityLevel: metrics.ALPHA,
+			Help: "Pods deleted in whatever version they were, because they changed more often than one could be read and deleted.",
+		}),
+		SlowNodeReads: metrics.NewCounter(&metrics.CounterOpts{
+			Subsystem: ours, Name: "slow_node_reads_total", StabilityLevel: metrics.ALPHA,
+			Help: "Reads of a Node, for evictions from it, that took a second or more.",
+		}),
 		Scheduled: metrics.NewGauge(&metrics.GaugeOpts{
 			Subsystem: ours, Name: "scheduled_evictions", StabilityLevel: metrics.ALPHA,
 			Help: "Pods that have a deadline at the moment, those that are due included.",
@@ -80,7 +92,8 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 		}, []string{"result"}),
 	}
 	for _, metric := range []metrics.Registerable{
-		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionsRefused, m.Scheduled, m.Slots, m.Events,
+		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionsRefused, m.UnversionedDeletions,
+		m.SlowNodeReads, m.Scheduled, m.Slots, m.Events,
 	} {
 		if err := register(metric); err != nil {
 			return nil, fmt.Errorf("registering metric %s: %w", metric.FQName(), err)

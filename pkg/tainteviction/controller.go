@@ -83,6 +83,8 @@ type Controller struct {
 	leading    atomic.Bool
 	// complaints bounds how often failures are logged as errors.
 	complaints *rate.Sometimes
+	// slowReads bounds how often slow reads of nodes are.
+	slowReads *rate.Sometimes
 }
 
 // New returns a controller that has not been started.
@@ -113,6 +115,7 @@ func New(config Config) (*Controller, error) {
 		pace:       evictor.NewPace(config.Clock, config.ConcurrentEvictions),
 		evaluating: keymutex.NewHashed(0),
 		complaints: &rate.Sometimes{First: 3, Interval: complaintInterval},
+		slowReads:  &rate.Sometimes{First: 1, Interval: complaintInterval},
 	}
 	c.taintEvictionQueue = evictionqueue.New(config.Clock, c.pace.Slots())
 	config.Metrics.Slots.Set(float64(c.pace.Slots()))

@@ -312,7 +312,7 @@ func TestRefusedOnceAfterAnOutage(t *testing.T) {
 		var away, starting atomic.Bool
 		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
 			switch {
-			case req.Method != http.MethodPatch:
+			case strings.HasSuffix(req.URL.Path, "/pods") || strings.HasSuffix(req.URL.Path, "/nodes"): // lists and watches
 				return nil, nil
 			case away.Load():
 				return nil, errors.New("connection refused")
@@ -450,26 +450,28 @@ func TestAReadProvesNothingOfLater(t *testing.T) {
 }
 
 func TestNotFoundThatIsNotOfThePodLosesNothing(t *testing.T) {
-	for _, verb := range []string{http.MethodPatch, http.MethodDelete} {
-		bubble(t, func(f *fixture) {
-			var broken atomic.Bool
-			broken.Store(true)
-			f.api.Intercept = func(req *http.Request) (*http.Response, error) {
-				if broken.Load() && req.Method == verb {
-					return apitest.Failure(&apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 404, Message: "a proxy"}}), nil
-				}
-				return nil, nil
+	bubble(t, func(f *fixture) {
+		var broken atomic.Bool
+		broken.Store(true)
+		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+			if broken.Load() && req.Method == http.MethodDelete {
+				return apitest.Failure(notOfThePod()), nil
 			}
-			f.api.AddPod("p", "n")
-			f.start()
-			f.api.Taint("n", taintOf("a"))
-			f.wait(60)
-			f.exists(true, "p")
-			broken.Store(false)
-			f.wait(31)
-			f.exists(false, "p")
-		})
-	}
+			return nil, nil
+		}
+		f.api.AddPod("p", "n")
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(60)
+		f.exists(true, "p")
+		broken.Store(false)
+		f.wait(31)
+		f.exists(false, "p")
+	})
+}
+
+func notOfThePod() *apierrors.StatusError {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 404, Message: "a proxy"}}
 }
 
 func TestRetriesForAsLongAsItTakes(t *testing.T) {
@@ -483,10 +485,7 @@ func TestRetriesForAsLongAsItTakes(t *testing.T) {
 			return apitest.Failure(apierrors.NewForbidden(v1.Resource("pods"), "p", errors.New("x"))), nil
 		},
 	} {
-		for _, verb := range []string{http.MethodGet, http.MethodPatch, http.MethodDelete} {
-			if name == "denied" && verb == http.MethodPatch {
-				continue // a condition that may not be written does not save the pod
-			}
+		for _, verb := range []string{http.MethodGet, http.MethodDelete} { // a condition that cannot be written does not save the pod
 			t.Run(name+" "+verb, func(t *testing.T) {
 				bubble(t, func(f *fixture) {
 					var broken atomic.Bool
@@ -523,27 +522,72 @@ func TestRetriesForAsLongAsItTakes(t *testing.T) {
 }
 
 func TestConditionThatMayNotBeWrittenDoesNotSave(t *testing.T) {
-	for name, failure := range map[string]*apierrors.StatusError{
-		"forbidden": apierrors.NewForbidden(v1.Resource("pods"), "p", errors.New("policy")),
-		"invalid":   apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("Pod").GroupKind(), "p", nil),
+	for name, test := range map[string]struct {
+		failure         *apierrors.StatusError
+		after, atLatest float64
+	}{
+		"forbidden":         {apierrors.NewForbidden(v1.Resource("pods"), "p", errors.New("policy")), 0, 1},
+		"invalid":           {apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("Pod").GroupKind(), "p", nil), 0, 1},
+		"not found":         {notOfThePod(), 0, 1},
+		"webhook is down":   {apierrors.NewInternalError(errors.New("failed calling webhook")), 0, 1},
+		"too many requests": {apierrors.NewTooManyRequests("x", 1), 59, 100},
+		"unavailable":       {apierrors.NewServiceUnavailable("x"), 59, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(f *fixture) {
 				f.api.Intercept = func(req *http.Request) (*http.Response, error) {
 					if req.Method == http.MethodPatch {
-						return apitest.Failure(failure), nil
+						return apitest.Failure(test.failure), nil
 					}
 					return nil, nil
 				}
 				f.api.AddPod("p", "n")
 				f.start()
 				f.api.Taint("n", taintOf("a"))
-				f.wait(1)
+				if test.after > 0 {
+					f.wait(test.after)
+					f.exists(true, "p")
+				}
+				f.wait(test.atLatest - test.after)
 				f.exists(false, "p")
 				f.counts("taint_manager_conditions_refused_total", 1)
 			})
 		})
 	}
+}
+
+func TestSlowReadsOfANodeAreTold(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(req.URL.Path, "/nodes/n") {
+				time.Sleep(1500 * time.Millisecond)
+			}
+			return nil, nil
+		}
+		f.api.AddPod("p", "n")
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(2)
+		f.exists(false, "p")
+		f.counts("taint_manager_slow_node_reads_total", 1)
+	})
+}
+
+func TestPodThatAlwaysChangesIsDeletedInAnyVersion(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodDelete {
+				f.api.UpdatePod("p", func(pod *v1.Pod) { pod.Labels = map[string]string{"at": time.Now().String()} })
+			}
+			return nil, nil
+		}
+		f.api.AddPod("p", "n")
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(1)
+		f.exists(false, "p")
+		f.counts("taint_manager_unversioned_deletions_total", 1)
+	})
 }
 
 func TestRestartForgetsNoCountdown(t *testing.T) {

@@ -87,6 +87,9 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node())
 	c.pace.Begin()
 	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
+	if result.Overloaded() {
+		c.slowRead(logger, result)
+	}
 	slots := c.pace.End(result.Outcome == evictor.Deleted, err)
 	c.taintEvictionQueue.SetSlots(slots)
 	c.config.Metrics.Slots.Set(float64(slots))
@@ -121,6 +124,17 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	c.config.Metrics.Evictions.WithLabelValues(string(result.Outcome)).Inc()
 }
 
+// slowRead records that a read of a node was slow, which holds up all evictions from it.
+func (c *Controller) slowRead(logger klog.Logger, result evictor.Result) {
+	c.pace.Overloaded()
+	c.config.Metrics.SlowNodeReads.Inc()
+	logger.V(2).Info("Reading the node was slow", "took", result.NodeRead)
+	c.slowReads.Do(func() {
+		logger.Error(nil, "Reading a node takes the API server a second or more, and evictions wait for it; of several nodes, this is one. "+
+			"Check the latency of etcd, and the load of the API server", "took", result.NodeRead)
+	})
+}
+
 // evicted records what the API server has accepted.
 func (c *Controller) evicted(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result) {
 	due := result.Decision.Deadline
@@ -136,8 +150,12 @@ func (c *Controller) evicted(logger klog.Logger, pod *podcache.Pod, item evictio
 	if result.ConditionRefused {
 		m.ConditionsRefused.Inc()
 	}
+	if result.Unversioned {
+		m.UnversionedDeletions.Inc()
+	}
 	logger.Info("Evicted pod", "taint", result.Decision.Taint, "reason", result.Decision.Reason,
-		"deadline", due, "lateness", lateness, "failures", item.Failures, "conditionRefused", result.ConditionRefused)
+		"deadline", due, "lateness", lateness, "failures", item.Failures,
+		"conditionRefused", result.ConditionRefused, "unversioned", result.Unversioned)
 	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node(), due, lateness, result.Decision))
 }
 
