@@ -19,6 +19,8 @@ const (
 	freshRead = time.Second
 	// savedReads are the reads of a node that may follow one another at once; after that there is one a second.
 	savedReads = 30
+	// allowedConflicts is how many DELETEs of one pod fail by another version of it before one has the UID alone.
+	allowedConflicts = 4
 )
 
 // nodeRead is a read of a node that was answered well.
@@ -78,16 +80,40 @@ func (r *replica) sending(c *call, f fate) {
 		return
 	}
 	if c.verb() == "delete" {
-		options := &metav1.DeleteOptions{}
-		_ = apitest.Decode(c.body, options) // what are none have no preconditions
-		p := options.Preconditions
-		if p == nil || ptr.Deref(p.UID, "") == "" || ptr.Deref(p.ResourceVersion, "") == "" {
-			r.sim.violation(c.name, "a DELETE has the UID and the resource version as preconditions: %s", c.body)
-		}
+		r.checkPreconditions(c)
 	}
 	if c.verb() == "patch" && metaOf(c.body).UID == "" {
 		r.sim.violation(c.name, "a PATCH has the UID in its body: %s", c.body)
 	}
+}
+
+// checkPreconditions looks at those of a DELETE. After some that another version stood in the way of, the UID is enough, right
+// after a read of the pod.
+func (r *replica) checkPreconditions(c *call) {
+	p := preconditions(c)
+	if p == nil || ptr.Deref(p.UID, "") == "" {
+		r.sim.violation(c.name, "a DELETE has the UID as precondition: %s", c.body)
+		return
+	}
+	r.sim.lock.Lock()
+	conflicts, read := r.conflicts[*p.UID], r.podReads[*p.UID]
+	r.sim.lock.Unlock()
+	if ptr.Deref(p.ResourceVersion, "") != "" {
+		return
+	}
+	if conflicts < allowedConflicts {
+		r.sim.violation(c.name, "a DELETE has the resource version as precondition, up to %d that fail by it: %s", allowedConflicts, c.body)
+	}
+	if c.sent.Sub(read) > freshRead {
+		r.sim.violation(c.name, "a DELETE without a resource version follows a read of the pod that was answered at most %s before: %s", freshRead, c.body)
+	}
+}
+
+// preconditions are those of a DELETE, or nil.
+func preconditions(c *call) *metav1.Preconditions {
+	options := &metav1.DeleteOptions{}
+	_ = apitest.Decode(c.body, options) // what are none have no preconditions
+	return options.Preconditions
 }
 
 // spend takes a read of a node out of the budget.
@@ -120,7 +146,13 @@ func (r *replica) answered(c *call, answer reply) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	switch now := time.Now(); {
+	case answer.code == http.StatusConflict && c.verb() == "delete":
+		if p := preconditions(c); p != nil {
+			r.conflicts[ptr.Deref(p.UID, "")]++
+		}
 	case answer.code != http.StatusOK:
+	case c.verb() == "get" && c.resource == "pods":
+		r.podReads[metaOf(answer.body).UID] = now
 	case c.verb() == "get" && c.resource == "nodes":
 		r.reads[c.name] = append(r.reads[c.name], nodeRead{c.began, now})
 	case c.verb() == "list" && c.limit != "1":

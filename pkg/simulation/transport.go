@@ -63,6 +63,7 @@ func (t transport) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 	switch f.manner {
 	case refused:
+		t.answered(c, reply{code: int(f.refusal.Status().Code)})
 		return apitest.Failure(f.refusal), nil
 	case unsent:
 		return nil, errReset
