@@ -156,7 +156,7 @@ func (s *Server) begin(w *watcher, r request) (first []Event, refusal *apierrors
 	}
 	since, err := strconv.ParseUint(version, 10, 64)
 	if err != nil {
-		return nil, apierrors.NewBadRequest("the model watches from a resource version: " + err.Error())
+		return nil, apierrors.NewInternalError(err)
 	}
 	if since < s.compacted[r.resource] {
 		return nil, apierrors.NewResourceExpired("too old resource version")

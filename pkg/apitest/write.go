@@ -3,11 +3,14 @@ package apitest
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -16,8 +19,11 @@ import (
 
 const graceSeconds = 30
 
-// post makes an object.
+// post makes an object, or binds a pod to a node.
 func (s *Server) post(r request) answer {
+	if r.subresource == "binding" {
+		return s.bind(r)
+	}
 	o := newObject(r.resource)
 	if err := Decode(r.body, o); err != nil {
 		return failure(apierrors.NewBadRequest(err.Error()))
@@ -34,7 +40,27 @@ func (s *Server) post(r request) answer {
 	o.SetUID(s.newUID(r.resource))
 	o.SetCreationTimestamp(s.stamp())
 	s.store(r.resource, o)
-	return answer{201, o}
+	return answer{http.StatusCreated, o}
+}
+
+// bind binds a pod to a node.
+func (s *Server) bind(r request) answer {
+	pod, binding := s.objects["pods"][r.key()], &v1.Binding{}
+	if err := Decode(r.body, binding); err != nil {
+		return failure(apierrors.NewBadRequest(err.Error()))
+	}
+	if pod == nil {
+		return failure(apierrors.NewNotFound(groupResource(r.resource), r.name))
+	}
+	bound := pod.DeepCopyObject().(*v1.Pod)
+	bound.Spec.NodeName = binding.Target.Name
+	bound.Status.Conditions = append(bound.Status.Conditions, v1.PodCondition{
+		Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: s.stamp(),
+	})
+	s.store("pods", bound)
+	return answer{http.StatusCreated, &metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess, Code: http.StatusCreated,
+	}}
 }
 
 // put replaces an object, if nobody has written to it since the version that it names.
@@ -47,9 +73,20 @@ func (s *Server) put(r request, current object) answer {
 		return failure(apierrors.NewConflict(groupResource(r.resource), o.GetName(),
 			errors.New("the object has been modified; please apply your changes to the latest version and try again")))
 	}
+	o.SetNamespace(r.namespace)
 	o.SetUID(current.GetUID())
 	o.SetCreationTimestamp(current.GetCreationTimestamp())
-	s.store(r.resource, o)
+	return s.update(r.resource, current, o)
+}
+
+// update stores a new version of an object, unless nothing has changed.
+func (s *Server) update(resource string, current, o object) answer {
+	setKind(resource, o)
+	o.SetResourceVersion(current.GetResourceVersion())
+	if equality.Semantic.DeepEqual(current, o) {
+		return success(current)
+	}
+	s.store(resource, o)
 	return success(o)
 }
 
@@ -64,16 +101,16 @@ func (s *Server) patch(r request, current object) answer {
 		return failure(apierrors.NewBadRequest(err.Error()))
 	}
 	if uid := patched.GetUID(); uid != current.GetUID() {
+		immutable := field.Invalid(field.NewPath("metadata", "uid"), uid, "field is immutable")
 		return failure(apierrors.NewInvalid(groupVersion(r.resource).WithKind(kinds[r.resource]).GroupKind(), r.name,
-			field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), uid, "field is immutable")}))
+			field.ErrorList{immutable, immutable})) // the API server says it twice
 	}
 	if pod, isPod := patched.(*v1.Pod); isPod && r.subresource == "status" {
 		whole := current.DeepCopyObject().(*v1.Pod)
 		whole.Status = pod.Status
 		patched = whole
 	}
-	s.store(r.resource, patched)
-	return success(patched)
+	return s.update(r.resource, current, patched)
 }
 
 // delete deletes an object, if the preconditions hold; a pod gracefully.
@@ -85,13 +122,17 @@ func (s *Server) delete(r request, current object) answer {
 		}
 	}
 	if err := unmet(options.Preconditions, current); err != nil {
-		return failure(apierrors.NewConflict(groupResource(r.resource), current.GetName(), err))
+		kind := schema.GroupResource{Group: groupVersion(r.resource).Group, Resource: kinds[r.resource]} // as the API server says it
+		return failure(apierrors.NewConflict(kind, current.GetName(), err))
 	}
 	if pod, isPod := current.(*v1.Pod); isPod {
-		return success(s.deletePod(pod))
+		return success(s.deletePod(pod, ptr.Deref(options.GracePeriodSeconds, graceSeconds)))
 	}
 	s.remove(r.resource, current)
-	return success(current)
+	return success(&metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess,
+		Details: &metav1.StatusDetails{Name: r.name, Group: groupVersion(r.resource).Group, Kind: r.resource, UID: current.GetUID()},
+	})
 }
 
 // unmet says which precondition does not hold.
@@ -109,14 +150,18 @@ func unmet(p *metav1.Preconditions, o object) error {
 	}
 }
 
-func (s *Server) deletePod(pod *v1.Pod) *v1.Pod {
+// deletePod has a pod terminate. It goes at once where no kubelet runs it, or it has no time.
+func (s *Server) deletePod(pod *v1.Pod, grace int64) *v1.Pod {
+	if pod.Spec.NodeName == "" || pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed {
+		grace = 0
+	}
 	if pod.DeletionTimestamp == nil {
 		pod = pod.DeepCopy()
-		pod.DeletionTimestamp = ptr.To(metav1.NewTime(s.Now().Add(graceSeconds * time.Second)).Rfc3339Copy())
-		pod.DeletionGracePeriodSeconds = ptr.To[int64](graceSeconds)
+		pod.DeletionTimestamp = ptr.To(metav1.NewTime(s.Now().Add(time.Duration(grace) * time.Second)).Rfc3339Copy())
+		pod.DeletionGracePeriodSeconds = ptr.To(grace)
 		s.store("pods", pod)
 	}
-	if !s.Linger && len(pod.Finalizers) == 0 {
+	if (!s.Linger || grace == 0) && len(pod.Finalizers) == 0 {
 		s.remove("pods", pod)
 	}
 	return pod
