@@ -11,13 +11,15 @@
 //   - An Event is written once: its name is chosen when it is recorded, so that a write whose answer was lost is not done
 //     twice.
 //   - What cannot be written is tried again with backoff, and dropped, counted, after a number of tries; at once where its
-//     namespace is terminating and no Event can be written there any more.
+//     namespace is terminating or has gone, and no Event can be written there any more.
 //   - At most a fixed number of Events wait; what comes beyond is dropped, counted.
 package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,7 +104,7 @@ func (r *record) event() *v1.Event {
 	return &v1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace,
-			Name:      r.about.Name[:min(len(r.about.Name), maxNameLength-len(suffix))] + suffix,
+			Name:      nameOf(r.about.Name, suffix),
 		},
 		InvolvedObject:      r.about,
 		Reason:              r.reason,
@@ -114,6 +116,29 @@ func (r *record) event() *v1.Event {
 		LastTimestamp:       metav1.NewTime(r.at),
 		Count:               1,
 	}
+}
+
+// nameOf is the name of an Event: that of its object, cut to what leaves room for the suffix, which begins with a dot. No dot and no
+// dash may stand before a dot.
+func nameOf(object, suffix string) string {
+	if room := maxNameLength - len(suffix); len(object) > room {
+		object = strings.TrimRight(object[:room], "-.")
+	}
+	return object + suffix
+}
+
+// namespaceEnds reports whether an Event was refused because its namespace is terminating or has gone. Other answers 404, those of
+// proxies for instance, say nothing about the namespace.
+func namespaceEnds(err error) bool {
+	if apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause) {
+		return true
+	}
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
+		return false
+	}
+	details := status.Status().Details
+	return details != nil && details.Kind == "namespaces"
 }
 
 // Run writes Events until ctx is over, and then those that still wait, for as long as grace.
@@ -179,7 +204,7 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 	switch {
 	case err == nil, apierrors.IsAlreadyExists(err):
 		result = "written"
-	case apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
+	case namespaceEnds(err):
 		logger.V(2).Info("Dropped an Event whose namespace is going", "error", err.Error())
 	case ctx.Err() != nil:
 		return false // counted at the end
