@@ -70,7 +70,7 @@ func Run(ctx context.Context, o *Options) error {
 	permissions := newPermissions(o, clients.others, clock.RealClock{})
 	running.Go(func() { permissions.run(background) })
 	if o.Serving.SecurePort != 0 {
-		server, err := newServer(background, &o.Serving, clients.others, []healthz.HealthChecker{healthz.PingHealthz, leader},
+		server, err := newServer(background, &o.Serving, clients.others, clients.reviews, []healthz.HealthChecker{healthz.PingHealthz, leader},
 			healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }),
 			healthz.NamedCheck("permissions", func(*http.Request) error { return permissions.err() }))
 		if err != nil {
