@@ -147,6 +147,8 @@ func (s *Server) answer(method, resource, namespace, name string, body []byte, s
 		return success(current)
 	case method == http.MethodPut:
 		return s.put(resource, current, body)
+	case method == http.MethodPatch && resource == "events":
+		return s.patchEvent(current.(*v1.Event), body)
 	case method == http.MethodPatch:
 		return s.patchStatus(current.(*v1.Pod), body)
 	case method == http.MethodDelete:
