@@ -16,7 +16,7 @@ const module = "github.com/taint-manager/taint-manager/"
 // ours.
 var layers = [][]string{
 	{"pkg/deadline", "pkg/serverclock"},
-	{"pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events"},
+	{"pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events", "pkg/leader"},
 	{"pkg/podcache", "pkg/startstore"},
 	{"pkg/evictor"},
 	{"pkg/tainteviction"},

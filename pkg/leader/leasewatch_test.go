@@ -1,4 +1,4 @@
-package app
+package leader
 
 import (
 	"context"
@@ -48,7 +48,7 @@ func TestWhenToLookAtTheLeaseAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, err := newLeaseWatch(fake.NewClientset(), "kube-system", "taint-manager")
+				w, err := newLeaseWatch(fake.NewClientset(), leaseName)
 				if err != nil {
 					t.Fatal(err)
 				}

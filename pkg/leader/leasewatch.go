@@ -1,4 +1,4 @@
-package app
+package leader
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers/coordination/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -29,10 +30,10 @@ type leaseWatch struct {
 }
 
 // newLeaseWatch needs a client that does not cut watches off by a timeout.
-func newLeaseWatch(client kubernetes.Interface, namespace, name string) (*leaseWatch, error) {
+func newLeaseWatch(client kubernetes.Interface, lease types.NamespacedName) (*leaseWatch, error) {
 	w := &leaseWatch{free: make(chan struct{}, 1)}
-	w.informer = v1.NewFilteredLeaseInformer(client, namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
-		o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
+	w.informer = v1.NewFilteredLeaseInformer(client, lease.Namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
+		o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, lease.Name).String()
 	})
 	_, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    w.look,
