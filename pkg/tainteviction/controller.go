@@ -85,6 +85,7 @@ type Controller struct {
 	pace       *evictor.Pace
 	recorder   *events.Recorder
 	leading    atomic.Bool
+	assistance assistance
 	// complaints bounds how often failures are logged as errors.
 	complaints *rate.Sometimes
 	// slowReads bounds how often slow reads of nodes are.

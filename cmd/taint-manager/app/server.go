@@ -111,5 +111,7 @@ func newElector(o *Options, clients *clients, controller *tainteviction.Controll
 		RenewDeadline: le.RenewDeadline.Duration,
 		RetryPeriod:   le.RetryPeriod.Duration,
 		Lead:          controller.Lead,
+		Overdue:       controller.Overdue,
+		Assist:        controller.Assist,
 	})
 }
