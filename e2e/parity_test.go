@@ -93,6 +93,22 @@ func TestParityBoundToTaintedNode(t *testing.T) {
 	s.Evicted(scheduled, harness.Due(createdLast, 2))
 }
 
+// A kubelet whose clock is an hour behind says of a pod that was made with its node's name that it has been there for an hour.
+func TestParityBoundByAClockThatIsBehind(t *testing.T) {
+	s := suite.Shared(t)
+	node := s.Node()
+	s.Silence(node) // or its kubelet would say something else
+	bystander := s.Pod(node, harness.ToleratesForever("ill"))
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Quiet(bystander, tainted.After.Add(3*time.Second)) // by so much the pod would go early
+	pod, created := s.PodAt(node, harness.Tolerates("ill", 5))
+	s.Scheduled(pod, tainted.Before.Add(-time.Hour))
+	s.Evicted(pod, harness.Due(created, 5))
+	if c := harness.ConditionOf(s.Last(pod), corev1.PodScheduled); c == nil || time.Since(c.LastTransitionTime.Time) < time.Hour {
+		t.Errorf("the condition was changed: %v", c)
+	}
+}
+
 func TestParityRecreatedUnderTheSameName(t *testing.T) {
 	s := suite.Shared(t)
 	node := s.Node()

@@ -77,6 +77,27 @@ func TestRowNothingElseIndexesPods(t *testing.T) {
 	}
 }
 
+// A kubelet that rejects a pod leaves it behind, Failed, and a ReplicaSet whose pods name a node makes more and more of them.
+func TestRejectedPodsGo(t *testing.T) {
+	suite.OursOnly(t, "it evicts all that have failed")
+	s := suite.Shared(t)
+	node := s.Node()
+	ran := s.Pod(node)
+	s.Finish(ran, corev1.PodFailed) // its container has a status: it ran
+	s.Silence(node)
+	rejected := s.Pod(node)
+	later := s.Pod(node, harness.Tolerates("ill", 2))
+	s.Reject(rejected)
+	s.Reject(later)
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Evicted(rejected, harness.Due(tainted, 0))
+	s.Evicted(later, harness.Due(tainted, 2))
+	s.Stays(ran, tainted.After.Add(4*time.Second), "a container of it ran, and its logs may be wanted")
+	if last := s.Last(rejected); len(last.Status.ContainerStatuses) > 0 {
+		t.Errorf("a kubelet had it after all: %v", last.Status)
+	}
+}
+
 func TestEvictFinishedPods(t *testing.T) {
 	suite.OursOnly(t, "it has no such flag: it always evicts them")
 	s := suite.Alone(t)

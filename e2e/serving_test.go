@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	certutil "k8s.io/client-go/util/cert"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/harness"
@@ -60,6 +61,49 @@ func TestMetricsAreServedToThoseWhoMay(t *testing.T) {
 		}
 		return hasMetrics(body)
 	})
+}
+
+// Strangers cannot make us ask the API server more often than an ordinary client does, nor keep those out who may.
+func TestAFloodOfStrangers(t *testing.T) {
+	suite.OursOnly(t, "about our own endpoints")
+	s := suite.Alone(t)
+	s.Start(harness.Options{Name: "flooded"})
+	reader := s.Token("reader", []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}})
+	posts := func() (n float64) {
+		s.Eventually("metrics", 20*time.Second, func(ctx context.Context) error {
+			if status, body := s.Ask("/metrics", reader); status != http.StatusOK {
+				return fmt.Errorf("%d: %.200s", status, body)
+			}
+			n = s.Metric(reader, "rest_client_requests_total", `method="POST"`)
+			return nil
+		})
+		return n
+	}
+	before := posts()
+	const strangers = 1000
+	answers := make([]int, strangers)
+	began := time.Now()
+	workqueue.ParallelizeUntil(s.Context(), 100, strangers, func(i int) {
+		status, _, err := harness.Get(s.Context(), s.Controller.URL()+"/metrics", fmt.Sprint("nobody-has-this-", i))
+		if err != nil {
+			t.Errorf("stranger %d: %v", i, err)
+		}
+		answers[i] = status
+	})
+	took := time.Since(began)
+	counts := map[int]int{}
+	for _, status := range answers {
+		counts[status]++
+	}
+	asked := posts() - before
+	s.Saw("%d strangers in %.1f s: answers %v, %.0f reviews", strangers, took.Seconds(), counts, asked)
+	if counts[http.StatusUnauthorized]+counts[http.StatusTooManyRequests] != strangers || counts[http.StatusUnauthorized] == 0 {
+		t.Errorf("answers %v", counts)
+	}
+	// 10 at once, 5 for each second, and those of the reader.
+	if most := 15 + 5*(time.Since(began).Seconds()+1); asked > most {
+		t.Errorf("%.0f reviews, want %.0f at most", asked, most)
+	}
 }
 
 // hasMetrics says what is missing.

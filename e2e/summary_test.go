@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +44,42 @@ func TestNodeEventsSumUp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A taint that comes and goes every other second leaves few Events behind, which say how often that was.
+func TestNodeEventsOfAFlappingTaint(t *testing.T) {
+	suite.OursOnly(t, "it writes no Events on nodes")
+	s := suite.Shared(t)
+	node := s.Node()
+	pod := s.Pod(node, harness.Tolerates("ill", 300))
+	s.Running(pod)
+	const times = 8
+	left := 0
+	for range times {
+		s.Taint(node, harness.NoExecute("ill"))
+		s.Quiet(pod, time.Now().Add(time.Second))
+		s.Untaint(node)
+		s.Quiet(pod, time.Now().Add(time.Second))
+	}
+	for _, reason := range []string{"TaintManagerScheduled", "TaintManagerCalledOff"} {
+		var events []corev1.Event
+		s.Eventually("the count of "+reason, 20*time.Second, func(context.Context) error {
+			events = s.NodeEvents(node, reason, 1, time.Now())
+			count := int32(0)
+			for i := range events {
+				count += events[i].Count
+			}
+			if count != times {
+				return fmt.Errorf("%d Events count %d, want %d", len(events), count, times)
+			}
+			return nil
+		})
+		left += len(events)
+		if len(events) != 1 || events[0].LastTimestamp.Sub(events[0].FirstTimestamp.Time) < 2*(times-2)*time.Second {
+			t.Errorf("%d Events %s: %v", len(events), reason, events)
+		}
+	}
+	s.Saw("a taint came and went %d times, and left %d Events", times, left)
 }
 
 func TestAnotherValueIsAnotherTaint(t *testing.T) {

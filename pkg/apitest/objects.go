@@ -164,3 +164,12 @@ func (s *Server) Events(kind, name string) (events []*v1.Event) {
 	}
 	return events
 }
+
+// RemoveEvents takes all Events away, as when they expire.
+func (s *Server) RemoveEvents() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, event := range s.objects["events"] {
+		s.remove("events", event)
+	}
+}

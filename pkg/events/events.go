@@ -11,25 +11,33 @@
 //   - An Event is written once: its name is chosen when it is recorded, so that a write whose answer was lost is not done
 //     twice.
 //   - What cannot be written is tried again with backoff, and dropped, counted, after a number of tries; at once where its
-//     namespace is terminating and no Event can be written there any more.
+//     namespace is terminating or has gone, and no Event can be written there any more.
+//   - What occurs again and again to one object is one Event with a count, written anew every few seconds at most, as long as no ten minutes
+//     pass without it; so an object has a bounded number of Events, whatever their messages say. Without the permission to change Events there
+//     is one every ten minutes.
 //   - At most a fixed number of Events wait; what comes beyond is dropped, counted.
 package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/component-base/metrics"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 )
 
 const (
@@ -58,6 +66,17 @@ type Recorder struct {
 	waiting atomic.Int64
 	// capacity is how many Events may wait.
 	capacity int64
+	// complaints bounds how often the log says that Events may not be changed.
+	complaints *rate.Sometimes
+
+	// lock guards what follows, and all series.
+	lock sync.Mutex
+	// topics has, of each topic, a map[string]*record: its series by their kinds.
+	topics *lru.Cache
+	// unwritten are the series that have occurred since they were written.
+	unwritten sets.Set[*record]
+	// named is the time in the name of the last series.
+	named time.Time
 }
 
 // NewRecorder returns a recorder whose Events are written while Run runs, and wait while others are busy. The counter has the
@@ -70,6 +89,10 @@ func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *m
 		counter:  counter,
 		busy:     busy,
 		capacity: capacity,
+
+		complaints: &rate.Sometimes{Interval: seriesInterval},
+		topics:     lru.New(maxTopics),
+		unwritten:  sets.New[*record](),
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 			workqueue.TypedRateLimitingQueueConfig[*record]{Name: "events", Clock: clock}),
 	}
@@ -77,12 +100,19 @@ func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *m
 
 // Record writes an Event of type Normal about an object, soon.
 func (r *Recorder) Record(about v1.ObjectReference, reason, message string) {
+	if r.admit() {
+		r.queue.Add(&record{about: about, reason: reason, message: message, at: r.clock.Now()})
+	}
+}
+
+// admit counts one more Event that waits, or drops it.
+func (r *Recorder) admit() bool {
 	if r.waiting.Add(1) > r.capacity {
 		r.waiting.Add(-1)
 		r.counter.WithLabelValues("dropped").Inc()
-		return
+		return false
 	}
-	r.queue.Add(&record{about, reason, message, r.clock.Now()})
+	return true
 }
 
 // record is what an Event will say. While thousands wait, it is a quarter of what they would take.
@@ -91,6 +121,8 @@ type record struct {
 	reason, message string
 	// at is when it was recorded, and makes the Event's name.
 	at time.Time
+	// series is nil for an Event that occurs once.
+	series *series
 }
 
 func (r *record) event() *v1.Event {
@@ -99,10 +131,10 @@ func (r *record) event() *v1.Event {
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault // where Events about objects without a namespace live
 	}
-	return &v1.Event{
+	event := &v1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace,
-			Name:      r.about.Name[:min(len(r.about.Name), maxNameLength-len(suffix))] + suffix,
+			Name:      nameOf(r.about.Name, suffix),
 		},
 		InvolvedObject:      r.about,
 		Reason:              r.reason,
@@ -114,6 +146,33 @@ func (r *record) event() *v1.Event {
 		LastTimestamp:       metav1.NewTime(r.at),
 		Count:               1,
 	}
+	if r.series != nil {
+		r.series.on(event)
+	}
+	return event
+}
+
+// nameOf is the name of an Event: that of its object, cut to what leaves room for the suffix, which begins with a dot. No dot and no
+// dash may stand before a dot.
+func nameOf(object, suffix string) string {
+	if room := maxNameLength - len(suffix); len(object) > room {
+		object = strings.TrimRight(object[:room], "-.")
+	}
+	return object + suffix
+}
+
+// namespaceEnds reports whether an Event was refused because its namespace is terminating or has gone. Other answers 404, those of
+// proxies for instance, say nothing about the namespace.
+func namespaceEnds(err error) bool {
+	if apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause) {
+		return true
+	}
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
+		return false
+	}
+	details := status.Status().Details
+	return details != nil && details.Kind == "namespaces"
 }
 
 // Run writes Events until ctx is over, and then those that still wait, for as long as grace.
@@ -128,6 +187,7 @@ func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
 		})
 	}
 	<-ctx.Done()
+	r.flush()
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
@@ -168,21 +228,25 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 		return false
 	}
 	defer r.queue.Done(record)
-	r.yield(ctx, record.at)
-	event := record.event()
+	since, waits := r.waitsSince(record)
+	if !waits {
+		return true
+	}
+	r.yield(ctx, since)
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	// The answer is the Event again, and not worth decoding.
-	err := r.client.CoreV1().RESTClient().Post().Namespace(event.Namespace).Resource("events").Body(event).Do(call).Error()
-	logger := klog.FromContext(ctx).WithValues("reason", event.Reason, "object", klog.KRef(event.InvolvedObject.Namespace, event.InvolvedObject.Name))
+	count, err := r.write(call, record)
+	logger := klog.FromContext(ctx).WithValues("reason", record.reason, "object", klog.KRef(record.about.Namespace, record.about.Name))
 	result := "dropped"
 	switch {
-	case err == nil, apierrors.IsAlreadyExists(err):
+	case err == nil:
 		result = "written"
-	case apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
+	case namespaceEnds(err):
 		logger.V(2).Info("Dropped an Event whose namespace is going", "error", err.Error())
 	case ctx.Err() != nil:
 		return false // counted at the end
+	case r.uncounted(ctx, record, err):
+		return true
 	case r.queue.NumRequeues(record) >= tries:
 		logger.Error(err, "Dropped an Event that the API server did not take", "tries", r.queue.NumRequeues(record)+1)
 	default:
@@ -191,7 +255,26 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 		return true
 	}
 	r.queue.Forget(record)
-	r.waiting.Add(-1)
 	r.counter.WithLabelValues(result).Inc()
+	if record.series == nil || !r.ended(record, count, result == "written") {
+		r.waiting.Add(-1)
+	}
 	return true
+}
+
+// write writes an Event, and returns the count that was written.
+func (r *Recorder) write(ctx context.Context, record *record) (count int32, err error) {
+	if record.series != nil {
+		return r.writeSeries(ctx, record)
+	}
+	err = r.post(ctx, record.event())
+	if apierrors.IsAlreadyExists(err) {
+		err = nil // the answer of an earlier try was lost
+	}
+	return 1, err
+}
+
+// post makes an Event. The answer is the Event again, and not worth decoding.
+func (r *Recorder) post(ctx context.Context, event *v1.Event) error {
+	return r.client.CoreV1().RESTClient().Post().Namespace(event.Namespace).Resource("events").Body(event).Do(ctx).Error()
 }

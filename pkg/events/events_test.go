@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,6 +14,9 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/testutil"
 	"k8s.io/klog/v2/ktesting"
@@ -171,6 +175,84 @@ func TestNames(t *testing.T) {
 			t.Errorf("of an object without namespace: %v", events)
 		}
 	})
+}
+
+// Only the end of its namespace drops an Event at once. A proxy that is asked for what it does not know says 404, too.
+func TestOnlyTheEndOfTheNamespaceDropsAnEvent(t *testing.T) {
+	terminating := apierrors.NewForbidden(v1.Resource("events"), "e", errors.New("namespace is being terminated"))
+	terminating.ErrStatus.Details.Causes = append(terminating.ErrStatus.Details.Causes, metav1.StatusCause{Type: v1.NamespaceTerminatingCause})
+	for name, test := range map[string]struct {
+		err   *apierrors.StatusError
+		drops bool
+	}{
+		"no such namespace":         {apierrors.NewNotFound(v1.Resource("namespaces"), "default"), true},
+		"the namespace ends":        {terminating, true},
+		"no such path":              {apierrors.NewGenericServerResponse(http.StatusNotFound, "post", v1.Resource("events"), "", "404 page not found", 0, true), false},
+		"no such resource":          {apierrors.NewNotFound(v1.Resource("events"), ""), false},
+		"no such path, no details":  {&apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound}}, false},
+		"forbidden, but not by end": {apierrors.NewForbidden(v1.Resource("events"), "e", errors.New("no")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, _ func()) {
+				end := time.Now().Add(time.Minute)
+				api.Intercept = func(*http.Request) (*http.Response, error) {
+					if time.Now().Before(end) {
+						return apitest.Failure(test.err), nil
+					}
+					return nil, nil
+				}
+				r.Record(about("p"), "Reason", "message")
+				time.Sleep(2 * time.Minute)
+				if test.drops {
+					r.counts(t, "dropped", 1)
+					if n := api.Count("POST"); n != 1 {
+						t.Errorf("%d tries", n)
+					}
+					return
+				}
+				r.counts(t, "written", 1)
+			})
+		})
+	}
+}
+
+// However long a name is, and whatever stands where it is cut, the API server takes the Event's.
+func TestNamesAreValid(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	const letters = "a0-."
+	cut := 0
+	for range 20_000 {
+		name := make([]byte, 230+random.IntN(24))
+		for i := range name {
+			name[i] = letters[random.IntN(len(letters))]
+		}
+		if len(validation.IsDNS1123Subdomain(string(name))) > 0 {
+			// Most have two signs beside each other: a letter for one of them.
+			for i := range name {
+				if i == 0 || i == len(name)-1 || name[i-1] == '.' || name[i-1] == '-' {
+					name[i] = 'a'
+				}
+			}
+		}
+		if errs := validation.IsDNS1123Subdomain(string(name)); len(errs) > 0 {
+			t.Fatalf("the test makes a bad name %s: %v", name, errs)
+		}
+		record := &record{about: about(string(name)), at: time.Unix(0, random.Int64())}
+		got := record.event().Name
+		if errs := validation.IsDNS1123Subdomain(got); len(errs) > 0 {
+			t.Fatalf("of %s comes %s: %v", name, got, errs)
+		}
+		prefix, suffix := got[:strings.LastIndex(got, ".")], got[strings.LastIndex(got, "."):]
+		if !strings.HasPrefix(string(name), prefix) || suffix != fmt.Sprintf(".%x", record.at.UnixNano()) {
+			t.Fatalf("of %s comes %s", name, got)
+		}
+		if prefix != string(name) {
+			cut++
+		}
+	}
+	if cut < 1000 {
+		t.Errorf("%d names were cut", cut)
+	}
 }
 
 func TestEventsWaitForOthers(t *testing.T) {

@@ -51,7 +51,7 @@ func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Po
 		Status:             v1.ConditionTrue,
 		Reason:             podcache.DisruptionReason,
 		Message:            conditionMessage,
-		LastTransitionTime: metav1.NewTime(e.clock.Now()),
+		LastTransitionTime: metav1.NewTime(e.server.Now()),
 		ObservedGeneration: pod.Generation,
 	}}
 	patch, err := json.Marshal(change)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 // Outcome says how an attempt ended that needs no retry as a failure.
@@ -64,6 +65,7 @@ type Evictor struct {
 	client  typedcorev1.CoreV1Interface
 	limiter flowcontrol.RateLimiter
 	clock   clock.WithTicker
+	server  *serverclock.Clock
 	decider Decider
 	nodes   *nodeReader
 	// refusals are what is known of conditions that could not be written.
@@ -71,9 +73,9 @@ type Evictor struct {
 }
 
 // New returns an evictor. The client must have no rate limiter of its own: waiting between a decision and its DELETE is not
-// allowed, so the limiter is asked before the decision.
-func New(client typedcorev1.CoreV1Interface, limiter flowcontrol.RateLimiter, clock clock.WithTicker, decider Decider) *Evictor {
-	e := &Evictor{client: client, limiter: limiter, clock: clock, decider: decider, refusals: newRefusals(clock)}
+// allowed, so the limiter is asked before the decision. server tells the time that is written to the API.
+func New(client typedcorev1.CoreV1Interface, limiter flowcontrol.RateLimiter, clock clock.WithTicker, server *serverclock.Clock, decider Decider) *Evictor {
+	e := &Evictor{client: client, limiter: limiter, clock: clock, server: server, decider: decider, refusals: newRefusals(clock)}
 	e.nodes = &nodeReader{admit: limiter.Wait, get: e.getNode, clock: clock, nodes: map[string]*pacedNode{}}
 	return e
 }

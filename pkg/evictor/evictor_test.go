@@ -18,6 +18,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/apitest"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 // tainted decides that pods are due while their node carries a taint.
@@ -41,7 +42,7 @@ func bubble(t *testing.T, test func(t *testing.T, api *apitest.Server, e *Evicto
 		}
 		api.AddNode("n", v1.Taint{Key: "a", Effect: v1.TaintEffectNoExecute})
 		api.AddPod("p", "n")
-		e := New(client.CoreV1(), flowcontrol.NewFakeAlwaysRateLimiter(), clock.RealClock{}, tainted{})
+		e := New(client.CoreV1(), flowcontrol.NewFakeAlwaysRateLimiter(), clock.RealClock{}, serverclock.New(clock.RealClock{}), tainted{})
 		test(t, api, e, podcache.NewPod(api.Pod("p"), time.Now()))
 	})
 }

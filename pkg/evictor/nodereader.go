@@ -181,7 +181,7 @@ func (r *nodeReader) fetch(ctx context.Context, name string, read *sharedRead) {
 	case err != nil:
 		read.err = err
 	default:
-		read.reading.Exists, read.reading.Observation = true, taintstart.Observe(node, r.clock.Now().Round(0))
+		read.reading.Exists, read.reading.Observation = true, taintstart.Observe(node, r.clock.Now(), 0)
 	}
 }
 

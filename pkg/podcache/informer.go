@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 )
 
 // ByNode is the name of the pod informer's index by spec.nodeName.
@@ -70,19 +71,27 @@ type Nodes struct {
 	*Source
 }
 
-// NewNodes returns an informer that has not been started.
-func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock) (*Nodes, error) {
+// NewNodes returns an informer that has not been started. reached, if not nil, is told by bookmarks how far a watch has come.
+func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, reached Reached) (*Nodes, error) {
 	api := client.Nodes()
-	source := newSource("nodes", client,
+	var source *Source
+	source = newSource("nodes", client,
 		func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			return api.List(ctx, options)
 		},
 		func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return api.Watch(ctx, options)
+			list := source.lists.Load()
+			if ptr.Deref(options.SendInitialEvents, false) {
+				list++ // it will be another one
+			} else {
+				options.TimeoutSeconds = ptr.To(nodeWatchSeconds)
+			}
+			events, err := api.Watch(ctx, options)
+			return watchBookmarks(events, err, list, reached)
 		})
 	informer, err := source.informer(&v1.Node{}, cache.Indexers{}, func(obj any) (any, error) {
 		if node, ok := obj.(*v1.Node); ok {
-			return newNode(node, now.Now().Round(0), source.lists.Load()), nil
+			return newNode(node, now.Now(), source.lists.Load()), nil
 		}
 		return obj, nil // distilled already, or a tombstone
 	})

@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 // DisruptionReason is the reason in the condition DisruptionTarget of a pod that is evicted because of a taint.
@@ -106,10 +107,10 @@ func (p *Pod) GetName() string            { return p.Name }
 func (p *Pod) GetUID() types.UID          { return p.UID }
 func (p *Pod) GetResourceVersion() string { return p.ResourceVersion }
 
-// Bound is when the pod came to its node, and never later than we first saw it there. A second of the API counts as its
-// end, so that nobody goes early.
-func (p *Pod) Bound() time.Time {
-	bound, seen := time.Unix(p.boundAt+1, 0), time.Unix(0, p.seen.Load())
+// Bound returns when the pod came to its node, on the local clock, and never later than we first saw it there. A second of
+// the API counts as its end, so that nobody goes early.
+func (p *Pod) Bound(clock *serverclock.Clock) time.Time {
+	bound, seen := clock.Local(time.Unix(p.boundAt+1, 0)), time.Unix(0, p.seen.Load())
 	if seen.Before(bound) {
 		return seen
 	}
@@ -119,19 +120,19 @@ func (p *Pod) Bound() time.Time {
 // Known is when we first knew what the rules read of this version: since then, the pod has been so.
 func (p *Pod) Known() time.Time { return time.Unix(0, p.known.Load()) }
 
-// Follows takes over what is known from an earlier version of the same pod, and says whether the rules now read something
+// Follows takes over what is known from an earlier version of the same pod, and reports whether the rules now read something
 // else than they read of either version before.
-func (p *Pod) Follows(earlier *Pod) (changed bool) {
+func (p *Pod) Follows(earlier *Pod, clock *serverclock.Clock) (changed bool) {
 	if p.UID != earlier.UID {
 		return true
 	}
-	bound := p.Bound()
+	bound := p.Bound(clock)
 	lower(&p.seen, earlier.seen.Load())
 	if !p.SameInput(earlier) {
 		return true
 	}
 	lower(&p.known, earlier.known.Load())
-	return !bound.Equal(p.Bound())
+	return !bound.Equal(p.Bound(clock))
 }
 
 func lower(to *atomic.Int64, n int64) {
@@ -140,19 +141,19 @@ func lower(to *atomic.Int64, n int64) {
 	}
 }
 
-// Input is the pod as the rules read it.
-func (p *Pod) Input() deadline.Pod {
+// Input returns the pod as the rules read it.
+func (p *Pod) Input(clock *serverclock.Clock) deadline.Pod {
 	return deadline.Pod{
 		Tolerations: p.tolerations.list(),
-		Bound:       p.Bound(),
+		Bound:       p.Bound(clock),
 		Mirror:      p.Mirror,
 		Terminating: p.Terminating,
 		Finished:    p.Finished,
 	}
 }
 
-// SameInput says whether the rules read the same of two pods.
+// SameInput reports whether the API says the same of two pods, as far as the rules read it.
 func (p *Pod) SameInput(q *Pod) bool {
 	return p.UID == q.UID && p.node == q.node && p.Mirror == q.Mirror && p.Terminating == q.Terminating &&
-		p.Finished == q.Finished && p.tolerations == q.tolerations && p.Bound().Equal(q.Bound())
+		p.Finished == q.Finished && p.tolerations == q.tolerations && p.boundAt == q.boundAt
 }

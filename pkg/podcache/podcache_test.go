@@ -68,10 +68,10 @@ func TestBound(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			pod := NewPod(test.pod, at(test.seen))
-			if got := pod.Bound(); !got.Equal(at(test.want)) {
+			if got := pod.Bound(nil); !got.Equal(at(test.want)) {
 				t.Errorf("bound at %v, want %v", got, at(test.want))
 			}
-			if in := pod.Input(); !in.Bound.Equal(at(test.want)) || len(in.Tolerations) != 1 {
+			if in := pod.Input(nil); !in.Bound.Equal(at(test.want)) || len(in.Tolerations) != 1 {
 				t.Errorf("input %+v", in)
 			}
 		})
@@ -80,32 +80,32 @@ func TestBound(t *testing.T) {
 
 func TestFollows(t *testing.T) {
 	first, second := NewPod(apiPod(scheduled), at(5)), NewPod(apiPod(scheduled), at(50))
-	if !second.Follows(first) {
+	if !second.Follows(first, nil) {
 		t.Error("the binding moved, and nobody says so")
 	}
 	if !second.Known().Equal(at(5)) {
 		t.Errorf("known since %v", second.Known())
 	}
 	third := NewPod(apiPod(scheduled), at(60))
-	if third.Bound(); !third.Follows(second) || !third.Bound().Equal(at(5)) {
-		t.Errorf("bound at %v", third.Bound())
+	if third.Bound(nil); !third.Follows(second, nil) || !third.Bound(nil).Equal(at(5)) {
+		t.Errorf("bound at %v", third.Bound(nil))
 	}
 	changed := NewPod(apiPod(scheduled, func(pod *v1.Pod) { pod.Spec.Tolerations = nil }), at(70))
-	if !changed.Follows(second) || !changed.Known().Equal(at(70)) {
+	if !changed.Follows(second, nil) || !changed.Known().Equal(at(70)) {
 		t.Errorf("what changed is known since %v", changed.Known())
 	}
 	old := NewPod(apiPod(), at(100))
-	if NewPod(apiPod(), at(200)).Follows(old) {
+	if NewPod(apiPod(), at(200)).Follows(old, nil) {
 		t.Error("nothing changed")
 	}
-	if got := second.Bound(); !got.Equal(at(5)) {
+	if got := second.Bound(nil); !got.Equal(at(5)) {
 		t.Errorf("bound at %v: forgot when it was first seen", got)
 	}
 	other := NewPod(apiPod(scheduled, func(pod *v1.Pod) { pod.UID = "other" }), at(50))
-	if !other.Follows(first) {
+	if !other.Follows(first, nil) {
 		t.Error("another pod is a change")
 	}
-	if got := other.Bound(); !got.Equal(at(21)) {
+	if got := other.Bound(nil); !got.Equal(at(21)) {
 		t.Errorf("bound at %v: took over from another pod", got)
 	}
 }
@@ -233,7 +233,7 @@ func TestInformers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nodes, err := NewNodes(client.CoreV1(), clock.RealClock{})
+		nodes, err := NewNodes(client.CoreV1(), clock.RealClock{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,20 +264,20 @@ func TestInformers(t *testing.T) {
 		}
 		api.Taint("n")
 		second := node()
-		if second.After(first).Gap {
+		if second.After(first.Observation).Gap {
 			t.Error("a watch has no gap")
 		}
 		api.CutWatches("nodes", false)
 		time.Sleep(time.Minute)
 		api.Taint("n")
 		third := node()
-		if third == second || third.After(second).Gap {
+		if third == second || third.After(second.Observation).Gap {
 			t.Error("a watch that goes on where it ended has no gap")
 		}
 		api.CutWatches("nodes", true)
 		time.Sleep(time.Minute)
 		fourth := node()
-		if fourth == third || !fourth.After(third).Gap {
+		if fourth == third || !fourth.After(third.Observation).Gap {
 			t.Error("a relist has a gap")
 		}
 		if pods.Err() != nil || nodes.Err() != nil {
@@ -304,7 +304,7 @@ func TestServerThatWasAwayIsReadSoon(t *testing.T) {
 			t.Fatal(err)
 		}
 		api.AddNode("n")
-		nodes, err := NewNodes(client.CoreV1(), clock.RealClock{})
+		nodes, err := NewNodes(client.CoreV1(), clock.RealClock{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -114,3 +114,9 @@ func (c *Clock) Now() time.Time {
 	low, high, _ := c.Offset()
 	return c.local.Now().Add((low + high) / 2)
 }
+
+// Shown returns a local moment as the API server's clock shows it, for people to read.
+func (c *Clock) Shown(local time.Time) string {
+	low, high, _ := c.Offset()
+	return local.Add((low + high) / 2).UTC().Format(time.RFC3339Nano)
+}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/taint-manager/taint-manager/pkg/metrics"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
@@ -70,7 +71,8 @@ func (s *sim) start() *replica {
 		view: newView(s.plan.apiSkew), calls: map[string]int{}, conflicts: map[types.UID]int{}, podReads: map[types.UID]time.Time{}, pages: map[string][]arrival{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
 	}
 	r.life, r.kill = context.WithCancel(context.Background())
-	config := &rest.Config{Host: "http://model", Transport: transport{r}, QPS: -1, UserAgent: r.name}
+	serverClock := serverclock.New(r.clock)
+	config := &rest.Config{Host: "http://model", Transport: serverClock.Wrap(transport{r}), QPS: -1, UserAgent: r.name}
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	client, err := kubernetes.NewForConfig(config)
@@ -80,7 +82,7 @@ func (s *sim) start() *replica {
 	m, err := metrics.New(func(basemetrics.Registerable) error { return nil })
 	s.must(err)
 	c := tainteviction.Config{
-		Informers: reading, Evictions: reading, Events: client, Clock: r.clock, ConcurrentEvictions: s.plan.slots, Metrics: m,
+		Informers: reading, Evictions: reading, Events: client, Clock: r.clock, ServerClock: serverClock, ConcurrentEvictions: s.plan.slots, Metrics: m,
 	}
 	if s.plan.keeps {
 		c.Starts = nameOf(keptStarts())

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
@@ -13,6 +14,9 @@ import (
 
 // maxSize is how much data, in bytes, is put into the ConfigMap. The API's limit is a MiB for the object, encoded.
 const maxSize = 768 << 10
+
+// confirmedUntil is the annotation that has the time up to which all entries were certainly so.
+const confirmedUntil = "taint-manager.io/confirmed-until"
 
 // encode makes an entry for each node, as many as there is room for: the oldest first, which have the most to lose.
 func encode(logger klog.Logger, records map[string]taintstart.Record) map[string]string {
@@ -39,26 +43,36 @@ func encode(logger klog.Logger, records map[string]taintstart.Record) map[string
 	return data
 }
 
+// oldest returns the earliest start of a record.
 func oldest(r taintstart.Record) time.Time {
-	first := time.Time{}
-	for _, start := range r.Starts {
-		if first.IsZero() || start.Time.Before(first) {
-			first = start.Time
+	var first time.Time
+	earlier := func(t time.Time) {
+		if first.IsZero() || t.Before(first) {
+			first = t
 		}
+	}
+	for _, start := range r.Starts {
+		earlier(start.Time)
+	}
+	for _, period := range r.Periods {
+		earlier(period.Time)
 	}
 	return first
 }
 
-// decode reads the entries. What it does not understand it leaves out.
-func decode(logger klog.Logger, data map[string]string) map[string]taintstart.Record {
-	records := make(map[string]taintstart.Record, len(data))
-	for name, entry := range data {
+// decode reads the entries of a ConfigMap. What it does not understand it leaves out.
+func decode(logger klog.Logger, config *v1.ConfigMap) taintstart.Records {
+	records := taintstart.Records{Nodes: make(map[string]taintstart.Record, len(config.Data))}
+	if until, err := time.Parse(time.RFC3339Nano, config.Annotations[confirmedUntil]); err == nil {
+		records.ConfirmedUntil = until
+	}
+	for name, entry := range config.Data {
 		var r taintstart.Record
 		if err := json.Unmarshal([]byte(entry), &r); err != nil || r.UID == "" {
 			logger.V(2).Info("Ignoring an entry that is none", "node", klog.KRef("", name), "error", err)
 			continue
 		}
-		records[name] = r
+		records.Nodes[name] = r
 	}
 	return records
 }

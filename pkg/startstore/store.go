@@ -23,6 +23,9 @@ import (
 const (
 	// interval is the time between two looks at what has to be written.
 	interval = time.Second
+	// freshInterval is the time between two writes that only say that not-ready periods were still so. A process that starts
+	// again measures an absence of their taints from the last one.
+	freshInterval = 15 * time.Second
 	// retryInterval is the time between two tries after one that failed.
 	retryInterval = 10 * time.Second
 	// loadTimeout is how long the first read may fail. Where the API server cannot be reached it goes on: nothing else
@@ -35,8 +38,8 @@ const (
 
 // Memory is what is kept and given back.
 type Memory interface {
-	Records(now time.Time, before map[string]taintstart.Record) map[string]taintstart.Record
-	Recall(records map[string]taintstart.Record)
+	Records() taintstart.Records
+	Recall(records taintstart.Records)
 }
 
 // Store is the ConfigMap.
@@ -62,8 +65,8 @@ func (s *Store) Load(ctx context.Context) {
 		var way *url.Error
 		switch {
 		case err == nil:
-			records := decode(klog.FromContext(ctx), config.Data)
-			klog.FromContext(ctx).Info("Read starts of taints that were kept", "configMap", s.name, "nodes", len(records))
+			records := decode(klog.FromContext(ctx), config)
+			klog.FromContext(ctx).Info("Read starts of taints that were kept", "configMap", s.name, "nodes", len(records.Nodes))
 			s.memory.Recall(records)
 			return
 		case ctx.Err() != nil:
@@ -84,7 +87,21 @@ func (s *Store) Load(ctx context.Context) {
 // state is what is known to be written.
 type state struct {
 	config  *v1.ConfigMap
-	records map[string]taintstart.Record
+	records taintstart.Records
+	// at is when it was written or read.
+	at time.Time
+}
+
+// outdated reports whether something has to be written.
+func (s *state) outdated(records taintstart.Records, now time.Time) bool {
+	switch {
+	case !maps.EqualFunc(records.Nodes, s.records.Nodes, taintstart.Record.Equal):
+		return true
+	case !records.ConfirmedUntil.After(s.records.ConfirmedUntil):
+		return false
+	default:
+		return (records.HasPeriods() && now.Sub(s.at) >= freshInterval) || (s.records.Unconfirmed() && !records.Unconfirmed())
+	}
 }
 
 // Run keeps the ConfigMap up to date until ctx is over. Only the leader may.
@@ -119,28 +136,28 @@ func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 		if err != nil {
 			return nil, err
 		}
-		current = &state{config, decode(logger, config.Data)}
+		current = &state{config, decode(logger, config), s.clock.Now()}
 	}
-	records := s.memory.Records(s.clock.Now(), current.records)
-	if maps.EqualFunc(records, current.records, taintstart.Record.Equal) {
+	records := s.memory.Records()
+	if !current.outdated(records, s.clock.Now()) {
 		return current, nil
 	}
 	config := current.config.DeepCopy()
-	config.Data = encode(logger, records)
-	if maps.Equal(config.Data, current.config.Data) {
-		return &state{config, records}, nil
+	config.Data = encode(logger, records.Nodes)
+	if !records.ConfirmedUntil.IsZero() {
+		metav1.SetMetaDataAnnotation(&config.ObjectMeta, confirmedUntil, records.ConfirmedUntil.Format(time.RFC3339Nano))
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	config, err := s.client.ConfigMaps(s.name.Namespace).Update(ctx, config, metav1.UpdateOptions{})
 	if apierrors.IsConflict(err) {
-		return nil, nil // somebody else wrote to it: read it anew
+		return nil, nil // somebody else wrote to it: read it again
 	}
 	if err != nil {
 		return nil, fmt.Errorf("writing it: %w", err)
 	}
 	logger.V(2).Info("Wrote down starts of taints", "configMap", s.name, "nodes", len(config.Data))
-	return &state{config, records}, nil
+	return &state{config, records, s.clock.Now()}, nil
 }
 
 func (s *Store) get(ctx context.Context) (*v1.ConfigMap, error) {
@@ -156,6 +173,6 @@ func (s *Store) get(ctx context.Context) (*v1.ConfigMap, error) {
 func (s *Store) complain(ctx context.Context, err error) {
 	s.complaints.Do(func() {
 		klog.FromContext(ctx).Error(err, "Cannot use the ConfigMap for starts of taints: create it, and grant our account get and update on it; "+
-			"without it, counts of ill nodes may begin again when this and kube-controller-manager restart together", "configMap", s.name)
+			"without it, counts of nodes that are not ready may begin again when this and kube-controller-manager restart together", "configMap", s.name)
 	})
 }

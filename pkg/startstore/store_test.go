@@ -26,22 +26,26 @@ import (
 
 // memory has the records that a test gives it.
 type memory struct {
-	records  atomic.Pointer[map[string]taintstart.Record]
-	recalled atomic.Pointer[map[string]taintstart.Record]
+	records  atomic.Pointer[taintstart.Records]
+	recalled atomic.Pointer[taintstart.Records]
 }
 
-func (m *memory) Records(time.Time, map[string]taintstart.Record) map[string]taintstart.Record {
+func (m *memory) Records() taintstart.Records {
 	if r := m.records.Load(); r != nil {
 		return *r
 	}
-	return map[string]taintstart.Record{}
+	return taintstart.Records{}
 }
 
-func (m *memory) Recall(records map[string]taintstart.Record) { m.recalled.Store(&records) }
+func (m *memory) Recall(records taintstart.Records) { m.recalled.Store(&records) }
+
+func (m *memory) keep(records map[string]taintstart.Record) {
+	m.records.Store(&taintstart.Records{Nodes: records})
+}
 
 func record(uid types.UID, seconds int64) taintstart.Record {
 	at := time.Unix(seconds, 500).UTC()
-	return taintstart.Record{UID: uid, NotReadySince: time.Unix(seconds, 0).UTC(), Starts: []taintstart.Start{{Time: at}}}
+	return taintstart.Record{UID: uid, Changed: time.Unix(seconds, 0).UTC(), Starts: []taintstart.RecordedStart{{Key: "a", Time: at}}}
 }
 
 // bubble runs a test in virtual time with a store in a ConfigMap that exists and is empty.
@@ -78,7 +82,7 @@ func writes(client *fake.Clientset) (n int) {
 func TestWhatIsKeptComesBack(t *testing.T) {
 	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
 		records := map[string]taintstart.Record{"n": record("u", 100), "m": record("v", 200)}
-		m.records.Store(&records)
+		m.keep(records)
 		go s.Run(ctx)
 		time.Sleep(time.Hour)
 		if n := writes(client); n != 1 {
@@ -86,10 +90,10 @@ func TestWhatIsKeptComesBack(t *testing.T) {
 		}
 		s.Load(ctx)
 		back := m.recalled.Load()
-		if back == nil || fmt.Sprint(*back) != fmt.Sprint(records) {
+		if back == nil || fmt.Sprint(back.Nodes) != fmt.Sprint(records) {
 			t.Errorf("came back as %v, was %v", back, records)
 		}
-		m.records.Store(&map[string]taintstart.Record{"n": record("u", 100)})
+		m.keep(map[string]taintstart.Record{"n": record("u", 100)})
 		time.Sleep(2 * time.Second)
 		if data := s.data(t); len(data) != 1 || data["n"] == "" {
 			t.Errorf("holds %v", data)
@@ -108,7 +112,7 @@ func TestGarbageIsIgnored(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Load(ctx)
-		if back := *m.recalled.Load(); len(back) != 1 || back["good"].UID != "u" {
+		if back := m.recalled.Load().Nodes; len(back) != 1 || back["good"].UID != "u" {
 			t.Errorf("came back as %v", back)
 		}
 		go s.Run(ctx)
@@ -167,7 +171,7 @@ func TestWritesGoOnAfterFailures(t *testing.T) {
 			}
 			return false, nil, nil
 		})
-		m.records.Store(&map[string]taintstart.Record{"n": record("u", 100)})
+		m.keep(map[string]taintstart.Record{"n": record("u", 100)})
 		for _, err := range []error{
 			apierrors.NewConflict(v1.Resource("configmaps"), "starts", errors.New("changed")),
 			apierrors.NewInternalError(errors.New("x")),
@@ -183,13 +187,50 @@ func TestWritesGoOnAfterFailures(t *testing.T) {
 			}
 			cancel()
 			synctest.Wait()
-			m.records.Store(&map[string]taintstart.Record{"n": record("u", 100), "m": record("v", 300)})
-			delete(*m.records.Load(), "n")
+			m.keep(map[string]taintstart.Record{"n": record("u", 100), "m": record("v", 300)})
+			delete(m.records.Load().Nodes, "n")
 		}
 		if n := writes(client); n > 60+6+4 {
 			t.Errorf("%d tries", n)
 		}
 	})
+}
+
+// While a node is not ready, it is written how far that is certain; and not otherwise.
+func TestConfirmedUntilIsKeptFresh(t *testing.T) {
+	for name, test := range map[string]struct {
+		record taintstart.Record
+		writes int
+		within time.Duration
+	}{
+		"not ready":     {taintstart.Record{UID: "u", Periods: []taintstart.RecordedPeriod{{Time: time.Unix(1, 0).UTC()}}}, 4 * 60, 30 * time.Second},
+		"another taint": {record("u", 100), 2, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+				test.record.Changed = time.Now().UTC().Truncate(time.Second)
+				set := func() {
+					m.records.Store(&taintstart.Records{ConfirmedUntil: time.Now().UTC(), Nodes: map[string]taintstart.Record{"n": test.record}})
+				}
+				set()
+				go s.Run(ctx)
+				for end := time.Now().Add(time.Hour); time.Now().Before(end); time.Sleep(time.Second) {
+					set()
+				}
+				s.Load(ctx)
+				back := m.recalled.Load()
+				if age := time.Since(back.ConfirmedUntil); back.ConfirmedUntil.IsZero() || age > test.within {
+					t.Errorf("confirmed until %s ago", age)
+				}
+				if back.Unconfirmed() {
+					t.Error("a change is not confirmed")
+				}
+				if n := writes(client); n > test.writes {
+					t.Errorf("%d writes in an hour", n)
+				}
+			})
+		})
+	}
 }
 
 // The ConfigMap stays below the API's limit, and the oldest starts are kept.

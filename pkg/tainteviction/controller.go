@@ -26,6 +26,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/evictor"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 	"github.com/taint-manager/taint-manager/pkg/startstore"
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
@@ -39,7 +40,7 @@ const (
 	complaintInterval = 10 * time.Second
 )
 
-// Config is what a controller needs. All fields but EvictionLimiter and Starts are required.
+// Config is what a controller needs. All fields but EvictionLimiter, ServerClock and Starts are required.
 type Config struct {
 	// Informers is the client that lists and watches, as of podcache.NewClient: it may leave out what is not kept.
 	Informers typedcorev1.CoreV1Interface
@@ -51,8 +52,11 @@ type Config struct {
 	Starts types.NamespacedName
 	// EvictionLimiter bounds the calls of evictions; nil for no limit.
 	EvictionLimiter flowcontrol.RateLimiter
-	// Clock is the time of everything that the controller does.
+	// Clock is the time of everything that the controller does. It must not step: see serverclock.NewSteady.
 	Clock clock.WithTicker
+	// ServerClock converts the API's times to Clock's, and has to be fed by the transport of the clients; nil where the two
+	// clocks are the same.
+	ServerClock *serverclock.Clock
 	// Rules are the operator's choices among the rules.
 	Rules deadline.Rules
 	// ConcurrentEvictions is how many pods are being evicted at the same time, at most; 1 or more.
@@ -81,6 +85,7 @@ type Controller struct {
 	pace       *evictor.Pace
 	recorder   *events.Recorder
 	leading    atomic.Bool
+	assistance assistance
 	// complaints bounds how often failures are logged as errors.
 	complaints *rate.Sometimes
 	// slowReads bounds how often slow reads of nodes are.
@@ -99,7 +104,11 @@ func New(config Config) (*Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := podcache.NewNodes(config.Informers, config.Clock)
+	if config.ServerClock == nil {
+		config.ServerClock = serverclock.New(config.Clock)
+	}
+	starts := taintstart.NewTracker(config.ServerClock)
+	nodes, err := podcache.NewNodes(config.Informers, config.Clock, starts.Bookmark)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +116,7 @@ func New(config Config) (*Controller, error) {
 		config: config,
 		pods:   pods,
 		nodes:  nodes,
-		starts: taintstart.NewTracker(),
+		starts: starts,
 		nodeUpdateQueue: workqueue.NewTypedWithConfig(
 			workqueue.TypedQueueConfig[string]{Name: "noexec_taint_node", Clock: config.Clock}),
 		podUpdateQueue: workqueue.NewTypedWithConfig(
@@ -125,7 +134,7 @@ func New(config Config) (*Controller, error) {
 	if config.Starts.Name != "" {
 		c.store = startstore.New(config.Informers, config.Starts, config.Clock, c.starts)
 	}
-	c.evictor = evictor.New(config.Evictions, config.EvictionLimiter, config.Clock, live{c})
+	c.evictor = evictor.New(config.Evictions, config.EvictionLimiter, config.Clock, config.ServerClock, live{c})
 	return c, c.handleEvents()
 }
 
@@ -142,6 +151,7 @@ func (c *Controller) Run(ctx context.Context) {
 	})
 	running.Go(func() { c.pods.RunWithContext(ctx) })
 	running.Go(func() { c.recorder.Run(ctx, eventGrace) })
+	running.Go(func() { c.keepTime(ctx) })
 	defer c.podUpdateQueue.ShutDown()
 	defer c.nodeUpdateQueue.ShutDown()
 

@@ -170,8 +170,39 @@ func TestCallsOffWhenTheTaintGoes(t *testing.T) {
 		f.exists(true, "later")
 		f.wait(0.2)
 		f.exists(false, "later")
-		if events := f.api.Events("Node", "n"); len(events) != 3 {
-			t.Errorf("of a taint, its removal and a taint, there are %d Events", len(events))
+		counts := map[string]int32{}
+		events := f.api.Events("Node", "n")
+		for _, e := range events {
+			counts[e.Reason] = e.Count
+		}
+		if len(events) != 2 || counts[scheduledEventReason] != 2 || counts[calledOffEventReason] != 1 {
+			t.Errorf("of a taint, its removal and a taint, there are Events %v", events)
+		}
+	})
+}
+
+// A taint that comes and goes leaves few Events behind, which tell how often.
+func TestAFlappingTaintHasFewEvents(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("p", "n", tolerating("a", 300))
+		f.start()
+		const times = 500
+		for range times {
+			f.api.Taint("n", taintOf("a"))
+			f.wait(2)
+			f.api.Taint("n")
+			f.wait(2)
+		}
+		f.wait(20)
+		f.exists(true, "p")
+		events := f.api.Events("Node", "n")
+		if len(events) != 2 {
+			t.Errorf("%d Events", len(events))
+		}
+		for _, e := range events {
+			if e.Count != times || e.LastTimestamp.Sub(e.FirstTimestamp.Time) < (times-2)*4*time.Second {
+				t.Errorf("Event %+v", e)
+			}
 		}
 	})
 }

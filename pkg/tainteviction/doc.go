@@ -21,6 +21,7 @@
 //   - Work is keyed by UID. A pod that took another one's name is another pod.
 //   - Each change of a node's taints or a pod's tolerations moves the deadline at once, to the earlier or the later side.
 //   - A failed eviction is tried again, with a backoff of at most 30 s, for as long as the pod is due.
-//   - A replica that does not lead does all of this but evict, so that it takes over with its deadlines known.
+//   - A replica that does not lead does all of this but evict, so that it takes over with its deadlines known. It may assist
+//     while a leader does not evict what is due: with few slots at first, and without a write of what has one writer.
 //   - No other controller is needed: the index of pods by node is our own.
 package tainteviction

@@ -56,7 +56,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		}
 		return unchanged, deadline.Decision{Reason: deadline.IsTerminating}
 	}
-	decision := deadline.Decide(pod.Input(), c.starts.Taints(pod.Node()), c.config.Rules)
+	decision := deadline.Decide(pod.Input(c.config.ServerClock), c.starts.Taints(pod.Node()), c.config.Rules)
 	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node(), "reason", decision.Reason)
 	if !decision.Evict {
 		if !c.taintEvictionQueue.Cancel(key.uid) {
@@ -78,7 +78,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		if decision.Due(c.config.Clock.Now()) {
 			level = 4 // what comes of it is said soon
 		}
-		logger.V(level).Info("Scheduled the eviction of a pod", "deadline", decision.Deadline.Format(time.RFC3339Nano), "taint", decision.Taint)
+		logger.V(level).Info("Scheduled the eviction of a pod", "deadline", c.config.ServerClock.Shown(decision.Deadline), "taint", decision.Taint)
 		return scheduled, decision
 	}
 	return unchanged, decision
@@ -94,7 +94,7 @@ func (c live) Decide(node evictor.NodeReading, pod *podcache.Pod) (deadline.Deci
 	if node.Exists {
 		taints = c.starts.Resolve(pod.Node(), node.Observation)
 	}
-	decision := deadline.Decide(pod.Input(), taints, c.config.Rules)
+	decision := deadline.Decide(pod.Input(c.config.ServerClock), taints, c.config.Rules)
 	return decision, decision.Due(node.Began) && c.due(pod)
 }
 

@@ -44,7 +44,18 @@ func (c *Controller) Lead(ctx context.Context) {
 	klog.FromContext(ctx).Info("Evicting", "slots", c.config.ConcurrentEvictions, "scheduled", c.taintEvictionQueue.Len())
 	c.leading.Store(true)
 	defer c.leading.Store(false)
+	c.assistance.slots.Store(0)
+	c.taintEvictionQueue.SetSlots(c.pace.Slots())
+	var storing sync.WaitGroup
+	defer storing.Wait()
+	if c.store != nil {
+		storing.Go(func() { c.store.Run(ctx) })
+	}
+	c.evictUntil(ctx)
+}
 
+// evictUntil evicts the pods that are due until ctx is over, and returns when the evictions in flight have ended.
+func (c *Controller) evictUntil(ctx context.Context) {
 	attempts, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	defer context.AfterFunc(ctx, func() {
@@ -56,9 +67,6 @@ func (c *Controller) Lead(ctx context.Context) {
 	})()
 	var slots sync.WaitGroup
 	defer slots.Wait()
-	if c.store != nil {
-		slots.Go(func() { c.store.Run(ctx) })
-	}
 	for range c.config.ConcurrentEvictions {
 		slots.Go(func() {
 			defer utilruntime.HandleCrashWithContext(ctx)
@@ -91,6 +99,10 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 		c.slowRead(logger, result)
 	}
 	slots := c.pace.End(result.Outcome == evictor.Deleted, err)
+	if result.Outcome == evictor.Deleted {
+		c.assistance.gone()
+	}
+	slots = c.assistance.bound(slots)
 	c.taintEvictionQueue.SetSlots(slots)
 	c.config.Metrics.Slots.Set(float64(slots))
 	switch {

@@ -7,6 +7,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
 // podKey is an item of podUpdateQueue. The UID is the identity; the rest finds the pod in the cache.
@@ -48,14 +49,17 @@ func (c *Controller) nodeAdded(node *podcache.Node) {
 }
 
 func (c *Controller) nodeUpdated(before, node *podcache.Node) {
-	if c.starts.Observe(node.Name, node.After(before)) {
+	if c.starts.Observe(node.Name, node.After(before.Observation)) {
 		c.nodeUpdateQueue.Add(node.Name)
 	}
 }
 
 func (c *Controller) nodeDeleted(deleted cache.DeletedObject[*podcache.Node]) {
-	name := deleted.GetName()
-	if c.starts.Forget(name) {
+	name, last := deleted.GetName(), taintstart.Observation{}
+	if node := deleted.OptionalObj; node != nil {
+		last = node.Observation
+	}
+	if c.starts.Forget(name, last) {
 		c.nodeUpdateQueue.Add(name)
 	}
 }
@@ -64,7 +68,7 @@ func (c *Controller) podUpdated(before, pod *podcache.Pod) {
 	if before.UID != pod.UID {
 		c.podChanged(before) // deleted and made anew while we did not look
 	}
-	if pod.Follows(before) {
+	if pod.Follows(before, c.config.ServerClock) {
 		c.podChanged(pod)
 	}
 }
@@ -78,7 +82,7 @@ func (c *Controller) podDeleted(deleted cache.DeletedObject[*podcache.Pod]) {
 // podChanged has a pod evaluated that appeared, changed or went, if there is anything to evaluate. A taint that comes right
 // after this look finds the pod in the index: the informer stores it before it calls handlers.
 func (c *Controller) podChanged(pod *podcache.Pod) {
-	if _, isScheduled := c.taintEvictionQueue.Deadline(pod.UID); isScheduled || len(c.starts.Taints(pod.Node())) > 0 {
+	if _, isScheduled := c.taintEvictionQueue.Deadline(pod.UID); isScheduled || c.starts.Tainted(pod.Node()) {
 		c.podUpdateQueue.Add(keyOf(pod))
 	}
 }

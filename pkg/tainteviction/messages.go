@@ -86,8 +86,9 @@ func (s *summary) add(did change, decision deadline.Decision, now time.Time) {
 	}
 }
 
-// summarise tells on the node what became of its pods: one Event when some became due or scheduled, one when scheduled
-// evictions were called off. The replica that leads tells it.
+// summarise tells on the node what became of its pods: an Event when some became due or scheduled, one when scheduled evictions
+// were called off. What happens again is counted in the Event that is there: a taint may come and go for hours. The replica that
+// leads tells it.
 func (c *Controller) summarise(ctx context.Context, name string, s summary) {
 	if !c.leading.Load() || s.now+s.later+s.calledOff == 0 {
 		return
@@ -99,19 +100,24 @@ func (c *Controller) summarise(ctx context.Context, name string, s summary) {
 	klog.FromContext(ctx).Info("Taints of node changed", "node", klog.KRef("", name), "due", s.now, "scheduled", s.later,
 		"calledOff", s.calledOff, "stay", s.stay)
 	if s.now+s.later > 0 {
-		c.recorder.Record(about, scheduledEventReason, s.message(c.starts.Taints(name)))
+		taints := describeTaints(c.starts.Taints(name))
+		c.recorder.RecordSeries(about, scheduledEventReason, taints, s.message(taints))
 	}
 	if s.calledOff > 0 {
-		c.recorder.Record(about, calledOffEventReason, fmt.Sprintf("Called off the scheduled eviction of %s", pods(s.calledOff)))
+		c.recorder.RecordSeries(about, calledOffEventReason, "", fmt.Sprintf("Called off the scheduled eviction of %s", pods(s.calledOff)))
 	}
 }
 
-func (s *summary) message(taints []deadline.Taint) string {
+func describeTaints(taints []deadline.Taint) string {
 	texts := make([]string, 0, len(taints))
 	for _, taint := range taints {
 		texts = append(texts, taint.String())
 	}
-	message := fmt.Sprintf("Taint %s: %s due now", strings.Join(texts, ", "), pods(s.now))
+	return strings.Join(texts, ", ")
+}
+
+func (s *summary) message(taints string) string {
+	message := fmt.Sprintf("Taint %s: %s due now", taints, pods(s.now))
 	if s.later > 0 {
 		message += fmt.Sprintf(", %s scheduled from %s to %s", pods(s.later),
 			s.first.UTC().Format(time.RFC3339), s.last.UTC().Format(time.RFC3339))

@@ -32,27 +32,32 @@ type Observation struct {
 	Written time.Time
 	// NotReadySince is the transition time of the Ready condition, in whole seconds; zero while Ready is True or missing.
 	NotReadySince time.Time
-	// Seen is when this version reached us.
+	// Seen is when this version reached us, on the local clock.
 	Seen time.Time
+	// List numbers the list that this version came with, or that was made before the watch that brought it. Within one list
+	// no version has escaped us.
+	List uint64
 	// Gap says that changes between the version seen before and this one may have escaped us.
 	Gap bool
-	// Previous is Written of the version seen before, where no change between the two has escaped us: a taint that was not
-	// there yet came after it. Otherwise zero.
-	Previous time.Time
+	// Continues says that a version of the same node was seen before this one. BeforeWritten and BeforeChanged are what Written
+	// and Changed were in it.
+	Continues                    bool
+	BeforeWritten, BeforeChanged time.Time
 }
 
-// After is the observation, given the one before it of the same name; gap says that changes in between may have escaped us.
-func (o Observation) After(before Observation, gap bool) Observation {
-	o.Gap = gap
-	if !gap && o.UID == before.UID {
-		o.Previous = before.Written
+// After returns the observation, given the one before it of the same name.
+func (o Observation) After(before Observation) Observation {
+	o.Gap = o.List != before.List
+	if o.UID == before.UID {
+		o.Continues, o.BeforeWritten, o.BeforeChanged = true, before.Written, before.Changed
 	}
 	return o
 }
 
-// Observe distils a node. It keeps no reference to it.
-func Observe(node *v1.Node, seen time.Time) Observation {
-	o := Observation{UID: node.UID, ResourceVersion: node.ResourceVersion, Seen: seen}
+// Observe returns what a node says, and keeps no reference to it. seen is on the local clock, and list is 0 for a read that is
+// no part of a list or watch.
+func Observe(node *v1.Node, seen time.Time, list uint64) Observation {
+	o := Observation{UID: node.UID, ResourceVersion: node.ResourceVersion, Seen: seen, List: list}
 	for i := range node.Spec.Taints {
 		taint := &node.Spec.Taints[i]
 		if taint.Effect != v1.TaintEffectNoExecute {
@@ -60,40 +65,39 @@ func Observe(node *v1.Node, seen time.Time) Observation {
 		}
 		added := time.Time{}
 		if taint.TimeAdded != nil {
-			added = taint.TimeAdded.Time
+			added = taint.TimeAdded.UTC()
 		}
 		o.Taints = append(o.Taints, Taint{Key: taint.Key, Value: taint.Value, TimeAdded: added})
 	}
-	o.Changed, o.Written = writeTimes(node.ManagedFields, len(o.Taints) > 0)
+	o.Changed, o.Written = writeTimes(node.ManagedFields)
 	ready := slices.IndexFunc(node.Status.Conditions, func(c v1.NodeCondition) bool { return c.Type == v1.NodeReady })
 	if ready >= 0 && node.Status.Conditions[ready].Status != v1.ConditionTrue {
-		o.NotReadySince = node.Status.Conditions[ready].LastTransitionTime.Time
+		o.NotReadySince = node.Status.Conditions[ready].LastTransitionTime.UTC()
 	}
 	return o
 }
 
-// writeTimes are the time at which the taints were last changed, if that is wanted, and the time of the last write of any
-// field.
+// writeTimes returns the time at which the taints were last changed, and the time of the last write of any field.
 //
 // The list is atomic, so a change of it leaves one owner. Server-side apply may make two agree on one value; then the later
 // time is taken.
-func writeTimes(entries []metav1.ManagedFieldsEntry, taints bool) (changed, written time.Time) {
+func writeTimes(entries []metav1.ManagedFieldsEntry) (changed, written time.Time) {
 	for i := range entries {
 		entry := &entries[i]
 		if entry.Time == nil {
 			continue
 		}
 		if entry.Time.After(written) {
-			written = entry.Time.Time
+			written = entry.Time.UTC()
 		}
-		if taints && entry.Subresource == "" && entry.Time.After(changed) && ownsTaints(entry.FieldsV1) {
-			changed = entry.Time.Time
+		if entry.Subresource == "" && entry.Time.After(changed) && ownsTaints(entry.FieldsV1) {
+			changed = entry.Time.UTC()
 		}
 	}
 	return changed, written
 }
 
-// ownsTaints says whether a set of fields has f:spec.f:taints. What cannot be read owns nothing: less evidence is later.
+// ownsTaints reports whether a set of fields has f:spec.f:taints. What cannot be read owns nothing: less evidence is later.
 func ownsTaints(fields *metav1.FieldsV1) bool {
 	const taints = "f:taints"
 	if fields == nil || !strings.Contains(fields.GetRawString(), taints) {

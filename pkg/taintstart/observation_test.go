@@ -39,19 +39,19 @@ func TestObserve(t *testing.T) {
 		}},
 	}
 	want := Observation{
-		UID: "u", ResourceVersion: "7", Seen: at(50),
+		UID: "u", ResourceVersion: "7", Seen: at(50), List: 3,
 		Taints:  []Taint{{Key: "a", Value: "x", TimeAdded: at(19)}, {Key: "b"}},
 		Changed: at(20), Written: at(40), NotReadySince: at(15),
 	}
-	if got := Observe(node, at(50)); !reflect.DeepEqual(got, want) {
+	if got := Observe(node, at(50), 3); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	node.Status.Conditions[1].Status = v1.ConditionTrue
-	if got := Observe(node, at(50)); !got.NotReadySince.IsZero() {
+	if got := Observe(node, at(50), 3); !got.NotReadySince.IsZero() {
 		t.Errorf("a ready node is not ready since %v", got.NotReadySince)
 	}
 	node.Spec.Taints = node.Spec.Taints[:1]
-	if got := Observe(node, at(50)); !reflect.DeepEqual(got, Observation{UID: "u", ResourceVersion: "7", Seen: at(50), Written: at(40)}) {
+	if got := Observe(node, at(50), 3); !reflect.DeepEqual(got, Observation{UID: "u", ResourceVersion: "7", Seen: at(50), List: 3, Changed: at(20), Written: at(40)}) {
 		t.Errorf("of a node without such taints: %+v", got)
 	}
 }
@@ -73,7 +73,7 @@ func TestChangeOfTaints(t *testing.T) {
 		{"no time", []metav1.ManagedFieldsEntry{{Manager: "a", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:taints":{}}}`)}}, time.Time{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got, _ := writeTimes(test.entries, true); !got.Equal(test.want) {
+			if got, _ := writeTimes(test.entries); !got.Equal(test.want) {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})

@@ -6,61 +6,107 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
-// settled is how long a version must have been the last one before it is recorded. The API's second in which its change was
-// made is over by then, and a watch that lags a little has brought what else happened within it.
-const settled = 5 * time.Second
+// Records are what a process that starts again could not learn from the API. All times are the API server's.
+type Records struct {
+	// ConfirmedUntil is a time up to which the nodes were certainly as they are recorded; zero where it is not known.
+	ConfirmedUntil time.Time
+	// Nodes are the records by the name of the node.
+	Nodes map[string]Record
+}
 
-// Record is what a process that starts anew could not learn of a node from the API, and how it may prove that it still holds.
+// Record is what has to be remembered of a node, and how it may prove that it still holds.
 type Record struct {
 	UID types.UID `json:"uid"`
-	// Changed and NotReadySince are those of the version that was recorded: what is equal later has not been touched since.
-	Changed       time.Time `json:"changed,omitzero"`
-	NotReadySince time.Time `json:"notReadySince,omitzero"`
-	Starts        []Start   `json:"starts"`
+	// ResourceVersion, Changed, Written and NotReadySince are those of the version that was recorded. An equal
+	// ResourceVersion proves that nothing has changed, and an equal Changed that the taints have not.
+	ResourceVersion string    `json:"resourceVersion"`
+	Changed         time.Time `json:"changed,omitzero"`
+	Written         time.Time `json:"written,omitzero"`
+	NotReadySince   time.Time `json:"notReadySince,omitzero"`
+	// Starts are those of taints that the node does not show, or shows wrongly.
+	Starts []RecordedStart `json:"starts,omitempty"`
+	// Periods are the not-ready periods of the node, while they last.
+	Periods []RecordedPeriod `json:"periods,omitempty"`
 }
 
-// Equal says whether two records say the same.
-func (r Record) Equal(other Record) bool {
-	return r.UID == other.UID && r.Changed.Equal(other.Changed) && r.NotReadySince.Equal(other.NotReadySince) &&
-		slices.EqualFunc(r.Starts, other.Starts, func(a, b Start) bool {
-			return a.Key == b.Key && a.Value == b.Value && a.Time.Equal(b.Time)
-		})
-}
-
-// Start is when one presence began.
-type Start struct {
-	// Key is empty for the illness of the node.
-	Key   string    `json:"key,omitempty"`
+// RecordedStart is when the presence of a taint began.
+type RecordedStart struct {
+	Key   string    `json:"key"`
 	Value string    `json:"value,omitempty"`
 	Time  time.Time `json:"start"`
 }
 
-// Records are the starts that have to be written down at the moment, by node: those that the API objects do not show (any
-// more), and those of illnesses while they last, because a node lifecycle controller that starts stamps their taints anew. A
-// node whose version is too new keeps its record of before, if it had one.
-func (t *Tracker) Records(now time.Time, before map[string]Record) map[string]Record {
+// RecordedPeriod is when a not-ready period began.
+type RecordedPeriod struct {
+	Value string    `json:"value,omitempty"`
+	Time  time.Time `json:"start"`
+	// On are the node-condition taints that are on, or were on last.
+	On []RecordedStart `json:"on"`
+	// LastOn is a time at which they were on, where both are off; otherwise zero.
+	LastOn time.Time `json:"lastOn,omitzero"`
+}
+
+// HasPeriods reports whether a not-ready period is recorded.
+func (r Records) HasPeriods() bool {
+	for name := range r.Nodes {
+		if len(r.Nodes[name].Periods) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Unconfirmed reports whether the taints of a node may have changed once more within the second of their last change, by
+// what is recorded: such a record cannot be proven by the time of that change.
+func (r Records) Unconfirmed() bool {
+	for name := range r.Nodes {
+		if changed := r.Nodes[name].Changed; !changed.IsZero() && r.ConfirmedUntil.Before(endOf(changed)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Equal reports whether two records are of the same version, or of versions between which nothing changed that matters.
+func (r Record) Equal(other Record) bool {
+	return r.UID == other.UID && r.Changed.Equal(other.Changed) && r.NotReadySince.Equal(other.NotReadySince) &&
+		(!r.Changed.IsZero() || r.ResourceVersion == other.ResourceVersion) &&
+		slices.EqualFunc(r.Starts, other.Starts, RecordedStart.equal) &&
+		slices.EqualFunc(r.Periods, other.Periods, func(a, b RecordedPeriod) bool {
+			return a.Value == b.Value && a.Time.Equal(b.Time) && a.LastOn.Equal(b.LastOn) && slices.EqualFunc(a.On, b.On, RecordedStart.equal)
+		})
+}
+
+func (s RecordedStart) equal(other RecordedStart) bool {
+	return s.Key == other.Key && s.Value == other.Value && s.Time.Equal(other.Time)
+}
+
+// Records returns what has to be written down at the moment: the starts that the API objects do not show (any more), and
+// not-ready periods while they last, because a node lifecycle controller that starts stamps their taints again.
+func (t *Tracker) Records() Records {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
-	records := map[string]Record{}
-	for name, m := range t.nodes {
-		if now.Sub(m.unchanged) < settled {
-			if r, recorded := before[name]; recorded && r.UID == m.last.UID {
-				records[name] = r
-			}
+	records := Records{Nodes: map[string]Record{}}
+	for name, n := range t.nodes {
+		r := n.record(t.clock)
+		if len(r.Starts)+len(r.Periods) == 0 {
 			continue
 		}
-		if r := m.record(); len(r.Starts) > 0 {
-			records[name] = r
+		if until := t.reachedTime(n.last.List).UTC(); len(records.Nodes) == 0 || until.Before(records.ConfirmedUntil) {
+			records.ConfirmedUntil = until
 		}
+		records.Nodes[name] = r
 	}
 	return records
 }
 
 // Recall takes in what another process has recorded. It has to be called before Observe. A record counts for the first
 // version of its node that is observed, and only where that proves it.
-func (t *Tracker) Recall(records map[string]Record) {
+func (t *Tracker) Recall(records Records) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	t.recalled = records
@@ -70,55 +116,61 @@ func (t *Tracker) Recall(records map[string]Record) {
 func (t *Tracker) ForgetRecalled() {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	t.recalled = nil
+	t.recalled = Records{}
 }
 
-// record is what has to be written down of a node.
-func (m *memory) record() Record {
-	r := Record{UID: m.last.UID, Changed: m.last.Changed.UTC(), NotReadySince: m.last.NotReadySince.UTC()}
-	for p, start := range m.starts {
-		if p.illness || p.key != "" && !shown(m.last, p, start) {
-			r.Starts = append(r.Starts, Start{p.key, p.value, start.UTC()})
+// record returns what has to be written down of a node.
+func (n *nodeState) record(clock *serverclock.Clock) Record {
+	o := n.last
+	r := Record{UID: o.UID, ResourceVersion: o.ResourceVersion, Changed: o.Changed, Written: o.Written, NotReadySince: o.NotReadySince}
+	for _, taint := range o.Taints {
+		id := identity{taint.Key, taint.Value}
+		if p, known := n.presences[id]; known && !shown(o, taint, p.start.server(clock)) {
+			r.Starts = append(r.Starts, RecordedStart{id.key, id.value, p.start.server(clock)})
 		}
 	}
-	for p, paused := range m.paused {
-		r.Starts = append(r.Starts, Start{p.key, p.value, paused.start.UTC()})
+	slices.SortFunc(r.Starts, func(a, b RecordedStart) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value)) })
+	for value, p := range n.periods {
+		recorded := RecordedPeriod{Value: value, Time: p.start.server(clock), LastOn: p.lastOn}
+		for _, key := range p.keysOn() {
+			recorded.On = append(recorded.On, RecordedStart{key, value, p.on[key].start.server(clock)})
+		}
+		r.Periods = append(r.Periods, recorded)
 	}
-	slices.SortFunc(r.Starts, func(a, b Start) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value)) })
+	slices.SortFunc(r.Periods, func(a, b RecordedPeriod) int { return cmp.Compare(a.Value, b.Value) })
 	return r
 }
 
-// shown says whether a version shows the start of a presence, as well as the API's times can.
-func shown(o Observation, p presence, start time.Time) bool {
-	for _, taint := range o.Taints {
-		if presenceOf(taint) != p {
-			continue
-		}
-		if says := earliest(endOf(taint.TimeAdded), endOf(o.Changed)); !says.IsZero() && says.Sub(start) <= apiResolution {
-			return true
-		}
-	}
-	return false
+// shown reports whether a process that starts again finds the start of a taint in its node, as well as the API's times can
+// say it.
+func shown(o Observation, taint Taint, start time.Time) bool {
+	says := earliest(endOf(taint.TimeAdded), endOf(o.Changed))
+	return !says.IsZero() && says.Sub(start).Abs() <= apiResolution
 }
 
-// memory is what was known of the node, at the version that was recorded. That had been the last one for long enough to
-// have been written after the second of its changes.
-func (r Record) memory() *memory {
-	m := &memory{
-		last:   Observation{UID: r.UID, Changed: r.Changed, NotReadySince: r.NotReadySince, Written: endOf(latest(r.Changed, r.NotReadySince))},
-		starts: map[presence]time.Time{},
+// state returns what was known of the node at the version that was recorded.
+func (r Record) state(confirmed time.Time) *nodeState {
+	n := &nodeState{
+		last: Observation{
+			UID: r.UID, ResourceVersion: r.ResourceVersion, Changed: r.Changed, Written: r.Written, NotReadySince: r.NotReadySince,
+		},
+		recorded: true, confirmed: latest(confirmed, r.Written),
+		presences: map[identity]presence{}, periods: map[string]*period{},
 	}
-	for _, start := range r.Starts {
-		if !start.Time.IsZero() {
-			m.starts[presence{key: start.Key, value: start.Value, illness: start.Key == ""}] = start.Time
+	for _, s := range r.Starts {
+		n.presences[identity{s.Key, s.Value}] = s.presence()
+	}
+	for _, recorded := range r.Periods {
+		p := &period{start: Start{Server: recorded.Time}, on: map[string]presence{}, absent: !recorded.LastOn.IsZero(), lastOn: recorded.LastOn}
+		for _, s := range recorded.On {
+			p.on[s.Key] = s.presence()
 		}
+		n.periods[recorded.Value] = p
 	}
-	return m
+	return n
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
+// presence returns what a record says. A record that holds beats an earlier timeAdded, which it knew, and did not count.
+func (s RecordedStart) presence() presence {
+	return presence{start: Start{Server: s.Time}, absent: s.Time}
 }

@@ -4,84 +4,54 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
-
-	v1 "k8s.io/api/core/v1"
 )
 
-// restarted is a tracker of another process, to which went what the first one recorded at a moment.
-func restarted(t *testing.T, before *Tracker, now float64) *Tracker {
+// restarted is a tracker of another process, to which went what the first one recorded.
+func restarted(t *testing.T, before *Tracker) *Tracker {
 	t.Helper()
-	data, err := json.Marshal(before.Records(at(now), nil))
+	records := before.Records()
+	data, err := json.Marshal(records)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var records map[string]Record
-	if err := json.Unmarshal(data, &records); err != nil {
+	var recalled Records
+	if err := json.Unmarshal(data, &recalled); err != nil {
 		t.Fatal(err)
 	}
-	after := NewTracker()
-	after.Recall(records)
+	after := NewTracker(nil)
+	after.Recall(recalled)
 	return after
 }
 
-// startOf is when the first taint of the node began.
-func startOf(t *testing.T, tracker *Tracker) time.Time {
-	t.Helper()
-	taints := tracker.Taints("n")
-	if len(taints) == 0 {
-		t.Fatal("the node has no taints")
+func TestARecordStandsWhereItIsProven(t *testing.T) {
+	beside := []step{
+		shows(sees("1", 10.5, plain("a")).wrote(10)), shows(sees("2", 50, plain("a"), plain("b")).wrote(50)), confirms("3", 60), reaches("2", "4"),
 	}
-	return taints[0].Start
-}
-
-func TestWhatIsRecordedStandsWhereItIsProven(t *testing.T) {
-	unreachable := v1.TaintNodeUnreachable
+	disproved := []step{
+		shows(sees("1", 50).written(50)), shows(sees("2", 59.5, stamped("a", 10)).wrote(59)), confirms("3", 70), reaches("2", "4"),
+	}
 	for _, test := range []struct {
-		name   string
-		before []Observation
-		record float64 // when it is written down
-		after  Observation
-		want   float64
+		name  string
+		steps []step
+		after Observation
+		want  float64
 	}{
-		{"the taint of an illness is stamped anew",
-			[]Observation{sees("1", 10.5, stamped(unreachable, 10)).changed(10).notReady(9)}, 20,
-			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(9), 10.5},
-		{"it is the other taint of the illness by now",
-			[]Observation{sees("1", 10.5, stamped(v1.TaintNodeNotReady, 10)).changed(10).notReady(9)}, 20,
-			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(9), 10.5},
-		{"the taint of an illness is off as it is written down",
-			[]Observation{
-				sees("1", 10.5, stamped(unreachable, 10)).changed(10).notReady(9),
-				sees("2", 20).notReady(9),
-			}, 25,
-			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(9), 10.5},
-		{"the node was well meanwhile",
-			[]Observation{sees("1", 10.5, stamped(unreachable, 10)).changed(10).notReady(9)}, 20,
-			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(88), 91},
-		{"another node has the name",
-			[]Observation{sees("1", 10.5, stamped(unreachable, 10)).changed(10).notReady(9)}, 20,
-			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(9).ofAnother(), 91},
-		{"too new to be written down",
-			[]Observation{sees("1", 10.5, stamped(unreachable, 10)).changed(10).notReady(9)}, 15,
-			sees("9", 100, stamped(unreachable, 90)).changed(90).notReady(9), 91},
-		{"a taint without a stamp, beside which another came",
-			[]Observation{sees("1", 10.5, plain("a")).changed(10), sees("2", 50, plain("a"), plain("b")).changed(50)}, 60,
-			sees("9", 100, plain("a"), plain("b")).changed(50), 10.5},
-		{"whose list has been changed once more",
-			[]Observation{sees("1", 10.5, plain("a")).changed(10), sees("2", 50, plain("a"), plain("b")).changed(50)}, 60,
-			sees("9", 100, plain("a"), plain("b")).changed(80), 81},
-		{"another value",
-			[]Observation{sees("1", 10.5, plain("a")).changed(10), sees("2", 50, plain("a"), plain("b")).changed(50)}, 60,
-			sees("9", 100, Taint{Key: "a", Value: "x"}, plain("b")).changed(50), 51},
+		{"a taint without timeAdded, beside which another came", beside, sees("9", 100, plain("a"), plain("b")).changed(50), 10.5},
+		{"whose list has been changed once more", beside, sees("9", 100, plain("a"), plain("b")).changed(80), 81},
+		{"another value", beside, sees("9", 100, Taint{Key: "a", Value: "x"}, plain("b")).changed(50), 51},
+		{"another node of the same name", beside, sees("9", 100, plain("a"), plain("b")).changed(50).ofAnother(), 51},
+		{"recorded within the second of its change", beside[:2], sees("9", 100, plain("a"), plain("b")).changed(50), 51},
+		{"the same version proves it all the same", beside[:2], sees("2", 100, plain("a"), plain("b")).changed(50), 10.5},
+		{"a node without managedFields, and the same version", []step{shows(sees("7", 10.5, plain("a")))}, sees("7", 100, plain("a")), 10.5},
+		{"a node without managedFields, and another version: in doubt, the later time",
+			[]step{shows(sees("7", 10.5, plain("a")))}, sees("8", 100, plain("a")), 100},
+		{"a timeAdded that was disproved stays so", disproved, sees("9", 100, stamped("a", 10)).changed(59), 59.5},
+		{"and where the list has been changed", disproved, sees("9", 100, stamped("a", 10)).changed(80), 81},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			before := NewTracker()
-			for _, o := range test.before {
-				before.Observe("n", o)
-			}
-			after := restarted(t, before, test.record)
+			after := restarted(t, run(t, test.steps...))
 			after.Observe("n", test.after)
-			if got := startOf(t, after); !got.Equal(at(test.want)) {
+			if got := after.Taints("n")[0].Start; !got.Equal(at(test.want)) {
 				t.Errorf("began at %s, want %s", got, at(test.want))
 			}
 		})
@@ -90,77 +60,77 @@ func TestWhatIsRecordedStandsWhereItIsProven(t *testing.T) {
 
 func TestOnlyWhatTheAPIDoesNotShowIsRecorded(t *testing.T) {
 	for _, test := range []struct {
-		name string
-		last Observation
-		want int
+		name            string
+		steps           []step
+		starts, periods int
 	}{
-		{"a stamp", sees("1", 10.5, stamped("a", 10)).changed(50), 0},
-		{"the change of the list", sees("1", 10.5, plain("a")).changed(10), 0},
-		{"seen some milliseconds before the end of the second", sees("1", 10.1, plain("a")).changed(10), 0},
-		{"nothing", sees("1", 10.5, plain("a")), 1},
-		{"an illness", sees("1", 10.5, stamped(v1.TaintNodeUnreachable, 10), stamped("a", 10)).changed(10).notReady(9), 1},
-		{"no taint", sees("1", 10.5), 0},
+		{"a stamp", []step{shows(sees("1", 10.5, stamped("a", 10)).changed(50))}, 0, 0},
+		{"the change of the list", []step{shows(sees("1", 10.5, plain("a")).changed(10))}, 0, 0},
+		{"seen some milliseconds before the end of the second", []step{shows(sees("1", 10.1, plain("a")).changed(10))}, 0, 0},
+		{"nothing", []step{shows(sees("1", 10.5, plain("a")))}, 1, 0},
+		{"a stamp that is disproved", []step{shows(sees("1", 10).written(10)), shows(sees("2", 20, stamped("a", 5)).wrote(20))}, 1, 0},
+		{"a not-ready period", []step{shows(on("1", 4, notReady))}, 0, 1},
+		{"a not-ready period with its taints off", []step{shows(on("1", 4, notReady)), shows(off("2", 5))}, 0, 1},
+		{"no taint", []step{shows(sees("1", 10.5))}, 0, 0},
 	} {
-		tracker := NewTracker()
-		tracker.Observe("n", test.last)
-		if n := len(tracker.Records(at(100), nil)["n"].Starts); n != test.want {
-			t.Errorf("%s: %d starts", test.name, n)
+		got := run(t, test.steps...).Records().Nodes["n"]
+		if len(got.Starts) != test.starts || len(got.Periods) != test.periods {
+			t.Errorf("%s: %+v", test.name, got)
 		}
 	}
 }
 
-// A version that is too new does not drop what was recorded of the node before, but another node's is dropped.
-func TestRecordsOfBeforeStayForAWhile(t *testing.T) {
-	tracker := NewTracker()
-	tracker.Observe("n", sees("1", 10.5, stamped(v1.TaintNodeUnreachable, 10)).notReady(9))
-	old := tracker.Records(at(20), nil)
-	tracker.Observe("n", sees("2", 21, stamped(v1.TaintNodeUnreachable, 21)).notReady(9).changed(21))
-	if got := tracker.Records(at(22), old)["n"]; len(got.Starts) != 1 || !got.Changed.IsZero() {
-		t.Errorf("got %+v", got)
+func TestRecordsAreConfirmedAsFarAsTheWatchWasObserved(t *testing.T) {
+	tracker := run(t, shows(on("1", 4, notReady)), confirms("7", 100), confirms("9", 110), reaches("1", "8"))
+	if got := tracker.Records(); !got.ConfirmedUntil.Equal(at(100)) || !got.HasPeriods() || got.Unconfirmed() {
+		t.Errorf("%+v", got)
 	}
-	if got := tracker.Records(at(30), old)["n"]; len(got.Starts) != 1 || !got.Changed.Equal(at(21)) {
-		t.Errorf("got %+v", got)
-	}
-	tracker.Observe("n", sees("3", 40, stamped(v1.TaintNodeUnreachable, 40)).notReady(40).changed(40).ofAnother())
-	if got := tracker.Records(at(41), old); len(got) != 0 {
-		t.Errorf("got %+v", got)
-	}
-	tracker.Forget("n")
-	if got := tracker.Records(at(60), old); len(got) != 0 {
-		t.Errorf("got %+v", got)
+	if got := run(t, shows(on("1", 4, notReady))).Records(); !got.Unconfirmed() {
+		t.Errorf("%+v", got)
 	}
 }
 
 func TestRecordsThatNobodyAskedForAreDropped(t *testing.T) {
-	after := NewTracker()
-	after.Recall(map[string]Record{"n": {UID: "node", NotReadySince: at(9), Starts: []Start{{Time: at(10)}, {Key: "a"}}}})
+	after := NewTracker(nil)
+	after.Recall(Records{ConfirmedUntil: at(99), Nodes: map[string]Record{"n": {
+		UID: "node", NotReadySince: at(3), Periods: []RecordedPeriod{{Time: at(10), On: []RecordedStart{{Key: notReady, Time: at(10)}}}},
+	}}})
 	after.ForgetRecalled()
-	after.Observe("n", sees("9", 100, stamped(v1.TaintNodeUnreachable, 90)).changed(90).notReady(9))
-	if got := startOf(t, after); !got.Equal(at(91)) {
-		t.Errorf("began at %s", got)
-	}
+	after.Observe("n", on("9", 100, notReady))
+	check(t, after.Taints("n"), map[string][]float64{notReady: {100.5, 100.5}})
 }
 
 func TestRecordsAreEqual(t *testing.T) {
 	record := func(change ...func(*Record)) Record {
-		r := Record{UID: "node", Changed: at(8), NotReadySince: at(9), Starts: []Start{{Time: at(10)}, {Key: "a", Value: "b", Time: at(11)}}}
+		r := Record{
+			UID: "node", ResourceVersion: "1", Changed: at(8), NotReadySince: at(9), Starts: []RecordedStart{{Key: "a", Value: "b", Time: at(11)}},
+			Periods: []RecordedPeriod{{Time: at(10), On: []RecordedStart{{Key: notReady, Time: at(10)}}}},
+		}
 		for _, c := range change {
 			c(&r)
 		}
 		return r
 	}
 	elsewhere := time.FixedZone("elsewhere", 3600)
-	if !record().Equal(record(func(r *Record) { r.Changed, r.Starts[0].Time = r.Changed.In(elsewhere), at(10).In(elsewhere) })) {
-		t.Error("another zone makes another record")
+	for name, change := range map[string]func(*Record){
+		"zone":             func(r *Record) { r.Changed, r.Starts[0].Time = r.Changed.In(elsewhere), at(11).In(elsewhere) },
+		"resource version": func(r *Record) { r.ResourceVersion, r.Written = "2", at(90) },
+	} {
+		if !record().Equal(record(change)) {
+			t.Errorf("another %s makes another record", name)
+		}
 	}
 	for name, change := range map[string]func(*Record){
 		"UID":             func(r *Record) { r.UID = "other" },
 		"changed":         func(r *Record) { r.Changed = at(7) },
 		"not ready since": func(r *Record) { r.NotReadySince = at(7) },
-		"fewer starts":    func(r *Record) { r.Starts = r.Starts[:1] },
-		"key":             func(r *Record) { r.Starts[1].Key = "c" },
-		"value":           func(r *Record) { r.Starts[1].Value = "c" },
-		"start":           func(r *Record) { r.Starts[1].Time = at(12) },
+		"fewer starts":    func(r *Record) { r.Starts = nil },
+		"key":             func(r *Record) { r.Starts[0].Key = "c" },
+		"value":           func(r *Record) { r.Starts[0].Value = "c" },
+		"start":           func(r *Record) { r.Starts[0].Time = at(12) },
+		"period":          func(r *Record) { r.Periods[0].Time = at(12) },
+		"own start":       func(r *Record) { r.Periods[0].On[0].Time = at(12) },
+		"absence":         func(r *Record) { r.Periods[0].LastOn = at(12) },
 	} {
 		if record().Equal(record(change)) {
 			t.Errorf("another %s, and they are equal", name)

@@ -1,98 +1,60 @@
 package taintstart
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
-
 	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
-// apiResolution is the unit of the API's times. They are cut to it, so the moment itself lies up to one unit later.
-const apiResolution = time.Second
-
-// presence identifies what has one start: a key and value, or the illness of a node with a value.
-type presence struct {
-	// key is empty for an illness. The API lets no taint have an empty key, but this does not rely on that.
-	key, value string
-	illness    bool
-}
-
-func presenceOf(t Taint) presence {
-	switch t.Key {
-	case v1.TaintNodeNotReady, v1.TaintNodeUnreachable:
-		// They take turns on a node that is ill: two patches, add then remove.
-		return presence{value: t.Value, illness: true}
-	default:
-		return presence{key: t.Key, value: t.Value}
-	}
-}
-
-// maxPause is how long the taints of an illness may be off while the node stays ill.
-//
-// A node lifecycle controller that starts takes both taints off every node, ill or not, and puts them back on the ill ones,
-// usually within a second. The illness goes on, as the Ready condition shows. An absence that is longer has another reason,
-// a zone in which all nodes are ill for one: then the node lifecycle controller takes them off so that nobody is evicted, and
-// the count begins again when it puts them back.
-const maxPause = time.Minute
-
-// memory is what is known of one node that is tainted, or whose illness pauses.
-type memory struct {
-	last   Observation
-	starts map[presence]time.Time
-	// paused are the illnesses whose taints are off.
-	paused map[presence]pause
-	taints []deadline.Taint
-	// seen is when the first version with these taints reached us.
-	seen time.Time
-	// unchanged is since when we have seen the times of the last changes as they are.
-	unchanged time.Time
-}
-
-// pause is an illness that began at start, and whose taints have been off since.
-type pause struct {
-	start, since time.Time
-}
+const (
+	// confirmAfter is after how long without a mark another one is wanted while nodes are not ready.
+	confirmAfter = 20 * time.Second
+	// maxStreams is of how many lists it is known how far they were observed: nodes are observed again soon after a list.
+	maxStreams = 4
+)
 
 // Tracker remembers the starts of every node's taints. It is safe for concurrent use.
 //
 // Every version of a node has to be given to Observe in order: a taint that went and came back between two versions that
 // were observed looks unbroken.
 type Tracker struct {
-	lock  sync.RWMutex
-	nodes map[string]*memory
+	clock *serverclock.Clock
+
+	lock    sync.RWMutex
+	nodes   map[string]*nodeState
+	marks   marks
+	streams []stream // the newest one last
 	// recalled are the records of another process, of nodes that have not been observed yet.
-	recalled map[string]Record
+	recalled Records
 }
 
-// NewTracker returns a tracker that knows no node.
-func NewTracker() *Tracker {
-	return &Tracker{nodes: map[string]*memory{}}
+// NewTracker returns a tracker that knows no node. clock converts the API's times; nil where they are local times.
+func NewTracker(clock *serverclock.Clock) *Tracker {
+	return &Tracker{clock: clock, nodes: map[string]*nodeState{}}
 }
 
-// Observe takes in the next version of a node, and says whether its taints or one of their starts changed.
+// Observe takes in the next version of a node, and reports whether its taints or one of their starts changed.
 func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	before := t.nodes[node]
-	if record, recalled := t.recalled[node]; before == nil && recalled {
-		before, o.Gap = record.memory(), true
-		delete(t.recalled, node)
+	if record, recalled := t.recalled.Nodes[node]; before == nil && recalled {
+		before, o.Gap = record.state(t.recalled.ConfirmedUntil), true
+		delete(t.recalled.Nodes, node)
 	}
-	if before == nil {
-		before = &memory{}
-	}
-	now := &memory{last: o, starts: weigh(before, o), paused: pauses(before, o), seen: o.Seen, unchanged: o.Seen}
-	if last := before.last; last.UID == o.UID && last.Changed.Equal(o.Changed) && last.NotReadySince.Equal(o.NotReadySince) {
-		now.unchanged = before.unchanged
-	}
-	now.taints = withStarts(o, now.starts)
-	if changed = !slices.Equal(before.taints, now.taints); !changed {
+	now := t.transition(before, o).next()
+	t.reach(o.List, versionOf(o.ResourceVersion))
+	t.marks.add(versionOf(o.ResourceVersion), o.Written)
+	if before != nil && slices.Equal(before.taintStates(), now.taintStates()) {
 		now.seen = before.seen
+	} else {
+		changed = len(now.last.Taints) > 0 || (before != nil && len(before.last.Taints) > 0)
 	}
-	if len(now.taints)+len(now.paused) > 0 {
+	if len(now.last.Taints)+len(now.periods) > 0 {
 		t.nodes[node] = now
 	} else {
 		delete(t.nodes, node)
@@ -100,33 +62,52 @@ func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 	return changed
 }
 
-// Forget drops a node that does not exist any more, and says whether it carried a taint.
-func (t *Tracker) Forget(node string) (changed bool) {
+// Forget drops a node that does not exist any more, at the version of its end, and reports whether it carried a taint.
+func (t *Tracker) Forget(node string, o Observation) (changed bool) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
+	t.reach(o.List, versionOf(o.ResourceVersion))
 	before := t.nodes[node]
 	delete(t.nodes, node)
-	return before != nil && len(before.taints) > 0
+	return before != nil && len(before.last.Taints) > 0
 }
 
-// Taints are the NoExecute taints of a node by the last version observed, in the order of the object; none for a node that
-// is unknown. The caller must not change them.
+// Taints returns the NoExecute taints of a node by the last version observed, in the order of the object, with their starts
+// on the local clock; none for a node that is unknown.
 func (t *Tracker) Taints(node string) []deadline.Taint {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
-	if m := t.nodes[node]; m != nil {
-		return m.taints
-	}
-	return nil
+	return t.nodes[node].taints(t.clock)
 }
 
-// Seen is when the taints of a node became what Taints says, to our eyes; zero where it has none. A consistent read that
-// begins later is not behind them.
+// Tainted reports whether a node carries a NoExecute taint by the last version observed.
+func (t *Tracker) Tainted(node string) bool {
+	t.lock.RLock()
+	defer t.lock.RUnlock()
+	n := t.nodes[node]
+	return n != nil && len(n.last.Taints) > 0
+}
+
+// Nodes returns the names of the nodes that carry a NoExecute taint.
+func (t *Tracker) Nodes() []string {
+	t.lock.RLock()
+	defer t.lock.RUnlock()
+	names := make([]string, 0, len(t.nodes))
+	for name, n := range t.nodes {
+		if len(n.last.Taints) > 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Seen returns when the taints of a node became what Taints says, to our eyes; zero where it has none. A consistent read
+// that begins later is not behind them.
 func (t *Tracker) Seen(node string) time.Time {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
-	if m := t.nodes[node]; m != nil {
-		return m.seen
+	if n := t.nodes[node]; n != nil {
+		return n.seen
 	}
 	return time.Time{}
 }
@@ -134,115 +115,103 @@ func (t *Tracker) Seen(node string) time.Time {
 // Resolve dates the taints of a version that came by another way than the versions given to Observe, a live read. It
 // remembers nothing of it. Where the version is not the last one observed, a gap lies between the two.
 func (t *Tracker) Resolve(node string, o Observation) []deadline.Taint {
-	o.Gap = true
 	t.lock.RLock()
+	defer t.lock.RUnlock()
 	before := t.nodes[node]
-	t.lock.RUnlock()
-	if before == nil {
-		before = &memory{}
+	if before != nil {
+		o = o.After(before.last)
 	}
-	return withStarts(o, weigh(before, o))
+	o.Gap = true
+	return t.transition(before, o).next().taints(t.clock)
 }
 
-// withStarts pairs the taints of a version with their starts.
-func withStarts(o Observation, starts map[presence]time.Time) []deadline.Taint {
-	var taints []deadline.Taint
-	for _, taint := range o.Taints {
-		taints = append(taints, deadline.Taint{Key: taint.Key, Value: taint.Value, Start: starts[presenceOf(taint)]})
-	}
-	return taints
+// Bookmark takes in that the watch after a list has reached a resourceVersion, right after the event of another one.
+func (t *Tracker) Bookmark(list uint64, after, reached string) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	s := t.stream(list)
+	s.pending = append(s.pending, bookmark{versionOf(after), versionOf(reached)})
+	s.observe(0)
 }
 
-// weigh dates every presence in o: by the evidence that o holds, and by the memory where it proves to be unbroken since.
-func weigh(before *memory, o Observation) map[presence]time.Time {
-	starts := make(map[presence]time.Time, len(o.Taints))
-	for _, taint := range o.Taints {
-		p := presenceOf(taint)
-		was, present := before.starts[p]
-		start := earliest(o.Seen, endOf(taint.TimeAdded), starts[p])
-		if present || !o.Changed.Before(o.Previous) {
-			start = earliest(start, endOf(o.Changed))
-		} // otherwise an admission plugin put it there, in a write that is not known as a change of the taints
-		switch paused := before.paused[p]; {
-		case present && unbroken(before.last, o, p):
-			start = earliest(start, was)
-		case !present && stillIll(before.last, o) && o.Seen.Sub(paused.since) <= maxPause:
-			start = earliest(start, paused.start)
-		}
-		starts[p] = start
-	}
-	return starts
+// Confirm takes in that a consistent read of nodes, which was sent at a local time, had a resourceVersion.
+func (t *Tracker) Confirm(sent time.Time, resourceVersion string) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.marks.add(versionOf(resourceVersion), t.clock.Earliest(sent))
 }
 
-// pauses are the illnesses whose taints are off in o while the node stays ill.
-func pauses(before *memory, o Observation) map[presence]pause {
-	if !stillIll(before.last, o) {
-		return nil
-	}
-	var paused map[presence]pause
-	keep := func(p presence, pausing pause) {
-		on := slices.ContainsFunc(o.Taints, func(taint Taint) bool { return presenceOf(taint) == p })
-		if on || o.Seen.Sub(pausing.since) > maxPause {
-			return
-		}
-		if paused == nil {
-			paused = map[presence]pause{}
-		}
-		paused[p] = pausing
-	}
-	for p, start := range before.starts {
-		if p.illness {
-			keep(p, pause{start: start, since: o.Seen})
+// Prune drops the not-ready periods whose taints have been off for too long.
+func (t *Tracker) Prune() {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	for name, n := range t.nodes {
+		stillOff := t.reachedTime(n.last.List)
+		maps.DeleteFunc(n.periods, func(_ string, p *period) bool { return p.over(stillOff) })
+		if len(n.last.Taints)+len(n.periods) == 0 {
+			delete(t.nodes, name)
 		}
 	}
-	for p, earlier := range before.paused {
-		keep(p, earlier)
+}
+
+// NeedsConfirmation reports whether a call of Confirm would help at a local time: a not-ready period may have to be carried
+// over an absence of its taints, or a record over a restart, and nothing else has told the time for a while.
+func (t *Tracker) NeedsConfirmation(now time.Time) bool {
+	t.lock.RLock()
+	defer t.lock.RUnlock()
+	last := t.marks.last()
+	if !last.IsZero() && t.clock.Earliest(now).Sub(last) < confirmAfter {
+		return false
 	}
-	return paused
+	for _, n := range t.nodes {
+		if len(n.periods) > 0 || (len(n.record(t.clock).Starts) > 0 && last.Before(endOf(n.last.Changed))) {
+			return true
+		}
+	}
+	return false
 }
 
-// stillIll says whether a node was not ready in a version, and is not in the next one, and was not ready in between.
-func stillIll(before, now Observation) bool {
-	return before.UID == now.UID && !before.NotReadySince.IsZero() && !now.NotReadySince.IsZero() &&
-		(!now.Gap || unmoved(before.NotReadySince, now.NotReadySince, before.Written))
-}
-
-// unbroken says whether what was present in a version is proven to have been present up to the next one without a break,
-// provided that it is in both.
-func unbroken(before, now Observation, p presence) bool {
+// transition returns the step from a state, which may be nil, to the next version.
+func (t *Tracker) transition(before *nodeState, o Observation) transition {
+	if before == nil || before.last.UID != o.UID {
+		before = &nodeState{}
+	}
+	step := transition{before: before, o: o, clock: t.clock}
 	switch {
-	case before.UID != now.UID:
-		return false // another node of the same name
-	case !now.Gap, before.ResourceVersion == now.ResourceVersion:
-		return true
-	case unmoved(before.Changed, now.Changed, before.Written):
-		return true
+	case before.recorded:
+		step.confirmed = before.confirmed
+	case o.Gap:
+		step.confirmed = latest(before.last.Written, t.reachedTime(before.last.List))
 	default:
-		return p.illness && stillIll(before, now)
+		step.confirmed = latest(before.last.Written, t.marks.upTo(max(1, versionOf(o.ResourceVersion))-1))
 	}
+	return step
 }
 
-// unmoved says whether nothing can have happened between two versions that show the same time of the last change. The
-// older version must have been written after the second of that change was over: within it there may have been others.
-func unmoved(before, now, written time.Time) bool {
-	return !now.IsZero() && now.Equal(before) && !written.Before(endOf(now))
-}
-
-// endOf is the end of the API's second that t stands for, or zero where there is no time.
-func endOf(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.Add(apiResolution)
-}
-
-// earliest is the earliest of some times that is not zero.
-func earliest(times ...time.Time) time.Time {
-	var first time.Time
-	for _, t := range times {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
+// reachedTime returns a time of the API server's clock up to which all that happened has been observed, of what a list
+// brought, or the watch after it.
+func (t *Tracker) reachedTime(list uint64) time.Time {
+	for i := range t.streams {
+		if t.streams[i].list == list {
+			return t.marks.upTo(t.streams[i].reached)
 		}
 	}
-	return first
+	return time.Time{}
+}
+
+// reach takes in that a version has been observed.
+func (t *Tracker) reach(list, version uint64) { t.stream(list).observe(version) }
+
+// stream returns what is known of a list, which may be new.
+func (t *Tracker) stream(list uint64) *stream {
+	for i := range t.streams {
+		if t.streams[i].list == list {
+			return &t.streams[i]
+		}
+	}
+	if len(t.streams) == maxStreams {
+		t.streams = slices.Delete(t.streams, 0, 1)
+	}
+	t.streams = append(t.streams, stream{list: list})
+	return &t.streams[len(t.streams)-1]
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
+const notReady, unreachable = v1.TaintNodeNotReady, v1.TaintNodeUnreachable
+
 var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 // at is some seconds after noon.
@@ -16,9 +18,9 @@ func at(seconds float64) time.Time {
 	return noon.Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// sees is an observation at a moment, of version v.
+// sees is an observation at a moment, of version v, by the first list or the watch after it.
 func sees(v string, seen float64, taints ...Taint) Observation {
-	return Observation{UID: "node", ResourceVersion: v, Seen: at(seen), Taints: taints}
+	return Observation{UID: "node", ResourceVersion: v, Seen: at(seen), Taints: taints, List: 1}
 }
 
 func (o Observation) changed(seconds float64) Observation {
@@ -31,19 +33,17 @@ func (o Observation) written(seconds float64) Observation {
 	return o
 }
 
+// wrote is changed and written.
+func (o Observation) wrote(seconds float64) Observation { return o.changed(seconds).written(seconds) }
+
 func (o Observation) notReady(seconds float64) Observation {
 	o.NotReadySince = at(seconds)
 	return o
 }
 
-func (o Observation) gap() Observation {
-	o.Gap = true
-	return o
-}
-
-// after tells when the version before was written.
-func (o Observation) after(written float64) Observation {
-	o.Previous = at(written)
+// relisted is of a second list.
+func (o Observation) relisted() Observation {
+	o.List = 2
 	return o
 }
 
@@ -57,125 +57,153 @@ func plain(key string) Taint { return Taint{Key: key} }
 
 func stamped(key string, seconds float64) Taint { return Taint{Key: key, TimeAdded: at(seconds)} }
 
+// observe gives a tracker versions of a node, one after another.
+func observe(tracker *Tracker, versions ...Observation) {
+	for i, version := range versions {
+		if i > 0 {
+			version = version.After(versions[i-1])
+		}
+		tracker.Observe("n", version)
+	}
+}
+
+// check compares the starts of a node's taints, and of their periods where there are any.
+func check(t *testing.T, got []deadline.Taint, want map[string][]float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	for _, taint := range got {
+		if want := at(want[taint.Key][0]); !taint.Start.Equal(want) {
+			t.Errorf("%s started at %v, want %v", taint.Key, taint.Start, want)
+		}
+		if len(want[taint.Key]) == 1 {
+			if !taint.Period.IsZero() {
+				t.Errorf("%s has a period", taint.Key)
+			}
+		} else if want := at(want[taint.Key][1]); !taint.Period.Equal(want) {
+			t.Errorf("the period of %s started at %v, want %v", taint.Key, taint.Period, want)
+		}
+	}
+}
+
 func TestTaintsAreDatedByTheirEarliestEvidence(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		versions []Observation
-		want     map[string]float64 // taint to the start that it has after the last version
+		want     map[string][]float64 // taint to the start that it has after the last version, and that of its period
 	}{
-		{"first seen, where there is nothing else", []Observation{sees("1", 5.25, plain("a"))}, map[string]float64{"a": 5.25}},
-		{"timeAdded, at the end of its second", []Observation{sees("1", 50, stamped("a", 5))}, map[string]float64{"a": 6}},
-		{"timeAdded in the future has no effect", []Observation{sees("1", 50, stamped("a", 5000))}, map[string]float64{"a": 50}},
-		{"the change of the list, at the end of its second", []Observation{sees("1", 50, plain("a")).changed(7)}, map[string]float64{"a": 8}},
-		{"seen within the second of the change", []Observation{sees("1", 7.2, plain("a")).changed(7)}, map[string]float64{"a": 7.2}},
-		{"the earliest of all", []Observation{sees("1", 50, stamped("a", 9), plain("b")).changed(20)}, map[string]float64{"a": 10, "b": 21}},
+		{"first seen, where there is nothing else", []Observation{sees("1", 5.25, plain("a"))}, map[string][]float64{"a": {5.25}}},
+		{"timeAdded, at the end of its second", []Observation{sees("1", 50, stamped("a", 5))}, map[string][]float64{"a": {6}}},
+		{"timeAdded in the future has no effect", []Observation{sees("1", 50, stamped("a", 5000))}, map[string][]float64{"a": {50}}},
+		{"the change of the list, at the end of its second", []Observation{sees("1", 50, plain("a")).changed(7)}, map[string][]float64{"a": {8}}},
+		{"seen within the second of the change", []Observation{sees("1", 7.2, plain("a")).changed(7)}, map[string][]float64{"a": {7.2}}},
+		{"the earliest of all", []Observation{sees("1", 50, stamped("a", 9), plain("b")).changed(20)}, map[string][]float64{"a": {10}, "b": {21}}},
 		{"a stamp that comes later does not move it", []Observation{
-			sees("1", 5, plain("a")), sees("2", 90, stamped("a", 80)).changed(90)}, map[string]float64{"a": 5}},
+			sees("1", 5, plain("a")), sees("2", 90, stamped("a", 80)).changed(90)}, map[string][]float64{"a": {5}}},
 		{"a stamp that is earlier moves it", []Observation{
-			sees("1", 50, plain("a")), sees("2", 60, stamped("a", 10))}, map[string]float64{"a": 11}},
+			sees("1", 50, plain("a")), sees("2", 60, stamped("a", 10))}, map[string][]float64{"a": {11}}},
 		{"another value is another taint", []Observation{
-			sees("1", 5, plain("a")), sees("2", 60, Taint{Key: "a", Value: "x"})}, map[string]float64{"a": 60}},
+			sees("1", 5, plain("a")), sees("2", 60, Taint{Key: "a", Value: "x"})}, map[string][]float64{"a": {60}}},
 		{"gone and back is a new presence", []Observation{
-			sees("1", 5, plain("a")), sees("2", 5.1), sees("3", 5.2, plain("a")).changed(5)}, map[string]float64{"a": 5.2}},
+			sees("1", 5, plain("a")), sees("2", 5.1), sees("3", 5.2, plain("a")).changed(5)}, map[string][]float64{"a": {5.2}}},
 		{"gone and back beside another is a new presence", []Observation{
 			sees("1", 5, plain("a"), plain("b")), sees("2", 7, plain("b")), sees("3", 9, plain("b"), plain("a"))},
-			map[string]float64{"a": 9, "b": 5}},
-		{"not-ready and unreachable take turns", []Observation{
-			sees("1", 5, stamped(v1.TaintNodeNotReady, 4)),
-			sees("2", 60, stamped(v1.TaintNodeNotReady, 4), stamped(v1.TaintNodeUnreachable, 60)),
-			sees("3", 61, stamped(v1.TaintNodeUnreachable, 60)),
-		}, map[string]float64{v1.TaintNodeUnreachable: 5}},
-		{"an illness that ended is over", []Observation{
-			sees("1", 5, plain(v1.TaintNodeNotReady)), sees("2", 60, plain("a")), sees("3", 70, plain("a"), plain(v1.TaintNodeUnreachable))},
-			map[string]float64{"a": 60, v1.TaintNodeUnreachable: 70}},
-
+			map[string][]float64{"a": {9}, "b": {5}}},
 		{"a gap, and the list changed: in doubt, the later time", []Observation{
-			sees("1", 5, plain("a")).changed(4), sees("9", 60, plain("a")).changed(50).gap()}, map[string]float64{"a": 51}},
+			sees("1", 5, plain("a")).wrote(4), sees("9", 60, plain("a")).wrote(50).relisted()}, map[string][]float64{"a": {51}}},
 		{"a gap, and the list did not change", []Observation{
-			sees("1", 5, plain("a")).changed(4).written(6), sees("9", 60, plain("a")).changed(4).gap()}, map[string]float64{"a": 5}},
+			sees("1", 5, plain("a")).changed(4).written(6), sees("9", 60, plain("a")).changed(4).relisted()}, map[string][]float64{"a": {5}}},
 		{"a gap, and the list may have changed within the second in which it was seen", []Observation{
-			sees("1", 4.2, plain("a")).changed(4).written(4), sees("9", 60, plain("a")).changed(4).gap()}, map[string]float64{"a": 5}},
+			sees("1", 4.2, plain("a")).wrote(4), sees("9", 60, plain("a")).changed(4).relisted()}, map[string][]float64{"a": {5}}},
 		{"a gap between two sights of one version is none", []Observation{
-			sees("1", 4.2, plain("a")).changed(4).written(4), sees("1", 60, plain("a")).changed(4).written(4).gap()}, map[string]float64{"a": 4.2}},
+			sees("1", 4.2, plain("a")).wrote(4), sees("1", 60, plain("a")).wrote(4).relisted()}, map[string][]float64{"a": {4.2}}},
+		{"a gap between two sights of one version without managedFields is none", []Observation{
+			sees("1", 4.2, plain("a")), sees("1", 60, plain("a")).relisted()}, map[string][]float64{"a": {4.2}}},
 		{"a gap, and nothing is known of changes", []Observation{
-			sees("1", 5, plain("a")), sees("9", 60, plain("a")).gap()}, map[string]float64{"a": 60}},
+			sees("1", 5, plain("a")), sees("9", 60, plain("a")).relisted()}, map[string][]float64{"a": {60}}},
 		{"a gap, but the stamp is still there", []Observation{
-			sees("1", 5, stamped("a", 2)), sees("9", 60, stamped("a", 2)).changed(50).gap()}, map[string]float64{"a": 3}},
-		{"a gap, and the node has been ill all the time", []Observation{
-			sees("1", 5, plain(v1.TaintNodeNotReady)).changed(4).notReady(3).written(5),
-			sees("9", 60, stamped(v1.TaintNodeUnreachable, 50)).changed(50).notReady(3).gap()},
-			map[string]float64{v1.TaintNodeUnreachable: 5}},
-		{"a gap, and the node may have been well in between", []Observation{
-			sees("1", 5, plain(v1.TaintNodeNotReady)).changed(4).notReady(3).written(5),
-			sees("9", 60, stamped(v1.TaintNodeUnreachable, 50)).changed(50).notReady(40).gap()},
-			map[string]float64{v1.TaintNodeUnreachable: 51}},
-		{"an illness proves nothing of another taint", []Observation{
-			sees("1", 5, plain("a")).changed(4).notReady(3).written(5), sees("9", 60, plain("a")).changed(50).notReady(3).gap()},
-			map[string]float64{"a": 51}},
+			sees("1", 5, stamped("a", 2)), sees("9", 60, stamped("a", 2)).changed(50).relisted()}, map[string][]float64{"a": {3}}},
+		{"not ready all the time proves nothing of another taint", []Observation{
+			sees("1", 5, plain("a")).changed(4).notReady(3).written(5), sees("9", 60, plain("a")).changed(50).notReady(3).relisted()},
+			map[string][]float64{"a": {51}}},
 		{"another node of the same name", []Observation{
-			sees("1", 5, plain("a")).changed(4).written(6), sees("2", 60, plain("a")).changed(4).ofAnother()}, map[string]float64{"a": 5}},
-		{"an illness goes on while its taints are off for a moment", []Observation{
-			sees("1", 5, plain(v1.TaintNodeUnreachable)).changed(4).notReady(3).written(5),
-			sees("2", 20).notReady(3).written(20),
-			sees("3", 50).notReady(3).written(50),
-			sees("4", 60, stamped(v1.TaintNodeUnreachable, 60)).changed(60).notReady(3).written(60)},
-			map[string]float64{v1.TaintNodeUnreachable: 5}},
-		{"and with other taints beside it", []Observation{
-			sees("1", 5, plain("a"), plain(v1.TaintNodeNotReady)).changed(4).notReady(3).written(5),
-			sees("2", 20, plain("a")).changed(20).notReady(3).written(20),
-			sees("4", 60, plain("a"), stamped(v1.TaintNodeUnreachable, 60)).changed(60).notReady(3).written(60)},
-			map[string]float64{"a": 5, v1.TaintNodeUnreachable: 5}},
-		{"an illness whose taints are off for long begins anew", []Observation{
-			sees("1", 5, plain(v1.TaintNodeUnreachable)).changed(4).notReady(3).written(5),
-			sees("2", 20).notReady(3).written(20),
-			sees("4", 81, stamped(v1.TaintNodeUnreachable, 81)).changed(81).notReady(3).written(81)},
-			map[string]float64{v1.TaintNodeUnreachable: 81}},
-		{"an illness whose taints are off is over when the node is ready", []Observation{
-			sees("1", 5, plain(v1.TaintNodeUnreachable)).changed(4).notReady(3).written(5),
-			sees("2", 20).notReady(3).written(20),
-			sees("3", 25).written(25),
-			sees("4", 30, stamped(v1.TaintNodeUnreachable, 30)).changed(30).notReady(28).written(30)},
-			map[string]float64{v1.TaintNodeUnreachable: 30}},
-		{"an illness may have ended in a gap while its taints were off", []Observation{
-			sees("1", 5, plain(v1.TaintNodeUnreachable)).changed(4).notReady(3).written(5),
-			sees("2", 20).notReady(3).written(20),
-			sees("4", 30, stamped(v1.TaintNodeUnreachable, 29)).changed(29).notReady(25).written(30).gap()},
-			map[string]float64{v1.TaintNodeUnreachable: 30}},
+			sees("1", 5, plain("a")).changed(4).written(6), sees("2", 60, plain("a")).changed(4).ofAnother()}, map[string][]float64{"a": {5}}},
+		{"another node of the same name, with nothing else known", []Observation{
+			sees("1", 5, plain("a")), sees("2", 60, plain("a")).ofAnother()}, map[string][]float64{"a": {60}}},
 		{"another taint does not go on while it is off", []Observation{
 			sees("1", 5, plain("a")).changed(4).notReady(3).written(5),
 			sees("2", 20).notReady(3).written(20),
-			sees("4", 30, plain("a")).changed(30).notReady(3).written(30)},
-			map[string]float64{"a": 30}},
-
-		{"a change of the list that is older than a version without the taint dates nothing", []Observation{
-			sees("2", 60, plain("a")).changed(10).written(60).after(50)}, map[string]float64{"a": 60}},
-		{"but it dates what was there", []Observation{
-			sees("1", 50, plain("a")).changed(10).written(50), sees("2", 60, plain("a")).changed(10).written(60).after(50)}, map[string]float64{"a": 11}},
-		{"a change within the second of the version before dates", []Observation{
-			sees("2", 60, plain("a")).changed(50).written(50).after(50)}, map[string]float64{"a": 51}},
-		{"another node of the same name, with nothing else known", []Observation{
-			sees("1", 5, plain("a")), sees("2", 60, plain("a")).ofAnother()}, map[string]float64{"a": 60}},
+			sees("4", 30, plain("a")).wrote(30).notReady(3)},
+			map[string][]float64{"a": {30}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			tracker := NewTracker()
-			for _, version := range test.versions {
-				tracker.Observe("n", version)
-			}
-			got := tracker.Taints("n")
-			if len(got) != len(test.want) {
-				t.Fatalf("got %v, want %v", got, test.want)
-			}
-			for _, taint := range got {
-				if want := at(test.want[taint.Key]); !taint.Start.Equal(want) {
-					t.Errorf("%s started at %v, want %v", taint.Key, taint.Start, want)
-				}
+			tracker := NewTracker(nil)
+			observe(tracker, test.versions...)
+			check(t, tracker.Taints("n"), test.want)
+		})
+	}
+}
+
+func TestEvidenceFromBeforeAnAbsenceIsDisproved(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		versions []Observation
+		want     float64
+	}{
+		{"timeAdded from before the last version without the taint", []Observation{
+			sees("1", 50).written(50), sees("2", 60, stamped("a", 10)).wrote(59)}, 60},
+		{"and where the watch is behind, the change counts", []Observation{
+			sees("1", 50).written(50), sees("2", 70, stamped("a", 10)).wrote(59)}, 60},
+		{"timeAdded from after it counts", []Observation{sees("1", 50).written(50), sees("2", 70, stamped("a", 55)).wrote(59)}, 56},
+		{"timeAdded of the same second: in doubt, the later time", []Observation{
+			sees("1", 50).written(50), sees("2", 70, stamped("a", 50)).wrote(59)}, 60},
+		{"a writer with an old snapshot puts the taint back", []Observation{
+			sees("1", 5, stamped("a", 4)).wrote(4), sees("2", 20).wrote(20), sees("3", 50, stamped("a", 4)).wrote(49)}, 50},
+		{"it stays disproved", []Observation{
+			sees("1", 50).written(50), sees("2", 60, stamped("a", 10)).wrote(59), sees("3", 90, stamped("a", 10)).changed(59).written(90)}, 60},
+		{"over a gap in which the list did not change", []Observation{
+			sees("1", 50).written(50), sees("2", 60, stamped("a", 10)).wrote(59), sees("3", 70, stamped("a", 10)).changed(59).written(65),
+			sees("9", 90, stamped("a", 10)).changed(59).written(90).relisted()}, 60},
+		{"and over one in which it did", []Observation{
+			sees("1", 50).written(50), sees("2", 60, stamped("a", 10)).wrote(59),
+			sees("9", 90, stamped("a", 10), plain("b")).wrote(80).relisted()}, 81},
+		{"and across a gap", []Observation{
+			sees("1", 50).written(50), sees("9", 90, stamped("a", 10)).wrote(80).relisted()}, 81},
+		{"a change of the list that is older than a version without the taint: an admission plugin added it in another write", []Observation{
+			sees("1", 50).changed(10).written(50), sees("2", 60, plain("a")).changed(10).written(60)}, 60},
+		{"nor does that date it later on", []Observation{
+			sees("1", 50).changed(10).written(50), sees("2", 60, plain("a")).changed(10).written(60), sees("3", 70, plain("a")).changed(10).written(70)}, 60},
+		{"within the second of the last change that is known: in doubt, the later time", []Observation{
+			sees("1", 50).wrote(50), sees("2", 60, plain("a")).changed(50).written(50)}, 60},
+		{"within the second of another write: it is another change", []Observation{
+			sees("1", 50).changed(20).written(50), sees("2", 60, stamped("a", 50)).changed(50).written(50)}, 51},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tracker := NewTracker(nil)
+			observe(tracker, test.versions...)
+			if got := tracker.Taints("n")[0].Start; !got.Equal(at(test.want)) {
+				t.Errorf("started at %s, want %s", got, at(test.want))
 			}
 		})
 	}
 }
 
+// What other nodes show, and reads of limit 1, tell the time of a version without the taint.
+func TestOtherNodesTellTheTime(t *testing.T) {
+	tracker := NewTracker(nil)
+	first := sees("1", 1).written(1)
+	tracker.Observe("n", first)
+	tracker.Observe("other", sees("5", 40).written(40))
+	second := sees("7", 60, stamped("a", 30)).wrote(59).After(first)
+	tracker.Observe("n", second)
+	if got := tracker.Taints("n")[0].Start; !got.Equal(at(60)) {
+		t.Errorf("started at %s: the clock of its writer is behind", got)
+	}
+}
+
 func TestObserveSaysWhatChanged(t *testing.T) {
-	tracker := NewTracker()
+	tracker := NewTracker(nil)
 	for _, step := range []struct {
 		name string
 		o    Observation
@@ -197,9 +225,9 @@ func TestObserveSaysWhatChanged(t *testing.T) {
 }
 
 func TestForget(t *testing.T) {
-	tracker := NewTracker()
+	tracker := NewTracker(nil)
 	tracker.Observe("n", sees("1", 1, plain("a")))
-	if !tracker.Forget("n") || tracker.Forget("n") {
+	if !tracker.Forget("n", sees("9", 99)) || tracker.Forget("n", sees("9", 99)) {
 		t.Error("Forget does not say whether there was a taint")
 	}
 	if got := tracker.Taints("n"); got != nil {
@@ -208,7 +236,7 @@ func TestForget(t *testing.T) {
 }
 
 func TestMemoryIsForTaintedNodesOnly(t *testing.T) {
-	tracker := NewTracker()
+	tracker := NewTracker(nil)
 	tracker.Observe("well", sees("1", 1))
 	tracker.Observe("ill", sees("1", 1, plain("a")))
 	tracker.Observe("ill", sees("2", 2))
@@ -230,7 +258,7 @@ func TestResolve(t *testing.T) {
 		{"a taint that was not observed", sees("2", 60, plain("b")).changed(30).written(50), 31},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			tracker := NewTracker()
+			tracker := NewTracker(nil)
 			tracker.Observe("n", observed)
 			got := tracker.Resolve("n", test.live)
 			if len(got) != 1 || !got[0].Start.Equal(at(test.want)) {
@@ -244,7 +272,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestSeen(t *testing.T) {
-	tracker := NewTracker()
+	tracker := NewTracker(nil)
 	for _, step := range []struct {
 		name string
 		o    Observation
@@ -262,38 +290,20 @@ func TestSeen(t *testing.T) {
 	}
 }
 
-func TestMemoryOfAPauseEnds(t *testing.T) {
-	tracker := NewTracker()
-	tracker.Observe("n", sees("1", 5, plain(v1.TaintNodeUnreachable)).notReady(3).written(5))
-	if !tracker.Observe("n", sees("2", 20).notReady(3).written(20)) || len(tracker.Taints("n")) != 0 {
-		t.Error("the taint is not off")
-	}
-	if len(tracker.nodes) != 1 || tracker.Observe("n", sees("3", 70).notReady(3).written(70)) {
-		t.Error("the pause is not remembered, or is a change")
-	}
-	if tracker.Observe("n", sees("4", 90).notReady(3).written(90)); len(tracker.nodes) != 0 {
-		t.Error("the pause is remembered for too long")
-	}
-	tracker.Observe("n", sees("5", 105, plain(v1.TaintNodeUnreachable)).notReady(3).written(105))
-	tracker.Observe("n", sees("6", 120).notReady(3).written(120))
-	if tracker.Forget("n") || len(tracker.nodes) != 0 {
-		t.Error("a pause is no taint, and is forgotten with its node")
-	}
-}
-
 func TestAfter(t *testing.T) {
 	before := sees("1", 5).written(4)
 	for _, test := range []struct {
-		name string
-		next Observation
-		gap  bool
-		want time.Time
+		name      string
+		next      Observation
+		gap       bool
+		continues bool
 	}{
-		{"the next version", sees("2", 6), false, at(4)},
-		{"after a gap", sees("2", 6), true, time.Time{}},
-		{"of another node", sees("2", 6).ofAnother(), false, time.Time{}},
+		{"the next version", sees("2", 6), false, true},
+		{"after a gap", sees("2", 6).relisted(), true, true},
+		{"of another node", sees("2", 6).ofAnother(), false, false},
 	} {
-		if got := test.next.After(before, test.gap); !got.Previous.Equal(test.want) || got.Gap != test.gap {
+		got := test.next.After(before)
+		if got.Continues != test.continues || got.Gap != test.gap || got.BeforeWritten.Equal(at(4)) != test.continues {
 			t.Errorf("%s: %+v", test.name, got)
 		}
 	}

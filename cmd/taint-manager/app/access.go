@@ -26,6 +26,10 @@ import (
 	"k8s.io/klog/v2"
 )
 
+// undecided is how many requests may wait for the API server's word about their callers. At the limits of reviewConfig, with two
+// reviews for each, the last one has waited for less than reviewTimeout.
+const undecided = 20
+
 // The timeout and the cache times are those of Kubernetes' own components.
 const (
 	reviewTimeout                  = 10 * time.Second
@@ -37,6 +41,8 @@ const (
 type access struct {
 	authenticator.Request
 	authorizer.Authorizer
+	// undecided has an element for each request that is being decided.
+	undecided chan struct{}
 }
 
 func newAccess(client kubernetes.Interface, clientCA dynamiccertificates.CAContentProvider) (*access, error) {
@@ -62,7 +68,7 @@ func newAccess(client kubernetes.Interface, clientCA dynamiccertificates.CAConte
 		x509.NewDynamic(clientCA.VerifyOptions, x509.CommonNameUserConversion),
 		bearertoken.New(cache.New(unlogged{tokens}, false, authenticationTTL, authenticationTTL)),
 	))
-	return &access{union.NewFailOnError(known, anonymous.NewAuthenticator(nil)), authorizer}, nil
+	return &access{union.NewFailOnError(known, anonymous.NewAuthenticator(nil)), authorizer, make(chan struct{}, undecided)}, nil
 }
 
 // unlogged has a token looked at without a word in the log: from verbosity 8 on the client would write down what it sends,
@@ -81,20 +87,39 @@ func (a *access) guard(next http.Handler, open []string) http.Handler {
 			next.ServeHTTP(w, req)
 			return
 		}
-		logger := klog.FromContext(req.Context()).V(2).WithValues("path", req.URL.Path)
-		caller, ok, err := a.AuthenticateRequest(req)
-		if err != nil || !ok {
-			logger.Info("Refused a caller that is not known", "error", fmt.Sprint(err))
-			http.Error(w, "Unauthorized", http.StatusUnauthorized)
-			return
-		}
-		name, verb := caller.User.GetName(), strings.ToLower(req.Method)
-		decision, reason, err := a.Authorize(req.Context(), authorizer.AttributesRecord{User: caller.User, Verb: verb, Path: req.URL.Path})
-		if decision != authorizer.DecisionAllow {
-			logger.Info("Refused a caller", "user", name, "reason", reason, "error", fmt.Sprint(err))
-			http.Error(w, fmt.Sprintf("Forbidden: user %q cannot %s path %q", name, verb, req.URL.Path), http.StatusForbidden)
+		if code, why := a.decide(req); code != http.StatusOK {
+			if code == http.StatusTooManyRequests {
+				w.Header().Set("Retry-After", "1")
+			}
+			http.Error(w, why, code)
 			return
 		}
 		next.ServeHTTP(w, req)
 	})
+}
+
+// decide returns 200 where the caller may get the path, and otherwise another code and what it means. It does not end before the
+// reviews that it began, even if the caller hangs up: their number stays bounded.
+func (a *access) decide(req *http.Request) (code int, why string) {
+	select {
+	case a.undecided <- struct{}{}:
+		defer func() { <-a.undecided }()
+	default:
+		return http.StatusTooManyRequests, "Too many requests of callers that are not known yet"
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), reviewTimeout)
+	defer cancel()
+	logger := klog.FromContext(ctx).V(2).WithValues("path", req.URL.Path)
+	caller, ok, err := a.AuthenticateRequest(req.WithContext(ctx))
+	if err != nil || !ok {
+		logger.Info("Refused a caller that is not known", "error", fmt.Sprint(err))
+		return http.StatusUnauthorized, "Unauthorized"
+	}
+	name, verb := caller.User.GetName(), strings.ToLower(req.Method)
+	decision, reason, err := a.Authorize(ctx, authorizer.AttributesRecord{User: caller.User, Verb: verb, Path: req.URL.Path})
+	if decision != authorizer.DecisionAllow {
+		logger.Info("Refused a caller", "user", name, "reason", reason, "error", fmt.Sprint(err))
+		return http.StatusForbidden, fmt.Sprintf("Forbidden: user %q cannot %s path %q", name, verb, req.URL.Path)
+	}
+	return http.StatusOK, ""
 }

@@ -18,8 +18,9 @@ import (
 // clients are one client for each purpose, so that none waits behind another's requests.
 type clients struct {
 	// pods reads pods and nodes, and evicts.
-	pods                   typedcorev1.CoreV1Interface
-	events, leases, others kubernetes.Interface
+	pods typedcorev1.CoreV1Interface
+	// reviews asks who callers of ours are.
+	events, leases, reviews, others kubernetes.Interface
 	// evictionLimiter bounds the requests of the client for evictions; nil for no limit.
 	evictionLimiter flowcontrol.RateLimiter
 }
@@ -47,7 +48,7 @@ func newClients(o *Options) (*clients, error) {
 	for _, client := range []struct {
 		to     *kubernetes.Interface
 		config *rest.Config
-	}{{&c.events, eventConfig}, {&c.leases, leaseConfig}, {&c.others, config}} {
+	}{{&c.events, eventConfig}, {&c.leases, leaseConfig}, {&c.reviews, reviewConfig(config)}, {&c.others, config}} {
 		if *client.to, err = kubernetes.NewForConfig(client.config); err != nil {
 			return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 		}
@@ -79,4 +80,12 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	v := version.Get()
 	config.UserAgent = fmt.Sprintf("taint-manager/%s (%s) %.7s", v.GitVersion, v.Platform, v.GitCommit)
 	return config, nil
+}
+
+// reviewConfig is how to ask who callers are and what they may do. It has the limits of an ordinary Kubernetes client: whoever reaches our
+// port makes us ask, and the API server answers in the same level of its priority as our evictions.
+func reviewConfig(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = rest.DefaultQPS, rest.DefaultBurst
+	return config
 }

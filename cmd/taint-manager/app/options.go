@@ -150,6 +150,10 @@ func (o *Options) Validate() (errs []error) {
 		wrong("tls-cert-file", o.Serving.CertFile, "must be given together with --tls-private-key-file, or neither")
 	}
 	if le := &o.LeaderElection; le.LeaderElect {
+		// The API server refuses a Lease of 0 s, and that is what a fraction of a second becomes in it.
+		if le.LeaseDuration.Duration < time.Second {
+			wrong("leader-elect-lease-duration", le.LeaseDuration.Duration, "must be 1s or more: a Lease stores whole seconds, and a fraction is cut off")
+		}
 		if le.LeaseDuration.Duration <= le.RenewDeadline.Duration {
 			wrong("leader-elect-lease-duration", le.LeaseDuration.Duration, "must be longer than --leader-elect-renew-deadline")
 		}

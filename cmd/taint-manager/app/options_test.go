@@ -49,6 +49,24 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// A Lease stores whole seconds: of a fraction of one nothing is left, and with no duration it cannot be held.
+func TestLeaseDuration(t *testing.T) {
+	for duration, right := range map[string]bool{"400ms": false, "999ms": false, "1s": true, "1500ms": true} {
+		o, err := parse(t, "--leader-elect-lease-duration="+duration, "--leader-elect-renew-deadline=300ms", "--leader-elect-retry-period=100ms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errs := o.Validate(); (len(errs) == 0) != right {
+			t.Errorf("%s: %v", duration, errs)
+		} else if !right && !strings.Contains(errs[0].Error(), "--leader-elect-lease-duration="+duration+": must be 1s or more") {
+			t.Errorf("%s: %v does not say what to do", duration, errs)
+		}
+		if o, _ := parse(t, "--leader-elect=false", "--leader-elect-lease-duration="+duration); len(o.Validate()) > 0 {
+			t.Errorf("%s matters without an election: %v", duration, o.Validate())
+		}
+	}
+}
+
 func TestWrongFlagsAreNamed(t *testing.T) {
 	for flag, names := range map[string]string{
 		"--kube-api-qps=-1":                   "kube-api-qps",

@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/component-base/metrics/legacyregistry"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // client and leader election metrics
@@ -18,6 +21,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/leader"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
 	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
@@ -58,7 +62,7 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	leader, err := newLeader(o, clients.leases, clients.others, controller.Lead)
+	elector, err := newElector(o, clients, controller)
 	if err != nil {
 		return err
 	}
@@ -70,7 +74,7 @@ func Run(ctx context.Context, o *Options) error {
 	permissions := newPermissions(o, clients.others, clock.RealClock{})
 	running.Go(func() { permissions.run(background) })
 	if o.Serving.SecurePort != 0 {
-		server, err := newServer(background, &o.Serving, clients.others, []healthz.HealthChecker{healthz.PingHealthz, leader},
+		server, err := newServer(background, &o.Serving, clients.others, clients.reviews, []healthz.HealthChecker{healthz.PingHealthz, elector},
 			healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }),
 			healthz.NamedCheck("permissions", func(*http.Request) error { return permissions.err() }))
 		if err != nil {
@@ -82,8 +86,32 @@ func Run(ctx context.Context, o *Options) error {
 	running.Go(func() { controller.Run(background) })
 	// Whoever stands for election is ready to lead: a standby with full caches is the better leader.
 	if controller.WaitForSync(ctx) {
-		err = leader.run(ctx)
+		err = elector.Run(ctx)
 	}
 	logger.Info("Stopping")
 	return err
+}
+
+// newElector has the controller lead while this replica holds the Lease, or all the time without leader election.
+func newElector(o *Options, clients *clients, controller *tainteviction.Controller) (*leader.Elector, error) {
+	le := &o.LeaderElection
+	if !le.LeaderElect {
+		return leader.Alone(controller.Lead), nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("the host has no name to take part in the leader election with: %w", err)
+	}
+	return leader.New(leader.Config{
+		Client:        clients.leases,
+		Watch:         clients.others,
+		Lease:         types.NamespacedName{Namespace: le.ResourceNamespace, Name: le.ResourceName},
+		Identity:      host + "_" + string(uuid.NewUUID()),
+		LeaseDuration: le.LeaseDuration.Duration,
+		RenewDeadline: le.RenewDeadline.Duration,
+		RetryPeriod:   le.RetryPeriod.Duration,
+		Lead:          controller.Lead,
+		Overdue:       controller.Overdue,
+		Assist:        controller.Assist,
+	})
 }

@@ -22,7 +22,9 @@ import (
 
 const (
 	readHeaderTimeout = 32 * time.Second
-	shutdownTimeout   = 5 * time.Second
+	// idleTimeout is longer than clients keep a connection that they do not use.
+	idleTimeout     = 90 * time.Second
+	shutdownTimeout = 5 * time.Second
 )
 
 // server serves health and metrics over TLS. Who asks for anything but health must be known to the API server, by a token
@@ -36,8 +38,8 @@ type server struct {
 }
 
 // newServer listens already, so that a port that is taken is an error at the start. The process lives while the first checks
-// pass, and is ready while the others do.
-func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interface, alive []healthz.HealthChecker, ready ...healthz.HealthChecker) (*server, error) {
+// pass, and is ready while the others do. The reviews are of callers.
+func newServer(ctx context.Context, o *ServingOptions, client, reviews kubernetes.Interface, alive []healthz.HealthChecker, ready ...healthz.HealthChecker) (*server, error) {
 	clientCA, err := dynamiccertificates.NewDynamicCAFromConfigMapController("client-ca", metav1.NamespaceSystem,
 		"extension-apiserver-authentication", "client-ca-file", client)
 	if err != nil {
@@ -47,7 +49,7 @@ func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interfa
 	if err != nil {
 		return nil, err
 	}
-	access, err := newAccess(client, clientCA)
+	access, err := newAccess(reviews, clientCA)
 	if err != nil {
 		return nil, err
 	}
@@ -66,12 +68,17 @@ func newServer(ctx context.Context, o *ServingOptions, client kubernetes.Interfa
 	}
 	base = base.Clone()
 	base.GetConfigForClient = s.tls.GetConfigForClient
-	s.http = &http.Server{
-		Handler:           access.guard(handler(alive, ready), o.AlwaysAllowPaths),
-		TLSConfig:         base,
-		ReadHeaderTimeout: readHeaderTimeout,
-	}
+	s.http = newHTTPServer(access.guard(handler(alive, ready), o.AlwaysAllowPaths), base)
 	return s, nil
+}
+
+func newHTTPServer(handler http.Handler, config *tls.Config) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		TLSConfig:         config,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+	}
 }
 
 // handler has the paths, open to all.

@@ -1,10 +1,11 @@
-package app
+package leader
 
 import (
 	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,7 +49,7 @@ func TestWhenToLookAtTheLeaseAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, err := newLeaseWatch(fake.NewClientset(), "kube-system", "taint-manager")
+				w, err := newLeaseWatch(fake.NewClientset(), leaseName, time.Hour)
 				if err != nil {
 					t.Fatal(err)
 				}

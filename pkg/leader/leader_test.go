@@ -1,8 +1,9 @@
-package app
+package leader
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -21,20 +23,35 @@ import (
 	"k8s.io/utils/ptr"
 )
 
+var leaseName = types.NamespacedName{Namespace: "kube-system", Name: "taint-manager"}
+
+// elector returns one with the default durations.
+func elector(t *testing.T, identity string, client kubernetes.Interface, lead func(context.Context)) *Elector {
+	t.Helper()
+	e, err := New(Config{
+		Client: client, Watch: client, Lease: leaseName, Identity: identity,
+		LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second,
+		Lead: lead,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 // holder is who holds the Lease.
 func holder(t *testing.T, client kubernetes.Interface) string {
 	t.Helper()
-	o := NewOptions().LeaderElection
-	lease, err := client.CoordinationV1().Leases(o.ResourceNamespace).Get(context.Background(), o.ResourceName, metav1.GetOptions{})
+	lease, err := client.CoordinationV1().Leases(leaseName.Namespace).Get(context.Background(), leaseName.Name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ptr.Deref(lease.Spec.HolderIdentity, "")
 }
 
-func run(t *testing.T, l *leader, ctx context.Context) {
+func run(t *testing.T, l *Elector, ctx context.Context) {
 	t.Helper()
-	if err := l.run(ctx); err != nil {
+	if err := l.Run(ctx); err != nil {
 		t.Error(err)
 	}
 }
@@ -43,15 +60,12 @@ func TestLeaseIsHeldUntilEvictionsHaveEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
 		var leading atomic.Bool
-		l, err := newLeader(NewOptions(), client, client, func(ctx context.Context) {
+		l := elector(t, "self", client, func(ctx context.Context) {
 			leading.Store(true)
 			<-ctx.Done()
 			time.Sleep(3 * time.Second) // evictions in flight
 			leading.Store(false)
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); run(t, l, ctx) }()
@@ -88,10 +102,7 @@ func (l cutOff) Create(ctx context.Context, record resourcelock.LeaderElectionRe
 func TestStoppingWhileTheLeaseIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
-		l, err := newLeader(NewOptions(), client, client, func(context.Context) {})
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := elector(t, "self", client, func(context.Context) {})
 		ctx, stop := context.WithCancel(t.Context())
 		taken := l.config.Lock.(*lock)
 		taken.Interface = cutOff{taken.Interface, stop}
@@ -110,15 +121,12 @@ func TestALeaseThatIsLostIsSoughtAgain(t *testing.T) {
 			return broken.Load(), nil, errors.New("connection refused")
 		})
 		var terms, leading atomic.Int32
-		l, err := newLeader(NewOptions(), client, client, func(ctx context.Context) {
+		l := elector(t, "self", client, func(ctx context.Context) {
 			terms.Add(1)
 			leading.Add(1)
 			<-ctx.Done()
 			leading.Add(-1)
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); run(t, l, ctx) }()
@@ -140,18 +148,14 @@ func TestALeaseThatIsLostIsSoughtAgain(t *testing.T) {
 
 func TestStoppingWhileAnotherLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := NewOptions()
 		now := metav1.NewMicroTime(time.Now().Add(time.Hour))
 		client := fake.NewClientset(&coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Namespace: o.LeaderElection.ResourceNamespace, Name: o.LeaderElection.ResourceName},
+			ObjectMeta: metav1.ObjectMeta{Namespace: leaseName.Namespace, Name: leaseName.Name},
 			Spec: coordinationv1.LeaseSpec{
 				HolderIdentity: ptr.To("other"), RenewTime: &now, AcquireTime: &now, LeaseDurationSeconds: ptr.To[int32](3600),
 			},
 		})
-		l, err := newLeader(o, client, client, func(context.Context) { t.Error("leads") })
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := elector(t, "self", client, func(context.Context) { t.Error("leads") })
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); run(t, l, ctx) }()
@@ -168,11 +172,9 @@ func TestStoppingWhileAnotherLeads(t *testing.T) {
 // counted from the last renewal, and not when its own next look happens to be.
 func TestLeaderThatDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := NewOptions()
-		le := &o.LeaderElection
-		le.LeaseDuration.Duration, le.RenewDeadline.Duration, le.RetryPeriod.Duration = 20*time.Second, 15*time.Second, 5*time.Second
+		const lasts = 20 * time.Second
 		lease := &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Namespace: le.ResourceNamespace, Name: le.ResourceName},
+			ObjectMeta: metav1.ObjectMeta{Namespace: leaseName.Namespace, Name: leaseName.Name},
 			Spec:       coordinationv1.LeaseSpec{HolderIdentity: ptr.To("other"), LeaseDurationSeconds: ptr.To[int32](20)},
 		}
 		renew := func() {
@@ -182,9 +184,13 @@ func TestLeaderThatDies(t *testing.T) {
 		renew()
 		client := fake.NewClientset(lease)
 		led := make(chan time.Time, 1)
-		l, err := newLeader(o, client, client, func(ctx context.Context) {
-			led <- time.Now()
-			<-ctx.Done()
+		l, err := New(Config{
+			Client: client, Watch: client, Lease: leaseName, Identity: "self",
+			LeaseDuration: lasts, RenewDeadline: 15 * time.Second, RetryPeriod: 5 * time.Second,
+			Lead: func(ctx context.Context) {
+				led <- time.Now()
+				<-ctx.Done()
+			},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -195,12 +201,12 @@ func TestLeaderThatDies(t *testing.T) {
 		for range 12 {
 			time.Sleep(5300 * time.Millisecond)
 			renew()
-			if _, err := client.CoordinationV1().Leases(le.ResourceNamespace).Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
+			if _, err := client.CoordinationV1().Leases(leaseName.Namespace).Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		died := time.Now()
-		if took := (<-led).Sub(died); took != le.LeaseDuration.Duration {
+		if took := (<-led).Sub(died); took != lasts {
 			t.Errorf("leads %s after the last renewal", took)
 		}
 		stop()
@@ -209,13 +215,8 @@ func TestLeaderThatDies(t *testing.T) {
 }
 
 func TestWithoutLeaderElection(t *testing.T) {
-	o := NewOptions()
-	o.LeaderElection.LeaderElect = false
 	led := false
-	l, err := newLeader(o, nil, nil, func(context.Context) { led = true })
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := Alone(func(context.Context) { led = true })
 	run(t, l, t.Context())
 	if !led || l.Check(nil) != nil {
 		t.Error("does not lead, or is not well")
@@ -248,7 +249,7 @@ func replicas(t *testing.T, n int) (stop []func(), leading *atomic.Int32, since 
 	leading, since = &atomic.Int32{}, &atomic.Pointer[time.Time]{}
 	leading.Store(-1)
 	for i := range n {
-		l, err := newLeader(NewOptions(), client, client, func(ctx context.Context) {
+		l := elector(t, fmt.Sprint("replica-", i), client, func(ctx context.Context) {
 			now := time.Now()
 			since.Store(&now)
 			if !leading.CompareAndSwap(-1, int32(i)) {
@@ -257,9 +258,6 @@ func replicas(t *testing.T, n int) (stop []func(), leading *atomic.Int32, since 
 			<-ctx.Done()
 			leading.Store(-1)
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		ctx, cancel := context.WithCancel(t.Context())
 		go run(t, l, ctx)
 		stop = append(stop, cancel)

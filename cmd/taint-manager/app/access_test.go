@@ -1,0 +1,168 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+// reviewer is an API server that only reviews. The token "right" is a reader's, who may have /metrics.
+type reviewer struct {
+	takes                 time.Duration
+	tokens, access, calls atomic.Int32
+}
+
+func (r *reviewer) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.calls.Add(1)
+	time.Sleep(r.takes)
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	var answer runtime.Object
+	switch {
+	case strings.HasSuffix(req.URL.Path, "/tokenreviews"):
+		r.tokens.Add(1)
+		review := &authenticationv1.TokenReview{}
+		if err := json.Unmarshal(body, review); err != nil {
+			return nil, err
+		}
+		if review.Spec.Token == "right" {
+			review.Status = authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "reader"}}
+		}
+		answer = review
+	default:
+		r.access.Add(1)
+		review := &authorizationv1.SubjectAccessReview{}
+		if err := json.Unmarshal(body, review); err != nil {
+			return nil, err
+		}
+		review.Status.Allowed = review.Spec.User == "reader"
+		answer = review
+	}
+	body, err = json.Marshal(answer)
+	return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}, err
+}
+
+// guarded is /metrics and /readyz behind the API server's word.
+func guarded(t *testing.T, api *reviewer) http.Handler {
+	t.Helper()
+	config := &rest.Config{Host: "http://api", Transport: api, QPS: -1}
+	client, err := kubernetes.NewForConfig(reviewConfig(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	access, err := newAccess(client, noCA{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return access.guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "here it is") }), []string{"/readyz"})
+}
+
+func ask(handler http.Handler, path, token string) int {
+	req := httptest.NewRequest(http.MethodGet, path, nil)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, req)
+	return answer.Code
+}
+
+func TestAccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		handler := guarded(t, &reviewer{})
+		for _, test := range []struct {
+			path, token string
+			want        int
+		}{
+			{"/metrics", "right", http.StatusOK},
+			{"/metrics", "wrong", http.StatusUnauthorized},
+			{"/metrics", "", http.StatusForbidden},
+			{"/readyz", "", http.StatusOK},
+		} {
+			if got := ask(handler, test.path, test.token); got != test.want {
+				t.Errorf("%s with token %q: %d", test.path, test.token, got)
+			}
+		}
+	})
+}
+
+// Whoever asks, and however often, the API server is asked no more often than the client's limits say, and few wait for it. Who is
+// known gets through again soon after.
+func TestAFloodOfStrangers(t *testing.T) {
+	const strangers = 5000
+	for name, test := range map[string]struct{ path, token func(i int) string }{
+		"of tokens": {func(int) string { return "/metrics" }, func(i int) string { return fmt.Sprint("stranger-", i) }},
+		"of paths":  {func(i int) string { return fmt.Sprint("/path-", i) }, func(int) string { return "" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := &reviewer{takes: 10 * time.Millisecond}
+				handler := guarded(t, api)
+				var refused, busy atomic.Int32
+				var asking sync.WaitGroup
+				for i := range strangers {
+					asking.Go(func() {
+						switch code := ask(handler, test.path(i), test.token(i)); code {
+						case http.StatusUnauthorized, http.StatusForbidden:
+							refused.Add(1)
+						case http.StatusTooManyRequests:
+							busy.Add(1)
+						default:
+							t.Errorf("answer %d", code)
+						}
+					})
+				}
+				time.Sleep(time.Second)
+				if n := api.calls.Load(); n > int32(rest.DefaultBurst)+int32(rest.DefaultQPS)+1 {
+					t.Errorf("%d reviews in a second", n)
+				}
+				if n := ask(handler, "/readyz", ""); n != http.StatusOK {
+					t.Errorf("health is answered with %d", n)
+				}
+				asking.Wait()
+				if n := refused.Load(); n == 0 || n > undecided || n+busy.Load() != strangers {
+					t.Errorf("%d refused, %d told to come again", n, busy.Load())
+				}
+				if got := ask(handler, "/metrics", "right"); got != http.StatusOK {
+					t.Errorf("who is known is answered with %d", got)
+				}
+			})
+		})
+	}
+}
+
+// Who asks and hangs up leaves no room for the next one before the API server has answered.
+func TestAFloodOfStrangersWhoHangUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &reviewer{takes: 5 * time.Second}
+		handler := guarded(t, api)
+		for i := range 1000 {
+			req := httptest.NewRequestWithContext(gone(t), http.MethodGet, "/metrics", nil)
+			req.Header.Set("Authorization", fmt.Sprint("Bearer stranger-", i))
+			go handler.ServeHTTP(httptest.NewRecorder(), req)
+			time.Sleep(time.Millisecond)
+		}
+		synctest.Wait()
+		if n := api.calls.Load(); n > undecided {
+			t.Errorf("%d reviews under way", n)
+		}
+		time.Sleep(time.Minute)
+	})
+}

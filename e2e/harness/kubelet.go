@@ -1,0 +1,33 @@
+package harness
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Reject makes a pod one that its kubelet did not admit. Its node must be silent.
+func (s *Scene) Reject(pod *corev1.Pod) {
+	s.T.Helper()
+	s.patchStatus(pod, map[string]any{"phase": corev1.PodFailed, "reason": "NodeAffinity", "message": "Pod was rejected"})
+}
+
+// Scheduled has a pod say since when it has been on its node, as a kubelet does for a pod that was made with a node's name, by its own
+// clock. Its node must be silent.
+func (s *Scene) Scheduled(pod *corev1.Pod, since time.Time) {
+	s.T.Helper()
+	s.patchStatus(pod, map[string]any{"conditions": []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(since),
+	}}})
+}
+
+func (s *Scene) patchStatus(pod *corev1.Pod, status map[string]any) {
+	s.T.Helper()
+	patch, err := toJSON(map[string]any{"status": status})
+	s.Must(err)
+	_, err = s.Client.CoreV1().Pods(s.Namespace).
+		Patch(s.Context(), pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	s.Must(err)
+}

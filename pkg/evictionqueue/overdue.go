@@ -1,0 +1,11 @@
+package evictionqueue
+
+import "time"
+
+// Overdue reports whether there is a pod that has been due for longer than d and has not been handed out.
+func (q *Queue) Overdue(d time.Duration) bool {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	q.collect(q.clock.Now().Add(-d))
+	return !q.ready.empty()
+}

@@ -1,0 +1,150 @@
+package taintstart
+
+import (
+	"slices"
+	"time"
+)
+
+// maxAbsence is for how long both node-condition taints may be off while a not-ready period goes on.
+//
+// A node lifecycle controller that starts takes both taints off every node, and puts them back on those that are not ready,
+// usually within a second. An absence that is longer has another reason, a zone in which all nodes are not ready for one: then
+// the node lifecycle controller takes them off so that nobody is evicted, and the count begins again when it puts them back.
+const maxAbsence = time.Minute
+
+// period is a not-ready period of a node.
+type period struct {
+	start Start
+	// on are the node-condition taints that were on last, by key: those of the last version, or of the last one before an
+	// absence of both.
+	on map[string]presence
+	// absent says that both are off. They were on at the time lastOn of the API server's clock.
+	absent bool
+	lastOn time.Time
+}
+
+// periods returns the not-ready periods after the transition.
+func (t transition) periods(unchanged bool) map[string]*period {
+	var periods map[string]*period
+	add := func(value string) {
+		if _, done := periods[value]; done {
+			return
+		}
+		if p := t.period(value, unchanged); p != nil {
+			if periods == nil {
+				periods = map[string]*period{}
+			}
+			periods[value] = p
+		}
+	}
+	for _, taint := range t.o.Taints {
+		if isCondition(taint.Key) {
+			add(taint.Value)
+		}
+	}
+	for value := range t.before.periods {
+		add(value)
+	}
+	return periods
+}
+
+// period returns the not-ready period of a value after the transition, or nil where there is none.
+func (t transition) period(value string, unchanged bool) *period {
+	var on []Taint
+	for _, taint := range t.o.Taints {
+		if isCondition(taint.Key) && taint.Value == value {
+			on = append(on, taint)
+		}
+	}
+	was := t.before.periods[value]
+	switch {
+	case !t.goesOn(was, len(on) > 0, unchanged):
+		return t.begin(on)
+	case len(on) == 0:
+		now := *was
+		if !was.absent {
+			now.absent, now.lastOn = true, t.confirmed
+		}
+		return &now
+	default:
+		return t.resume(was, on, unchanged)
+	}
+}
+
+// goesOn reports whether a period goes on, with its taints on or off now.
+func (t transition) goesOn(was *period, on, unchanged bool) bool {
+	switch {
+	case was == nil, t.before.last.UID != t.o.UID:
+		return false
+	case !was.absent && on && (unchanged || !t.o.Gap):
+		return true
+	}
+	// There is an absence, or may have been one. The node must not have been ready meanwhile.
+	if t.o.NotReadySince.IsZero() || (t.o.Gap && !unmoved(t.before.last.NotReadySince, t.o.NotReadySince, t.confirmed)) {
+		return false
+	}
+	since := t.confirmed
+	if was.absent {
+		since = was.lastOn
+	}
+	return !since.IsZero() && (!on || t.returned(since).Sub(since) <= maxAbsence)
+}
+
+// returned returns a time of the API server's clock at which the taints that are on now were back for sure.
+func (t transition) returned(since time.Time) time.Time {
+	seen := t.clock.Latest(t.o.Seen)
+	if comesAfter(t.o.Changed, since) {
+		return earliest(seen, endOf(t.o.Changed))
+	}
+	return seen
+}
+
+// begin returns a new period, or nil where none of its taints is on.
+func (t transition) begin(on []Taint) *period {
+	if len(on) == 0 {
+		return nil
+	}
+	p := &period{on: map[string]presence{}}
+	for _, taint := range on {
+		own := t.fresh(taint)
+		p.on[taint.Key] = own
+		p.start = p.start.or(own.start)
+	}
+	return p
+}
+
+// resume returns the period with the taints that are on now.
+func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
+	p := &period{start: was.start, on: make(map[string]presence, len(on))}
+	for _, taint := range on {
+		own, present := was.on[taint.Key]
+		switch {
+		case !present:
+			// It came on in place of the other one.
+			own = t.fresh(taint)
+		case unchanged || !t.o.Gap:
+			own = t.kept(taint, own)
+			p.start = p.start.or(own.start)
+		default:
+			// They may have taken turns meanwhile: in doubt, the later time.
+			own = presence{start: startOf(t.o, taint, absence{own.absent, own.absent}), absent: own.absent}
+		}
+		p.on[taint.Key] = own
+	}
+	return p
+}
+
+// over reports whether the taints have been off for too long, by a time at which they still were.
+func (p *period) over(stillOff time.Time) bool {
+	return p.absent && stillOff.Sub(p.lastOn) > maxAbsence
+}
+
+// keysOn returns the keys that a period has, in order.
+func (p *period) keysOn() []string {
+	keys := make([]string, 0, len(p.on))
+	for key := range p.on {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,233 @@
+package taintstart
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// step is something that happens to a tracker.
+type step func(*history)
+
+// history is what a node showed, and what is known about the time.
+type history struct {
+	tracker *Tracker
+	last    Observation
+	t       *testing.T
+}
+
+// shows has the tracker observe the next version of the node.
+func shows(o Observation) step {
+	return func(h *history) {
+		if h.last.UID != "" {
+			o = o.After(h.last)
+		}
+		h.tracker.Observe("n", o)
+		h.last = o
+	}
+}
+
+// confirms has a read of limit 1 tell the time of a resourceVersion.
+func confirms(version string, at_ float64) step {
+	return func(h *history) { h.tracker.Confirm(at(at_), version) }
+}
+
+// reaches has a bookmark tell how far the watch after the first list is.
+func reaches(after, version string) step {
+	return func(h *history) { h.tracker.Bookmark(1, after, version) }
+}
+
+// restarts has another process go on with what this one has recorded.
+func restarts() step {
+	return func(h *history) {
+		h.tracker = restarted(h.t, h.tracker)
+		h.last = Observation{}
+	}
+}
+
+func run(t *testing.T, steps ...step) *Tracker {
+	t.Helper()
+	h := &history{tracker: NewTracker(nil), t: t}
+	for _, step := range steps {
+		step(h)
+	}
+	return h.tracker
+}
+
+// The node has not been ready since second 3. Its taint is put on at second 4.
+func on(v string, seen float64, keys ...string) Observation {
+	var taints []Taint
+	for _, key := range keys {
+		taints = append(taints, stamped(key, seen))
+	}
+	return sees(v, seen+0.5, taints...).wrote(seen).notReady(3)
+}
+
+func off(v string, seen float64) Observation { return sees(v, seen+0.5).written(4).notReady(3) }
+
+func TestNotReadyPeriods(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		steps []step
+		want  map[string][]float64
+	}{
+		{"the taints take turns", []step{shows(on("1", 4, notReady)), shows(on("2", 60, notReady, unreachable)), shows(on("3", 61, unreachable))},
+			map[string][]float64{unreachable: {60.5, 4.5}}},
+		{"and in one write", []step{shows(on("1", 4, notReady)), shows(on("3", 61, unreachable))}, map[string][]float64{unreachable: {61.5, 4.5}}},
+		{"and back", []step{shows(on("1", 4, notReady)), shows(on("3", 61, unreachable)), shows(on("4", 90, notReady))},
+			map[string][]float64{notReady: {90.5, 4.5}}},
+		{"both at first sight", []step{shows(sees("1", 50, stamped(notReady, 10), stamped(unreachable, 20)).wrote(20).notReady(3))},
+			map[string][]float64{notReady: {11, 11}, unreachable: {21, 11}}},
+		{"an absence does not move the taint's own start", []step{
+			shows(on("1", 4, notReady)), confirms("2", 50), shows(off("3", 60)), shows(on("4", 61, notReady))},
+			map[string][]float64{notReady: {4.5, 4.5}}},
+		{"nor one of a taint that came in place of the other", []step{
+			shows(on("1", 4, unreachable)), shows(on("2", 30, notReady)), shows(off("3", 60)), shows(on("4", 61, notReady))},
+			map[string][]float64{notReady: {30.5, 4.5}}},
+		{"an absence after which the other one is on", []step{
+			shows(on("1", 4, notReady)), confirms("2", 50), shows(off("3", 60)), shows(on("4", 61, unreachable))},
+			map[string][]float64{unreachable: {61.5, 4.5}}},
+		{"an absence of over a minute begins a new period", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59), shows(off("3", 60)), shows(on("4", 125, notReady))},
+			map[string][]float64{notReady: {125.5, 125.5}}},
+		{"an absence that is not known to be shorter does too", []step{
+			shows(on("1", 4, notReady)), shows(off("3", 60)), shows(on("4", 65, notReady))},
+			map[string][]float64{notReady: {65.5, 65.5}}},
+		{"an absence in which the node was ready", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59), shows(off("3", 60)), shows(sees("4", 61).wrote(61)), shows(on("5", 62, notReady))},
+			map[string][]float64{notReady: {62.5, 62.5}}},
+		{"ready before the taint goes: it is over when the taint has gone", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59), shows(sees("3", 60, stamped(notReady, 4)).changed(4).written(60)),
+			shows(sees("4", 61).written(60)), shows(on("5", 62, notReady))},
+			map[string][]float64{notReady: {62.5, 62.5}}},
+		{"a removal that is shown late is dated by its resourceVersion", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59), confirms("8", 300), shows(off("3", 330)), shows(on("4", 331, notReady).wrote(61))},
+			map[string][]float64{notReady: {4.5, 4.5}}},
+		{"and a long absence that is shown at once is long", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59), confirms("8", 660), shows(off("3", 665)), shows(on("9", 665.1, notReady).wrote(660))},
+			map[string][]float64{notReady: {661, 661}}},
+
+		{"a relist, and the watch had reached a minute before", []step{
+			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), shows(on("20", 150, notReady).relisted())},
+			map[string][]float64{notReady: {150.5, 4.5}}},
+		{"a relist, and it had not", []step{
+			shows(on("1", 4, notReady)), confirms("7", 80), reaches("1", "8"), shows(on("20", 150, notReady).relisted())},
+			map[string][]float64{notReady: {150.5, 150.5}}},
+		{"a relist, and it had reached less than what told the time", []step{
+			shows(on("1", 4, notReady)), confirms("9", 100), reaches("1", "8"), shows(on("20", 150, notReady).relisted())},
+			map[string][]float64{notReady: {150.5, 150.5}}},
+		{"a relist, and the events before the bookmark have not been observed", []step{
+			shows(on("1", 4, notReady)), confirms("7", 100), reaches("6", "8"), shows(on("20", 150, notReady).relisted())},
+			map[string][]float64{notReady: {150.5, 150.5}}},
+		{"a relist, and the node may have been ready", []step{
+			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), shows(on("20", 150, notReady).notReady(140).relisted())},
+			map[string][]float64{notReady: {150.5, 150.5}}},
+		{"a relist, in which the other one may have been on: in doubt, its own start is later", []step{
+			shows(on("1", 4, notReady)), shows(on("2", 30, unreachable)), confirms("7", 100), reaches("2", "8"), shows(on("20", 150, unreachable).relisted())},
+			map[string][]float64{unreachable: {150.5, 4.5}}},
+		{"a relist, and the list has not changed", []step{
+			shows(on("1", 4, notReady)), shows(on("2", 30, unreachable)), confirms("3", 40), reaches("2", "3"),
+			shows(on("20", 150, unreachable).changed(30).written(150).relisted())},
+			map[string][]float64{unreachable: {30.5, 4.5}}},
+		{"a relist while both are off", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59), shows(off("3", 60)), shows(off("3", 70).relisted()), shows(on("9", 80, notReady).relisted())},
+			map[string][]float64{notReady: {4.5, 4.5}}},
+
+		{"a restart, and the record is fresh", []step{
+			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), restarts(), shows(on("20", 150, notReady))},
+			map[string][]float64{notReady: {150.5, 4.5}}},
+		{"a restart, and the record is old", []step{
+			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), restarts(), shows(on("20", 170, notReady))},
+			map[string][]float64{notReady: {170.5, 170.5}}},
+		{"a restart, and the list has not changed", []step{
+			shows(on("1", 4, notReady)), shows(on("2", 30, unreachable)), confirms("3", 40), reaches("2", "3"), restarts(),
+			shows(on("20", 900, unreachable).changed(30).written(900))},
+			map[string][]float64{unreachable: {30.5, 4.5}}},
+		{"a restart while both are off", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59), shows(off("3", 60)), confirms("4", 100), restarts(), shows(on("9", 110, notReady))},
+			map[string][]float64{notReady: {110.5, 4.5}}},
+		{"a restart while both are off, for long", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59), shows(off("3", 60)), confirms("4", 100), restarts(), shows(on("9", 125, notReady))},
+			map[string][]float64{notReady: {125.5, 125.5}}},
+	} {
+		t.Run(test.name, func(t *testing.T) { check(t, run(t, test.steps...).Taints("n"), test.want) })
+	}
+}
+
+// A live read that is ahead of the watch.
+func TestNotReadyPeriodsOfALiveRead(t *testing.T) {
+	for _, test := range []struct {
+		confirmed float64
+		want      []float64
+	}{{100, []float64{150.5, 4.5}}, {80, []float64{150.5, 150.5}}} {
+		tracker := run(t, shows(on("1", 4, notReady)), confirms("7", test.confirmed), reaches("1", "8"))
+		live := on("20", 150, notReady)
+		live.List = 0
+		check(t, tracker.Resolve("n", live), map[string][]float64{notReady: test.want})
+		check(t, tracker.Taints("n"), map[string][]float64{notReady: {4.5, 4.5}})
+	}
+}
+
+func TestAnAbsenceIsForgotten(t *testing.T) {
+	tracker := run(t, shows(on("1", 4, unreachable)), confirms("2", 59), shows(off("3", 60)))
+	if len(tracker.Taints("n")) != 0 || len(tracker.nodes) != 1 {
+		t.Error("the taint is not off, or the absence is not remembered")
+	}
+	if tracker.Prune(); len(tracker.nodes) != 1 {
+		t.Error("the absence is not remembered")
+	}
+	tracker.Confirm(at(121), "9")
+	tracker.Bookmark(1, "3", "10")
+	if tracker.Prune(); len(tracker.nodes) != 0 {
+		t.Error("the absence is remembered for too long")
+	}
+	tracker = run(t, shows(on("1", 4, unreachable)), confirms("2", 59), shows(off("3", 60)))
+	if tracker.Forget("n", off("5", 61)) || len(tracker.nodes) != 0 {
+		t.Error("an absence is no taint, and is forgotten with its node")
+	}
+}
+
+func TestNeedsConfirmation(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		steps []step
+		now   float64
+		want  bool
+	}{
+		{"no node", nil, 100, false},
+		{"another taint that its node shows", []step{shows(sees("1", 4, plain("a")).wrote(4))}, 100, false},
+		{"not ready, and just seen", []step{shows(on("1", 4, notReady))}, 20, false},
+		{"not ready, and nothing has told the time for long", []step{shows(on("1", 4, notReady))}, 30, true},
+		{"not ready, and told", []step{shows(on("1", 4, notReady)), confirms("9", 29)}, 30, false},
+		{"both off", []step{shows(on("1", 4, notReady)), shows(off("2", 5))}, 60, true},
+	} {
+		if got := run(t, test.steps...).NeedsConfirmation(at(test.now)); got != test.want {
+			t.Errorf("%s: %t", test.name, got)
+		}
+	}
+}
+
+func TestMarks(t *testing.T) {
+	m := &marks{}
+	for _, e := range []struct {
+		version uint64
+		time    float64
+	}{{10, 5}, {20, 9}, {15, 6}, {12, 7}, {20, 8}, {30, 9}, {0, 50}, {25, 20}} {
+		m.add(e.version, at(e.time))
+	}
+	for version, want := range map[uint64]float64{9: -1, 10: 5, 11: 5, 12: 7, 15: 7, 19: 7, 20: 9, 24: 9, 25: 20, 1000: 20} {
+		got := m.upTo(version)
+		if (want < 0) != got.IsZero() || (want >= 0 && !got.Equal(at(want))) {
+			t.Errorf("up to %d: %s, want %v", version, got, want)
+		}
+	}
+	for i := range uint64(1000) {
+		m.add(100+i, at(100).Add(time.Duration(i)*time.Second))
+	}
+	if len(m.list) > maxMarks || !m.upTo(2000).Equal(at(1099)) {
+		t.Errorf("%d marks, the last %s", len(m.list), m.last())
+	}
+	if got := fmt.Sprint(versionOf("x"), versionOf(""), versionOf("17")); got != "0 0 17" {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,86 @@
+package taintstart
+
+import (
+	"time"
+
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
+)
+
+// apiResolution is the unit of the API's times. They are cut to it, so the moment itself lies up to one unit later.
+const apiResolution = time.Second
+
+// Start is since when something has been so, by the evidence of two clocks. Either is zero where there is no such evidence;
+// the earlier one counts.
+type Start struct {
+	// Server is on the API server's clock: the end of the second that the API has stored.
+	Server time.Time
+	// Seen is when we saw it first, on the local clock.
+	Seen time.Time
+}
+
+// Local returns the start on the local clock.
+func (s Start) Local(clock *serverclock.Clock) time.Time {
+	return earliest(s.Seen, clock.Local(s.Server))
+}
+
+// server returns the start on the API server's clock, for a process that has another local clock.
+func (s Start) server(clock *serverclock.Clock) time.Time {
+	if s.Seen.IsZero() {
+		return s.Server
+	}
+	return earliest(s.Server, clock.Latest(s.Seen)).UTC()
+}
+
+// or returns the earlier evidence of both.
+func (s Start) or(other Start) Start {
+	return Start{Server: earliest(s.Server, other.Server), Seen: earliest(s.Seen, other.Seen)}
+}
+
+// absence is what is known of a node without a taint that it has now: the time of the last change of its taints, and until
+// when it was certainly without, on the API server's clock. Zero where no version without the taint was seen.
+type absence struct{ changed, until time.Time }
+
+// startOf returns the evidence that a version has of the start of a taint that was not known before. What is from before an
+// absence is no evidence: a writer may have put back an old timeAdded, or its clock may be behind; and an admission plugin
+// may have added the taint in a write that is not known as a change of the taints.
+func startOf(o Observation, taint Taint, before absence) Start {
+	start := Start{Seen: o.Seen}
+	if comesAfter(o.Changed, before.changed) {
+		start.Server = endOf(o.Changed)
+	}
+	if comesAfter(taint.TimeAdded, before.until) {
+		start.Server = earliest(start.Server, endOf(taint.TimeAdded))
+	}
+	return start
+}
+
+// comesAfter reports whether a stored second comes after a moment for sure.
+func comesAfter(second, moment time.Time) bool {
+	return !second.IsZero() && (moment.IsZero() || second.After(moment.Truncate(apiResolution)))
+}
+
+// endOf returns the end of the API's second that t stands for, or zero where there is no time.
+func endOf(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(apiResolution)
+}
+
+// earliest returns the earliest of some times that is not zero.
+func earliest(times ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,148 @@
+package taintstart
+
+import (
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
+)
+
+// identity is what makes a taint the same one: changing the value makes another. The effect is always NoExecute.
+type identity struct{ key, value string }
+
+// presence is what is known of a taint while it is on a node.
+type presence struct {
+	start Start
+	// absent is when the node was last known to be without the taint, on the API server's clock. A timeAdded from before is
+	// disproved, and stays so.
+	absent time.Time
+}
+
+// nodeState is what is known of one node that has NoExecute taints, or had node-condition taints a moment ago.
+type nodeState struct {
+	last Observation
+	// confirmed is a time of the API server's clock up to which this was certainly the state of the node. Of a state that was
+	// observed, and not recorded by another process, it is worked out when it is asked for.
+	confirmed time.Time
+	recorded  bool
+
+	presences map[identity]presence
+	// periods are the not-ready periods, by the value of their taints.
+	periods map[string]*period
+	// seen is when the first version with these taints reached us.
+	seen time.Time
+}
+
+// taintState is what decisions read of a taint; it is compared to find changes.
+type taintState struct {
+	identity
+	start, period Start
+}
+
+// taintStates returns what decisions read of a node, in the order of the object.
+func (n *nodeState) taintStates() []taintState {
+	states := make([]taintState, 0, len(n.last.Taints))
+	for _, taint := range n.last.Taints {
+		state := taintState{identity: identity{taint.Key, taint.Value}}
+		if isCondition(taint.Key) {
+			period := n.periods[taint.Value]
+			state.start, state.period = period.on[taint.Key].start, period.start
+		} else {
+			state.start = n.presences[state.identity].start
+		}
+		states = append(states, state)
+	}
+	return states
+}
+
+// taints returns the taints of a node with their starts on the local clock.
+func (n *nodeState) taints(clock *serverclock.Clock) []deadline.Taint {
+	if n == nil || len(n.last.Taints) == 0 {
+		return nil
+	}
+	taints := make([]deadline.Taint, 0, len(n.last.Taints))
+	for _, state := range n.taintStates() {
+		taints = append(taints, deadline.Taint{
+			Key: state.key, Value: state.value, Start: state.start.Local(clock), Period: state.period.Local(clock),
+		})
+	}
+	return taints
+}
+
+// isCondition reports whether a key is one of those that the node lifecycle controller puts on a node that is not ready.
+func isCondition(key string) bool {
+	return key == v1.TaintNodeNotReady || key == v1.TaintNodeUnreachable
+}
+
+// transition is a step from the state of a node to the next version of it.
+type transition struct {
+	before *nodeState
+	o      Observation
+	clock  *serverclock.Clock
+	// confirmed is the latest time of the API server's clock at which the node is known to have been as before.
+	confirmed time.Time
+}
+
+// next returns the state after the transition.
+func (t transition) next() *nodeState {
+	now := &nodeState{last: t.o, presences: make(map[identity]presence, len(t.o.Taints)), seen: t.o.Seen}
+	unchanged := t.listUnchanged()
+	for _, taint := range t.o.Taints {
+		if id := (identity{taint.Key, taint.Value}); !isCondition(taint.Key) {
+			was, present := t.before.presences[id]
+			now.presences[id] = t.presence(taint, was, present, unchanged)
+		}
+	}
+	now.periods = t.periods(unchanged)
+	return now
+}
+
+// presence returns what is known of a taint that is on the node now.
+func (t transition) presence(taint Taint, was presence, present, unchanged bool) presence {
+	switch {
+	case !present:
+		return t.fresh(taint)
+	case unchanged || !t.o.Gap:
+		return t.kept(taint, was)
+	default:
+		// Whether it was there all the time is not known: if not, it came even later than it did before.
+		return presence{start: startOf(t.o, taint, absence{was.absent, was.absent}), absent: was.absent}
+	}
+}
+
+// fresh returns a presence that has just begun.
+func (t transition) fresh(taint Taint) presence {
+	a := t.absence()
+	return presence{start: startOf(t.o, taint, a), absent: a.until}
+}
+
+// kept returns a presence that goes on. A timeAdded that is earlier than what was known counts, unless it is disproved.
+func (t transition) kept(taint Taint, was presence) presence {
+	says := endOf(taint.TimeAdded)
+	if comesAfter(taint.TimeAdded, was.absent) && t.clock.Local(says).Before(was.start.Local(t.clock)) {
+		was.start.Server = says
+	}
+	return was
+}
+
+// absence returns until when the node is known to have been without a taint that it has now and had not before.
+func (t transition) absence() absence {
+	if !t.o.Continues {
+		return absence{}
+	}
+	return absence{changed: t.o.BeforeChanged, until: latest(t.o.BeforeWritten, t.confirmed)}
+}
+
+// listUnchanged reports whether spec.taints is proven not to have changed between the two versions.
+func (t transition) listUnchanged() bool {
+	before := t.before.last
+	return before.UID == t.o.UID && (before.ResourceVersion == t.o.ResourceVersion || unmoved(before.Changed, t.o.Changed, t.confirmed))
+}
+
+// unmoved reports whether nothing can have happened between two versions that show the same time of a last change. The
+// older version must still have been the state when the second of that change was over: within it there may have been others.
+func unmoved(before, now, confirmed time.Time) bool {
+	return !now.IsZero() && now.Equal(before) && !confirmed.Before(endOf(now))
+}
