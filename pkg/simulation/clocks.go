@@ -20,17 +20,29 @@ func (c ownClock) Now() time.Time { return time.Now().Round(0).Add(c.skew) }
 
 func (c ownClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
 
-// apiClock is what a replica can know of the API server's clock.
+const (
+	// moved is by how much less the controller may make of what it knows of the API server's clock, and noticing how long it
+	// may take until it makes anything of it.
+	moved    = 60 * time.Millisecond
+	noticing = 1500 * time.Millisecond
+)
+
+// apiClock is what a replica can know of the API server's clock, which is ahead by skew in truth.
 type apiClock struct {
-	// skew is by how much that is ahead in truth, low by how much it is ahead for certain, at a moment. Without a moment, nothing
-	// is known.
-	skew, low time.Duration
-	at        time.Time
+	skew time.Duration
+	// bounds are what its answers have told, each of them more than all before.
+	bounds []bound
 }
 
-// lowAt is by how much the API server's clock is ahead for certain, at a moment.
-func (c apiClock) lowAt(now time.Time) time.Duration {
-	return c.low - time.Duration(drift*float64(now.Sub(c.at)))
+// bound is by how much the API server's clock is ahead for certain, by an answer that came at a moment.
+type bound struct {
+	low time.Duration
+	at  time.Time
+}
+
+// lowAt is by how much the API server's clock is ahead for certain at a moment, by what an answer of before has told.
+func (b bound) lowAt(now time.Time) time.Duration {
+	return b.low - time.Duration(drift*float64(now.Sub(b.at)))
 }
 
 // dated takes in the Date of an answer that comes at a moment.
@@ -39,13 +51,18 @@ func (c *apiClock) dated(answer *http.Response, now time.Time) {
 	if err != nil {
 		return
 	}
-	if low := date.Sub(now); c.at.IsZero() || low > c.lowAt(now) {
-		c.low, c.at = low, now
+	told := bound{date.Sub(now), now}
+	if n := len(c.bounds); n == 0 || told.low > c.bounds[n-1].lowAt(now) {
+		c.bounds = append(c.bounds, told)
 	}
 }
 
-// doubt is by how much later than in truth a time of the API may count that a replica learns of at a moment.
+// doubt is by how much later than in truth a time of the API may count at a moment.
 func (c apiClock) doubt(now time.Time) time.Duration {
-	const least = 10 * time.Millisecond
-	return c.skew - c.lowAt(now) + least
+	for i := len(c.bounds) - 1; i >= 0; i-- {
+		if b := c.bounds[i]; i == 0 || now.Sub(b.at) > noticing {
+			return c.skew - b.lowAt(now) + moved
+		}
+	}
+	return 0 // nothing was answered, so nothing is known
 }

@@ -20,8 +20,9 @@ func (s *sim) latestDeadline(v *view, pod *v1.Pod) time.Time {
 	if len(seen) == 0 {
 		return never()
 	}
-	e := evidence{s.history, seen, s.plan.calm}
-	bound := first(v.podSeen[pod.UID], boundBy(pod).Add(-s.history.apiSkew+v.podDoubt[pod.UID]))
+	doubt := v.apiClock.doubt(time.Now())
+	e := evidence{s.history, seen, doubt, s.plan.calm}
+	bound := first(v.podSeen[pod.UID], boundBy(pod).Add(-s.history.apiSkew+doubt))
 	i := len(seen) - 1
 	return first(s.bequeathed(pod, seen[i].node), deadlineOf(pod, bound, seen[i].node, starts{
 		taint:  func(taint v1.Taint) time.Time { return e.start(i, taint) },
@@ -33,6 +34,8 @@ func (s *sim) latestDeadline(v *view, pod *v1.Pod) time.Time {
 type evidence struct {
 	h    *history
 	seen []sighting
+	// doubt is by how much later the times of the API may count.
+	doubt time.Duration
 	// calm says that nothing is wrong: what is on a node is confirmed at intervals.
 	calm bool
 }
@@ -61,10 +64,10 @@ func (e evidence) shown(s sighting, taint v1.Taint) time.Time {
 		without = e.h.second(versions[began-1].at)
 	}
 	if added := addedAt(s.node, taint); !added.IsZero() && !added.Before(without) {
-		shown = first(shown, e.h.ended(added).Add(s.doubt))
+		shown = first(shown, e.h.ended(added).Add(e.doubt))
 	}
 	if changed := changedAt(s.node); !changed.IsZero() && !changed.Before(e.h.second(versions[began].at)) && changed.After(without) {
-		shown = first(shown, e.h.ended(changed).Add(s.doubt))
+		shown = first(shown, e.h.ended(changed).Add(e.doubt))
 	}
 	return shown
 }

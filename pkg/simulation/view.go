@@ -18,17 +18,14 @@ type sighting struct {
 	gap bool
 	// confirmed is the latest time of the API that nodes had shown before.
 	confirmed time.Time
-	// doubt is by how much later the times of the API may count that it shows.
-	doubt time.Duration
 }
 
 // view is what a replica was shown of the cluster.
 type view struct {
 	nodes map[string][]sighting
 	pods  map[types.NamespacedName]*v1.Pod
-	// podSeen is when a pod was first seen, bound, and podDoubt by how much later its times may count.
-	podSeen  map[types.UID]time.Time
-	podDoubt map[types.UID]time.Duration
+	// podSeen is when a pod was first seen, bound.
+	podSeen map[types.UID]time.Time
 	// listed is when a resource was first read as a whole.
 	listed map[string]time.Time
 	// confirmed is the latest time of the API that a node has shown.
@@ -48,7 +45,7 @@ type arrival struct {
 func newView(apiSkew time.Duration) *view {
 	return &view{
 		apiClock: apiClock{skew: apiSkew},
-		nodes:    map[string][]sighting{}, pods: map[types.NamespacedName]*v1.Pod{}, podSeen: map[types.UID]time.Time{}, podDoubt: map[types.UID]time.Duration{},
+		nodes:    map[string][]sighting{}, pods: map[types.NamespacedName]*v1.Pod{}, podSeen: map[types.UID]time.Time{},
 		listed: map[string]time.Time{}, streamed: map[string][]arrival{},
 	}
 }
@@ -108,7 +105,7 @@ func (v *view) see(a arrival, confirmed time.Time, gone, gap bool) {
 	now := a.at
 	switch o := a.Object.(type) {
 	case *v1.Node:
-		s := sighting{now, o, gap, confirmed, v.apiClock.doubt(now)}
+		s := sighting{now, o, gap, confirmed}
 		v.confirmed = last(v.confirmed, writtenAt(o))
 		if gone {
 			s.node = nil
@@ -121,7 +118,7 @@ func (v *view) see(a arrival, confirmed time.Time, gone, gap bool) {
 		case o.Spec.NodeName != "":
 			v.pods[nameOf(o)] = o
 			if v.podSeen[o.UID].IsZero() {
-				v.podSeen[o.UID], v.podDoubt[o.UID] = now, v.apiClock.doubt(now)
+				v.podSeen[o.UID] = now
 			}
 		}
 	}
