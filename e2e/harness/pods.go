@@ -238,12 +238,10 @@ func (s *Scene) KeepChanging(ctx context.Context, pod *corev1.Pod, interval time
 	for n := 0; ; n++ {
 		patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"annotations":{"e2e/changes":"%d"}}}`, pod.UID, n)
 		changed, err := s.Client.CoreV1().Pods(s.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-		switch {
-		case ctx.Err() != nil, apierrors.IsNotFound(err):
-			return nil
-		case err != nil:
+		if err != nil && ctx.Err() == nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("changing pod %s: %w", pod.Name, err)
-		case changed.DeletionTimestamp != nil:
+		}
+		if err != nil || changed.DeletionTimestamp != nil {
 			return nil
 		}
 		select {
