@@ -118,6 +118,7 @@ func newElector(o *Options, clients *clients, controller *tainteviction.Controll
 		RenewDeadline: le.RenewDeadline.Duration,
 		RetryPeriod:   le.RetryPeriod.Duration,
 		Lead:          controller.Lead,
+		Blind:         controller.Blind,
 		Overdue:       controller.Overdue,
 		Assist:        controller.Assist,
 	})
