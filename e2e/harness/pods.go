@@ -1,12 +1,14 @@
 package harness
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -219,4 +221,33 @@ func (s *Scene) Release(pod *corev1.Pod) {
 	_, err := s.Client.CoreV1().Pods(s.Namespace).
 		Patch(s.Context(), pod.Name, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
 	s.Must(err)
+}
+
+// SetCondition writes a condition of a pod.
+func (s *Scene) SetCondition(pod *corev1.Pod, condition corev1.PodCondition) {
+	s.T.Helper()
+	patch, err := toJSON(map[string]any{"status": map[string]any{"conditions": []corev1.PodCondition{condition}}})
+	s.Must(err)
+	_, err = s.Client.CoreV1().Pods(s.Namespace).
+		Patch(s.Context(), pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	s.Must(err)
+}
+
+// KeepChanging writes to a pod, again and again, until it begins to go or ctx is over.
+func (s *Scene) KeepChanging(ctx context.Context, pod *corev1.Pod, interval time.Duration) error {
+	for n := 0; ; n++ {
+		patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"annotations":{"e2e/changes":"%d"}}}`, pod.UID, n)
+		changed, err := s.Client.CoreV1().Pods(s.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		if err != nil && ctx.Err() == nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("changing pod %s: %w", pod.Name, err)
+		}
+		if err != nil || changed.DeletionTimestamp != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(interval):
+		}
+	}
 }

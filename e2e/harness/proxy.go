@@ -26,7 +26,7 @@ import (
 )
 
 // Proxy stands before the API server, with a certificate that all kubeconfigs trust. It can hold back the events of the
-// watch of nodes while everything else passes, and it can let nothing pass.
+// watch of nodes, or some requests, while everything else passes, and it can let nothing pass.
 type Proxy struct {
 	// URL is where it listens.
 	URL string
@@ -34,6 +34,7 @@ type Proxy struct {
 	server *http.Server
 	delay  atomic.Int64 // of the events that arrive from now on
 	old    atomic.Bool  // refuses streaming lists
+	slow   atomic.Pointer[slowness]
 
 	mu   sync.Mutex
 	busy bool
@@ -78,6 +79,33 @@ func (s *Scene) Proxy(port int) *Proxy {
 
 // DelayNodes holds back each event of the nodes' watch that arrives from now on.
 func (p *Proxy) DelayNodes(by time.Duration) { p.delay.Store(int64(by)) }
+
+// slowness is what requests are held back, and for how long.
+type slowness struct {
+	by   time.Duration
+	what func(*http.Request) bool
+}
+
+// Delay holds back each request of a kind that arrives from now on, before it passes it on: the API server gets it later.
+func (p *Proxy) Delay(by time.Duration, what func(*http.Request) bool) {
+	p.slow.Store(&slowness{by, what})
+}
+
+// hold holds a request back, if it is one of those, or reports that its client has gone away meanwhile.
+func (p *Proxy) hold(r *http.Request) bool {
+	slow := p.slow.Load()
+	if slow == nil || !slow.what(r) {
+		return true
+	}
+	timer := time.NewTimer(slow.by)
+	defer timer.Stop()
+	select {
+	case <-r.Context().Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
 
 // RefuseStreamingLists makes it answer as an API server that knows no lists that are streamed by a watch.
 func (p *Proxy) RefuseStreamingLists() { p.old.Store(true) }
@@ -134,6 +162,9 @@ func (p *Proxy) refuse(next http.Handler) http.Handler {
 				w.Header().Set("Retry-After", "1")
 			}
 			http.Error(w, "Too many requests, please try again later.", http.StatusTooManyRequests)
+			return
+		}
+		if !p.hold(r) {
 			return
 		}
 		r, done := p.endable(r)

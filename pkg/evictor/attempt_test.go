@@ -454,4 +454,17 @@ func TestDisruptionTarget(t *testing.T) {
 		api.AddPod("p", "n")
 		wants(t, e, pod, NameReused)
 	})
+	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
+		pod.DisruptionTarget = true // by the cache
+		api.Intercept = func(req *http.Request) (*http.Response, error) {
+			if req.URL.Path != podPath {
+				return nil, nil
+			}
+			defer api.Taint("n") // the taint is off when the pod has been read
+			return slow(req, 5*time.Second)
+		}
+		if wants(t, e, pod, NotDue); api.Count("PATCH") != 0 {
+			t.Error("marked a pod that is not due")
+		}
+	})
 }

@@ -41,6 +41,8 @@ type Metrics struct {
 	Scheduled *metrics.Gauge
 	// Slots is how many Pods may be evicted at the same time, at the moment.
 	Slots *metrics.Gauge
+	// ClockOffset is by how many seconds the API server's clock is ahead of this machine's.
+	ClockOffset *metrics.Gauge
 	// Events counts Events by what became of them: written, dropped.
 	Events *metrics.CounterVec
 }
@@ -86,6 +88,10 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 			Subsystem: ours, Name: "eviction_slots", StabilityLevel: metrics.ALPHA,
 			Help: "Pods that may be evicted at the same time, by what was found to do good.",
 		}),
+		ClockOffset: metrics.NewGauge(&metrics.GaugeOpts{
+			Subsystem: ours, Name: "api_server_clock_offset_seconds", StabilityLevel: metrics.ALPHA,
+			Help: "Seconds by which the API server's clock is ahead of this machine's; below zero where it is behind.",
+		}),
 		Events: metrics.NewCounterVec(&metrics.CounterOpts{
 			Subsystem: ours, Name: "events_total", StabilityLevel: metrics.ALPHA,
 			Help: "Events by what became of them: written or dropped.",
@@ -93,7 +99,7 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 	}
 	for _, metric := range []metrics.Registerable{
 		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionsRefused, m.UnversionedDeletions,
-		m.SlowNodeReads, m.Scheduled, m.Slots, m.Events,
+		m.SlowNodeReads, m.Scheduled, m.Slots, m.ClockOffset, m.Events,
 	} {
 		if err := register(metric); err != nil {
 			return nil, fmt.Errorf("registering metric %s: %w", metric.FQName(), err)

@@ -27,11 +27,13 @@ const (
 	redialInterval = time.Second
 )
 
-// Source is where an informer lists and watches. It counts the lists, and knows and says whether the last call was answered.
+// Source is where an informer lists and watches. It counts the lists, and knows and says whether the last call was answered, and whether
+// it keeps up.
 type Source struct {
 	resource      string
 	listerWatcher cache.ListerWatcher
 	lists         atomic.Uint64
+	progress      progress
 	failure       atomic.Pointer[error]
 	complaints    *rate.Sometimes
 }
@@ -44,17 +46,14 @@ type (
 func newSource(resource string, client typedcorev1.CoreV1Interface, list listFunc, open watchFunc) *Source {
 	s := &Source{resource: resource, complaints: &rate.Sometimes{Interval: complaintInterval}}
 	s.listerWatcher = cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			objects, err := reached(ctx, s, func() (runtime.Object, error) { return list(ctx, options) })
-			s.lists.Add(1)
-			return objects, err
+		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
+			return s.list(ctx, list)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			events, err := reached(ctx, s, func() (watch.Interface, error) { return open(ctx, options) })
 			if ptr.Deref(options.SendInitialEvents, false) {
-				s.lists.Add(1) // a list by way of a watch
+				return s.stream(ctx, options, open)
 			}
-			return events, err
+			return s.watch(ctx, options, open)
 		},
 	}, client)
 	return s
@@ -84,11 +83,13 @@ func (s *Source) note(ctx context.Context, err error) {
 	switch {
 	case err == nil, ctx.Err() != nil,
 		apierrors.IsResourceExpired(err), apierrors.IsGone(err), // a watch that is too old to go on is listed anew
-		apierrors.IsInvalid(err): // an API server that streams no lists is listed in the old way
+		apierrors.IsInvalid(err),   // an API server that streams no lists is listed in the old way
+		errors.Is(err, errStalled): // as is one whose streaming lists do not end
 		s.failure.Store(nil)
 		return
 	}
 	s.failure.Store(&err)
+	s.progress.begin()
 	s.complaints.Do(func() {
 		logger := klog.FromContext(ctx).WithValues("resource", s.resource)
 		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
@@ -99,10 +100,10 @@ func (s *Source) note(ctx context.Context, err error) {
 	})
 }
 
-// Err is why the resource cannot be read at the moment, or nil where the API server answered the last call.
+// Err is why the resource cannot be read at the moment, or nil where the API server answered the last call and the source is not blind.
 func (s *Source) Err() error {
 	if err := s.failure.Load(); err != nil {
 		return fmt.Errorf("reading %s: %w", s.resource, *err)
 	}
-	return nil
+	return s.Blind()
 }

@@ -115,6 +115,13 @@ func (c *Clock) Now() time.Time {
 	return c.local.Now().Add((low + high) / 2)
 }
 
+// Skew returns by how much the API server's clock is ahead of this machine's wall clock, and by how much that may be wrong.
+// It is for people: no decision depends on the wall clock. known is false while no answer has told.
+func (c *Clock) Skew() (ahead, within time.Duration, known bool) {
+	low, high, known := c.Offset()
+	return c.Now().Sub(time.Now()), (high - low) / 2, known
+}
+
 // Shown returns a local moment as the API server's clock shows it, for people to read.
 func (c *Clock) Shown(local time.Time) string {
 	low, high, _ := c.Offset()

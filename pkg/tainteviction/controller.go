@@ -194,6 +194,9 @@ func (c *Controller) Deadline(uid types.UID) (time.Time, bool) {
 	return c.taintEvictionQueue.Deadline(uid)
 }
 
+// Blind is why what must go is not known at the moment, because pods or nodes are not kept up to date, or nil.
+func (c *Controller) Blind() error { return errors.Join(c.pods.Blind(), c.nodes.Blind()) }
+
 // Ready is nil once the caches have synced, for as long as pods and nodes can be read.
 func (c *Controller) Ready() error {
 	for _, synced := range c.synced {

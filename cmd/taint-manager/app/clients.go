@@ -13,6 +13,7 @@ import (
 	"k8s.io/component-base/version"
 
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 // clients are one client for each purpose, so that none waits behind another's requests.
@@ -25,11 +26,13 @@ type clients struct {
 	evictionLimiter flowcontrol.RateLimiter
 }
 
-func newClients(o *Options) (*clients, error) {
+// newClients returns clients whose answers tell the API server's clock.
+func newClients(o *Options, server *serverclock.Clock) (*clients, error) {
 	config, err := restConfig(o.Kubeconfig)
 	if err != nil {
 		return nil, err
 	}
+	config.Wrap(server.Wrap)
 	c := &clients{}
 	if c.pods, err = podcache.NewClient(config); err != nil {
 		return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)

@@ -23,6 +23,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/leader"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
@@ -37,7 +38,9 @@ func signalContext(ctx context.Context) (context.Context, context.CancelFunc) {
 // released, Events are written.
 func Run(ctx context.Context, o *Options) error {
 	logger := klog.FromContext(ctx)
-	clients, err := newClients(o)
+	local := serverclock.NewSteady()
+	server := serverclock.New(local)
+	clients, err := newClients(o, server)
 	if err != nil {
 		return err
 	}
@@ -51,7 +54,8 @@ func Run(ctx context.Context, o *Options) error {
 		EvictionLimiter:     clients.evictionLimiter,
 		Events:              clients.events,
 		Starts:              types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.StartsConfigMap},
-		Clock:               clock.RealClock{},
+		Clock:               local,
+		ServerClock:         server,
 		ConcurrentEvictions: o.ConcurrentEvictions,
 		Metrics:             m,
 		Rules: deadline.Rules{
@@ -73,14 +77,17 @@ func Run(ctx context.Context, o *Options) error {
 	defer stop()
 	permissions := newPermissions(o, clients.others, clock.RealClock{})
 	running.Go(func() { permissions.run(background) })
+	clocks := &clockWatch{server: server, offset: m.ClockOffset, probe: clients.others.Discovery().RESTClient()}
+	running.Go(func() { clocks.run(background) })
 	if o.Serving.SecurePort != 0 {
-		server, err := newServer(background, &o.Serving, clients.others, clients.reviews, []healthz.HealthChecker{healthz.PingHealthz, elector},
+		serving, err := newServer(background, &o.Serving, clients.others, clients.reviews, []healthz.HealthChecker{healthz.PingHealthz, elector},
 			healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }),
-			healthz.NamedCheck("permissions", func(*http.Request) error { return permissions.err() }))
+			healthz.NamedCheck("permissions", func(*http.Request) error { return permissions.err() }),
+			clocks)
 		if err != nil {
 			return err
 		}
-		running.Go(func() { server.run(background) })
+		running.Go(func() { serving.run(background) })
 	}
 	logger.Info("Starting taint-manager", "version", version.Get().GitVersion, "revision", version.Get().GitCommit)
 	running.Go(func() { controller.Run(background) })
@@ -111,6 +118,7 @@ func newElector(o *Options, clients *clients, controller *tainteviction.Controll
 		RenewDeadline: le.RenewDeadline.Duration,
 		RetryPeriod:   le.RetryPeriod.Duration,
 		Lead:          controller.Lead,
+		Blind:         controller.Blind,
 		Overdue:       controller.Overdue,
 		Assist:        controller.Assist,
 	})

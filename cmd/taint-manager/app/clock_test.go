@@ -1,0 +1,74 @@
+package app
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
+)
+
+func TestClocksThatDifferAreToldOf(t *testing.T) {
+	for _, test := range []struct {
+		ahead time.Duration
+		want  string
+	}{
+		{0, "clock"},
+		{2 * time.Second, "clock"}, // within what is known
+		{5 * time.Minute, "clock (the API server's is 5m0s ahead of this machine)"},
+		{-time.Hour, "clock (the API server's is 1h0m0s behind this machine)"},
+	} {
+		local := serverclock.NewSteady()
+		server := serverclock.New(local)
+		watch := &clockWatch{server: server}
+		if watch.Name() != "clock" {
+			t.Errorf("before any answer it is called %q", watch.Name())
+		}
+		now := local.Now()
+		server.Observe(now, now, now.Add(test.ahead-500*time.Millisecond))
+		if got := watch.Name(); got != test.want {
+			t.Errorf("ahead by %s: %q, want %q", test.ahead, got, test.want)
+		}
+		if err := watch.Check(nil); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+	}
+}
+
+// What a client of ours is answered tells the time.
+func TestClientsObserveTheDate(t *testing.T) {
+	local := serverclock.NewSteady()
+	server := serverclock.New(local)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Date", time.Now().Add(-10*time.Minute).UTC().Format(http.TimeFormat))
+		if !strings.HasPrefix(req.URL.Path, "/version") {
+			http.NotFound(w, req)
+		}
+	}))
+	defer api.Close()
+	o := NewOptions()
+	o.Kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+	config := clientcmdapi.NewConfig()
+	config.Clusters["c"] = &clientcmdapi.Cluster{Server: api.URL}
+	config.Contexts["c"], config.CurrentContext = &clientcmdapi.Context{Cluster: "c"}, "c"
+	if err := clientcmd.WriteToFile(*config, o.Kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	clients, err := newClients(o, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := &clockWatch{server: server, probe: clients.others.Discovery().RESTClient()}
+	if err := watch.ask(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if low, high, known := server.Offset(); !known || low > -10*time.Minute || high < -10*time.Minute {
+		t.Errorf("from %s to %s", low, high)
+	}
+}

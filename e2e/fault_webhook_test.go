@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/harness"
+)
+
+// TestFaultStatusWebhookDown has a webhook on the status of pods be down, as one that ran on the very node that died.
+func TestFaultStatusWebhookDown(t *testing.T) {
+	suite.OursOnly(t, "it deletes no pod whose condition cannot be written")
+	s := suite.Shared(t)
+	node := s.Node()
+	pods := []*corev1.Pod{s.Pod(node), s.Pod(node)}
+	s.Running(pods...)
+	webhook := s.Webhook("down", harness.WebhookOptions{Operation: admissionv1.Update, Resource: "pods/status"})
+	webhook.Down()
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	for _, pod := range pods {
+		s.Evicted(pod, harness.Due(tainted, 0))
+		if got := harness.ConditionOf(s.Last(pod), corev1.DisruptionTarget); got != nil {
+			t.Errorf("the webhook was not down: %v", got)
+		}
+	}
+}
+
+// TestFaultNodeReadsSlow has the API server answer the reads of nodes later than a read was ever waited for.
+func TestFaultNodeReadsSlow(t *testing.T) {
+	suite.OursOnly(t, "it reads no nodes")
+	const slow, tolerated = 3 * time.Second, 2
+	s := suite.Alone(t)
+	proxy := s.Proxy(0)
+	controller := s.Start(harness.Options{Name: "slow-reads", Proxy: proxy})
+	node := s.Node()
+	metrics := s.Token("reader", []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}})
+	var pods []*corev1.Pod
+	for range 5 {
+		pods = append(pods, s.Pod(node, harness.Tolerates("ill", tolerated)))
+	}
+	s.Running(pods...)
+	proxy.Delay(slow, func(r *http.Request) bool { return r.URL.Path == "/api/v1/nodes/"+node })
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	for _, pod := range pods {
+		// One that falls due during a read of another's waits for two.
+		s.Evicted(pod, harness.Due(tainted, tolerated).Extend(2*slow))
+	}
+	if n := s.Metric(metrics, "taint_manager_slow_node_reads_total", ""); n < 1 || n > 3 {
+		t.Errorf("%v slow reads of the node were counted", n)
+	}
+	log, err := controller.Log()
+	s.Must(err)
+	if !strings.Contains(log, "latency of etcd") {
+		t.Error("the log does not say what to look at")
+	}
+}
+
+// TestFaultPodAlwaysChanges has somebody write to a pod more often than a DELETE takes to reach the API server.
+func TestFaultPodAlwaysChanges(t *testing.T) {
+	suite.OursOnly(t, "its deletes are of any version, and of any pod")
+	const slow = 500 * time.Millisecond
+	s := suite.Alone(t)
+	proxy := s.Proxy(0)
+	s.Start(harness.Options{Name: "changes", Proxy: proxy})
+	node := s.Node()
+	metrics := s.Token("reader", []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}})
+	pod := s.Pod(node)
+	s.Running(pod)
+	proxy.Delay(slow, func(r *http.Request) bool { return r.Method == http.MethodDelete })
+	ctx, cancel := context.WithCancel(t.Context())
+	changed := make(chan error, 1)
+	go func() { changed <- s.KeepChanging(ctx, pod, slow/10) }()
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Evicted(pod, harness.Due(tainted, 5*slow.Seconds()))
+	cancel()
+	s.Must(<-changed)
+	s.Eventually("the count", 5*time.Second, func(context.Context) error {
+		if n := s.Metric(metrics, "taint_manager_unversioned_deletions_total", ""); n != 1 {
+			return fmt.Errorf("%v deletions of any version", n)
+		}
+		return nil
+	})
+}

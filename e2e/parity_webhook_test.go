@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/harness"
+)
+
+// TestParityWebhookNeverAnswers has the API server wait for a webhook on deletions, for as long as it waits for one by default,
+// and then go on without.
+func TestParityWebhookNeverAnswers(t *testing.T) {
+	const timeout = 10 * time.Second
+	s := suite.Shared(t)
+	node := s.Node()
+	pod := s.Pod(node)
+	s.Running(pod)
+	webhook := s.Webhook("never", harness.WebhookOptions{
+		Operation: admissionv1.Delete, Resource: "pods", FailurePolicy: admissionv1.Ignore, Timeout: timeout,
+	})
+	webhook.Answers(harness.NeverAnswer)
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Evicted(pod, harness.Due(tainted, timeout.Seconds()))
+	if calls := webhook.Calls(); calls != 1 {
+		t.Errorf("the webhook was asked %d times about one pod", calls)
+	}
+}
+
+// TestParitySlowWebhooks has two webhooks, which are called one after another, hold up each write of a pod's status.
+func TestParitySlowWebhooks(t *testing.T) {
+	const each = 6 * time.Second
+	s := suite.Shared(t)
+	node := s.Node()
+	pod := s.Pod(node)
+	s.Running(pod)
+	var webhooks []*harness.Webhook
+	for _, name := range []string{"first", "second"} {
+		webhooks = append(webhooks, s.Webhook(name, harness.WebhookOptions{
+			Mutating: true, Operation: admissionv1.Update, Resource: "pods/status",
+		}))
+	}
+	for _, webhook := range webhooks {
+		webhook.Answers(harness.AllowAfter(each))
+		t.Cleanup(func() { webhook.Answers(harness.Allow) }) // the end of one asks the other
+	}
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Evicted(pod, harness.Due(tainted, 2*each.Seconds()))
+	if got := harness.ConditionOf(s.Last(pod), corev1.DisruptionTarget); got == nil || got.Status != corev1.ConditionTrue {
+		t.Errorf("condition DisruptionTarget: %v", got)
+	}
+}
+
+// TestParityDisruptionTargetOfAnotherReason evicts a pod that was once marked for a preemption that did not happen.
+func TestParityDisruptionTargetOfAnotherReason(t *testing.T) {
+	s := suite.Shared(t)
+	node := s.Node()
+	pod := s.Pod(node)
+	s.Running(pod)
+	s.SetCondition(pod, corev1.PodCondition{
+		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonPreemptionByScheduler,
+		LastTransitionTime: metav1.Now(), // two minutes later the disruption controller takes it back
+	})
+	tainted := s.Taint(node, harness.NoExecute("ill"))
+	s.Evicted(pod, harness.Due(tainted, 0))
+	got := harness.ConditionOf(s.Last(pod), corev1.DisruptionTarget)
+	if got == nil || got.Status != corev1.ConditionTrue || got.Reason != "DeletionByTaintManager" {
+		t.Errorf("condition DisruptionTarget: %v", got)
+	}
+}

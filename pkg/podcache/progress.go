@@ -1,0 +1,103 @@
+package podcache
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// blindAfter is how long a list may make no progress, or a watch not be open, until the source counts as blind. It is more than
+	// an API server takes that restarts.
+	blindAfter = 15 * time.Second
+	// stallAfter is how long a streaming list may bring nothing until it is given up: longer than dialling and a TLS handshake may
+	// take, 30 s and 10 s.
+	stallAfter = 45 * time.Second
+	// mostCuts is how many streaming lists in a row may end before they are complete.
+	mostCuts = 2
+	// plainFor is how long lists are not streamed after that did not work.
+	plainFor = time.Hour
+)
+
+// errStalled is why a streaming list was given up.
+var errStalled = errors.New("the streaming list makes no progress")
+
+// progress is how far a source has come with keeping up: it lists, and then watches. It is safe for concurrent use.
+type progress struct {
+	lock sync.Mutex
+	// moved is when the list last made progress or the watch was lost, or zero while a watch keeps up.
+	moved time.Time
+	// cuts counts streaming lists that ended before they were complete, since one that was.
+	cuts int
+	// plainUntil is until when lists are not streamed.
+	plainUntil time.Time
+}
+
+// begin notes that a list begins, or that a watch cannot be opened.
+func (p *progress) begin() {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if p.moved.IsZero() {
+		p.moved = time.Now()
+	}
+}
+
+// move notes that a list makes progress.
+func (p *progress) move() {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.moved = time.Now()
+}
+
+// complete notes that a list is complete, or that a watch goes on where the one before ended.
+func (p *progress) complete() {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.moved, p.cuts = time.Time{}, 0
+}
+
+// cut notes that a streaming list ended before it was complete, and reports whether that has happened too often.
+func (p *progress) cut() bool {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.cuts++
+	return p.cuts >= mostCuts
+}
+
+// beginPlain has lists not be streamed for some time.
+func (p *progress) beginPlain() {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.plainUntil, p.cuts = time.Now().Add(plainFor), 0
+}
+
+// plain reports whether lists are not streamed at the moment.
+func (p *progress) plain() bool {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return time.Now().Before(p.plainUntil)
+}
+
+// idle returns for how long there has been no progress, or 0 while a watch keeps up.
+func (p *progress) idle() time.Duration {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if p.moved.IsZero() {
+		return 0
+	}
+	return time.Since(p.moved)
+}
+
+// Blind returns why changes escape this source at the moment and have done so for a while, or nil.
+func (s *Source) Blind() error {
+	idle := s.progress.idle()
+	if idle <= blindAfter {
+		return nil
+	}
+	err := fmt.Errorf("%s are not kept up to date: reading them has made no progress for %s", s.resource, idle.Round(time.Second))
+	if cause := s.failure.Load(); cause != nil {
+		err = fmt.Errorf("%w: %w", err, *cause)
+	}
+	return err
+}

@@ -1,0 +1,159 @@
+package podcache
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/pager"
+	"k8s.io/klog/v2"
+)
+
+// pageSize is how many objects one page of a list has, at most.
+const pageSize = 500
+
+// list lists in pages, and consistently: an API server that streams no lists would otherwise answer from its cache, all at once.
+func (s *Source) list(ctx context.Context, list listFunc) (runtime.Object, error) {
+	s.progress.begin()
+	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		page, err := reached(ctx, s, func() (runtime.Object, error) { return list(ctx, options) })
+		if err == nil {
+			s.progress.move()
+		}
+		return page, err
+	})
+	pages.PageSize = pageSize
+	objects, _, err := pages.ListWithAlloc(ctx, metav1.ListOptions{})
+	s.lists.Add(1)
+	if err == nil {
+		s.progress.complete()
+	}
+	return objects, err
+}
+
+// watch opens a watch that goes on where a list or a watch has ended.
+func (s *Source) watch(ctx context.Context, options metav1.ListOptions, open watchFunc) (watch.Interface, error) {
+	events, err := reached(ctx, s, func() (watch.Interface, error) { return open(ctx, options) })
+	if err == nil {
+		s.progress.complete()
+	}
+	return events, err
+}
+
+// stream opens a watch that begins with a list. Its end is a bookmark, which some proxies swallow: a list that brings nothing for a
+// while is given up, and an error then has the reflector list in the old way.
+func (s *Source) stream(ctx context.Context, options metav1.ListOptions, open watchFunc) (watch.Interface, error) {
+	if s.progress.plain() {
+		return nil, errStalled
+	}
+	s.progress.begin()
+	ctx, cancel := context.WithCancel(ctx)
+	events, err := reached(ctx, s, func() (watch.Interface, error) { return s.opened(ctx, cancel, options, open) })
+	s.lists.Add(1) // a list by way of a watch
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	f := &followed{upstream: events, events: make(chan watch.Event), stopped: make(chan struct{}), cancel: cancel}
+	go f.follow(ctx, s)
+	return f, nil
+}
+
+// opened opens a streaming list, or gives up where the answer does not even begin: there are proxies that hold back all of it.
+func (s *Source) opened(ctx context.Context, cancel func(), options metav1.ListOptions, open watchFunc) (watch.Interface, error) {
+	timer := time.AfterFunc(stallAfter, cancel)
+	events, err := open(ctx, options)
+	if timer.Stop() {
+		return events, err
+	}
+	if err == nil {
+		events.Stop()
+	}
+	s.listPlainly(ctx)
+	return nil, errStalled
+}
+
+// listPlainly has lists not be streamed for some time.
+func (s *Source) listPlainly(ctx context.Context) {
+	s.progress.beginPlain()
+	klog.FromContext(ctx).Error(errStalled, "Streaming lists do not end: check whether a proxy before the API server swallows bookmarks of watches; listing in pages instead",
+		"resource", s.resource, "for", plainFor)
+}
+
+// followed is a watch that begins with a list, and passes on what comes.
+type followed struct {
+	upstream watch.Interface
+	events   chan watch.Event
+	once     sync.Once
+	stopped  chan struct{}
+	cancel   context.CancelFunc
+}
+
+func (f *followed) ResultChan() <-chan watch.Event { return f.events }
+
+func (f *followed) Stop() {
+	f.once.Do(func() {
+		close(f.stopped)
+		f.cancel()
+		f.upstream.Stop()
+	})
+}
+
+// follow passes events on until the watch ends, or the list makes no progress. That is one more object of those that were there: these
+// come first. When anything else has come, what is missing is the end.
+func (f *followed) follow(ctx context.Context, s *Source) {
+	defer close(f.events)
+	began, stall := time.Now(), time.NewTimer(stallAfter)
+	defer stall.Stop()
+	listing, objects, all := true, 0, false
+	for {
+		select {
+		case <-f.stopped:
+			return
+		case <-stall.C:
+			s.listPlainly(ctx)
+			f.pass(watch.Event{Type: watch.Error, Object: &apierrors.NewTimeoutError(errStalled.Error(), 0).ErrStatus})
+			return
+		case event, ok := <-f.upstream.ResultChan():
+			if !ok {
+				// A watch that ends at once without an event was none: the API server could not be reached.
+				if listing && (objects > 0 || time.Since(began) > time.Second) && s.progress.cut() {
+					s.listPlainly(ctx)
+				}
+				return
+			}
+			if listing && endsList(event) {
+				listing = false
+				stall.Stop()
+				s.progress.complete()
+			}
+			f.pass(event)
+			if all = all || event.Type != watch.Added; listing && !all {
+				objects++
+				stall.Reset(stallAfter) // the time that passing it on took is the reader's
+				s.progress.move()
+			}
+		}
+	}
+}
+
+func (f *followed) pass(event watch.Event) {
+	select {
+	case f.events <- event:
+	case <-f.stopped:
+	}
+}
+
+// endsList reports whether an event is the bookmark at the end of a streaming list.
+func endsList(event watch.Event) bool {
+	if event.Type != watch.Bookmark {
+		return false
+	}
+	object, err := meta.Accessor(event.Object)
+	return err == nil && object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true"
+}
