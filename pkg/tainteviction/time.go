@@ -2,6 +2,7 @@ package tainteviction
 
 import (
 	"context"
+	"math"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,7 +24,7 @@ const (
 func (c *Controller) keepTime(ctx context.Context) {
 	ticker := c.config.Clock.NewTicker(timeInterval)
 	defer ticker.Stop()
-	evaluated, _, _ := c.config.ServerClock.Offset()
+	evaluated := time.Duration(math.MinInt64 / 2) // by none yet
 	confirmed := c.config.Clock.Now()
 	for {
 		select {
