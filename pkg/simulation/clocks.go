@@ -23,7 +23,7 @@ func (c ownClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
 const (
 	// moved is by how much less the controller may make of what it knows of the API server's clock, and noticing how long it
 	// may take until it makes anything of it.
-	moved    = 60 * time.Millisecond
+	moved    = 110 * time.Millisecond
 	noticing = 1500 * time.Millisecond
 )
 

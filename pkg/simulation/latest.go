@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -21,7 +22,7 @@ func (s *sim) latestDeadline(v *view, pod *v1.Pod) time.Time {
 		return never()
 	}
 	doubt := v.apiClock.doubt(time.Now())
-	e := evidence{s.history, seen, doubt, s.plan.calm}
+	e := evidence{s.history, seen, doubt, s.plan.calm, s.plan.keeps}
 	bound := first(v.podSeen[pod.UID], boundBy(pod).Add(-s.history.apiSkew+doubt))
 	i := len(seen) - 1
 	return first(s.bequeathed(pod, seen[i].node), deadlineOf(pod, bound, seen[i].node, starts{
@@ -36,8 +37,9 @@ type evidence struct {
 	seen []sighting
 	// doubt is by how much later the times of the API may count.
 	doubt time.Duration
-	// calm says that nothing is wrong: what is on a node is confirmed at intervals.
-	calm bool
+	// calm says that nothing is wrong: what is on a node is confirmed at intervals; and kept that another process may have
+	// written down what was before.
+	calm, kept bool
 }
 
 // start is since when a taint of a sighting counts at the latest: the earliest of what the sightings of one presence say that
@@ -45,7 +47,7 @@ type evidence struct {
 func (e evidence) start(i int, taint v1.Taint) time.Time {
 	start := never()
 	for ; ; i-- {
-		start = first(start, e.shown(e.seen[i], taint))
+		start = first(start, e.shown(i, taint))
 		if i == 0 || !carries(e.seen[i-1].node, taint) || !e.unbroken(e.seen[i-1], e.seen[i]) {
 			return start
 		}
@@ -54,22 +56,30 @@ func (e evidence) start(i int, taint v1.Taint) time.Time {
 
 func carries(node *v1.Node, taint v1.Taint) bool { return node != nil && find(node, taint) != nil }
 
-// shown is when a taint was there, as one sighting shows it. What the last version before the presence may disprove does not
-// count.
-func (e evidence) shown(s sighting, taint v1.Taint) time.Time {
+// shown is when a taint was there, as a sighting shows it. A timeAdded that is not later than the last time at which it was
+// not there may be known to be disproved, and so may a change that shows the same time as one before. Where the replica has
+// never seen the node without the taint, and nothing was written down, nothing is.
+func (e evidence) shown(i int, taint v1.Taint) time.Time {
+	s := e.seen[i]
 	versions, shown := e.h.nodes[s.node.Name], s.at
 	began := truth{h: e.h, versions: versions}.began(e.h.index[s.node.ResourceVersion], taint)
-	without := time.Time{}
-	if began > 0 {
-		without = e.h.second(versions[began-1].at)
-	}
-	if added := addedAt(s.node, taint); !added.IsZero() && !added.Before(without) {
+	on, trusted := e.h.second(versions[began].at), e.neverWithout(i, taint)
+	if added := addedAt(s.node, taint); !added.IsZero() && (trusted || added.After(on)) {
 		shown = first(shown, e.h.ended(added).Add(e.doubt))
 	}
-	if changed := changedAt(s.node); !changed.IsZero() && !changed.Before(e.h.second(versions[began].at)) && changed.After(without) {
+	changed := changedAt(s.node)
+	sameBefore := slices.ContainsFunc(versions[:began], func(v nodeVersion) bool { return v.node != nil && changedAt(v.node).Equal(changed) })
+	if !changed.IsZero() && (trusted || (!changed.Before(on) && !sameBefore)) {
 		shown = first(shown, e.h.ended(changed).Add(e.doubt))
 	}
 	return shown
+}
+
+// neverWithout says whether all sightings of a node have a taint, and none could be known from before.
+func (e evidence) neverWithout(i int, taint v1.Taint) bool {
+	return !e.kept && !slices.ContainsFunc(e.seen[:i+1], func(s sighting) bool {
+		return s.node == nil || s.node.UID != e.seen[i].node.UID || find(s.node, taint) == nil
+	})
 }
 
 // unbroken says whether a taint that is in two sightings, one after the other, is proven to have been there in between. After a
@@ -100,7 +110,7 @@ func (e evidence) period(i int, k v1.Taint) (period, own time.Time) {
 	for i >= 0 {
 		inPlace = inPlace && carries(e.seen[i].node, k)
 		for _, taint := range notReadyTaints(e.seen[i].node) {
-			shown := e.shown(e.seen[i], taint)
+			shown := e.shown(i, taint)
 			period = first(period, shown)
 			if inPlace && sameTaint(taint, k) {
 				own = first(own, shown)
@@ -150,7 +160,8 @@ func (e evidence) bounded(off, on sighting) bool {
 	if e.calm {
 		confirmed = last(confirmed, off.at.Add(e.h.apiSkew-confirming))
 	}
-	return secondEnd(changed).Sub(confirmed) <= maxAbsence-margin
+	// One within the same second need not be the one that brought them back: an admission plugin may have.
+	return changed.After(confirmed.Truncate(time.Second)) && secondEnd(changed).Sub(confirmed) <= maxAbsence-margin
 }
 
 // stayedNotReady says whether the Ready condition is proven not to have been True between two sightings, both included.

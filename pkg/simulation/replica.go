@@ -41,7 +41,6 @@ type replica struct {
 
 	// clock is its own.
 	clock ownClock
-
 	// What follows is guarded by the sim's lock.
 	view  *view
 	calls map[string]int

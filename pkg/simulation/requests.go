@@ -164,7 +164,7 @@ func (r *replica) answered(c *call, answer reply) {
 	}
 }
 
-// listed takes in a list, or a page of one. Nothing is believed of it before its last page has come.
+// listed takes in a list, or a page of one. Nothing is seen of it before its last page has come.
 func (r *replica) listed(c *call, body []byte) {
 	if c.page == "" {
 		delete(r.pages, c.resource)
@@ -175,6 +175,9 @@ func (r *replica) listed(c *call, body []byte) {
 		r.pages[c.resource] = append(r.pages[c.resource], arrival{o, time.Now()})
 	}
 	if page.Continue == "" {
+		for i := range r.pages[c.resource] {
+			r.pages[c.resource][i].at = time.Now()
+		}
 		r.view.list(c.resource, r.pages[c.resource])
 	}
 }

@@ -47,11 +47,14 @@ func (s *sim) bequeath(r *replica) {
 	for uid := range s.history.pods {
 		at, scheduled := r.deadline(uid)
 		pod := s.history.pod(uid)
-		if !scheduled || pod == nil {
+		if !scheduled || pod == nil || r.view.pods[nameOf(pod)] != pod {
 			continue
 		}
 		versions := s.history.nodes[pod.Spec.NodeName]
 		node, steady := s.history.node(pod.Spec.NodeName), true
+		if seen := r.view.nodes[pod.Spec.NodeName]; len(seen) == 0 || seen[len(seen)-1].node != node {
+			continue
+		}
 		for i := len(versions) - 1; i >= 0 && steady && time.Since(versions[i].at) < kept; i-- {
 			steady = i > 0 && sameCondition(versions[i-1].node, versions[i].node)
 		}
