@@ -36,6 +36,9 @@ const (
 	updateWorkers = 4
 	// eventGrace is how long Events that wait may still be written at the end.
 	eventGrace = 5 * time.Second
+	// DefaultConcurrentEvictions is how many pods are being evicted at the same time, at most, unless the operator says otherwise.
+	// Where an admission webhook takes seconds for each call, this many can wait for it.
+	DefaultConcurrentEvictions = 400
 	// complaintInterval is the time between two error messages about failing evictions.
 	complaintInterval = 10 * time.Second
 )
