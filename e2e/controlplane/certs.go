@@ -90,7 +90,7 @@ func sign(template, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) 
 		return nil, err
 	}
 	template.SerialNumber = serial
-	template.NotBefore = time.Now().Add(-time.Minute) // the clocks of one machine agree, but times are cut to seconds
+	template.NotBefore = time.Now().Add(-time.Hour) // clients may have a clock that is behind
 	template.NotAfter = time.Now().Add(certificateLife)
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
 	if err != nil {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +43,10 @@ type Options struct {
 
 	// What follows is for ours only.
 
-	// Args are added to the arguments.
-	Args []string
+	// Args are added to the arguments, and Env to the environment.
+	Args, Env []string
+	// Binary is the path of the one to run in place of the suite's.
+	Binary string
 
 	// Kubeconfig is the one to use in place of that of an account with a deployment's permissions.
 	Kubeconfig string
@@ -126,10 +129,10 @@ func (c *cluster) runOurs(ctx context.Context, o Options) (*controlplane.Process
 		}
 	}
 	return manager.Start(ctx, c.cp, manager.Options{
-		Name: "taint-manager-" + o.Name, Binary: c.binary, Kubeconfig: kubeconfig, Bare: o.Bare, Unready: o.Unready,
+		Name: "taint-manager-" + o.Name, Binary: cmp.Or(o.Binary, c.binary), Kubeconfig: kubeconfig, Bare: o.Bare, Unready: o.Unready,
 		Args: append([]string{fmt.Sprintf("--leader-elect=%t", o.LeaderElect), "--v=4"}, o.Args...),
 		// By default a binary built with -race waits a second at its end: a second for each restart.
-		Env: []string{"GORACE=atexit_sleep_ms=50"},
+		Env: append([]string{"GORACE=atexit_sleep_ms=50"}, o.Env...),
 	})
 }
 

@@ -235,19 +235,17 @@ func (s *Scene) SetCondition(pod *corev1.Pod, condition corev1.PodCondition) {
 
 // KeepChanging writes to a pod, again and again, until it begins to go or ctx is over.
 func (s *Scene) KeepChanging(ctx context.Context, pod *corev1.Pod, interval time.Duration) error {
-	for n := 0; ; n++ {
+	for n, going := 0, false; !going && ctx.Err() == nil; n++ {
 		patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"annotations":{"e2e/changes":"%d"}}}`, pod.UID, n)
 		changed, err := s.Client.CoreV1().Pods(s.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-		if err != nil && ctx.Err() == nil && !apierrors.IsNotFound(err) {
+		going = apierrors.IsNotFound(err) || changed != nil && changed.DeletionTimestamp != nil
+		if err != nil && !going && ctx.Err() == nil {
 			return fmt.Errorf("changing pod %s: %w", pod.Name, err)
-		}
-		if err != nil || changed.DeletionTimestamp != nil {
-			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(interval):
 		}
 	}
+	return nil
 }

@@ -45,6 +45,11 @@ func Binary(ctx context.Context, dir string, flags ...string) (string, error) {
 		}
 		return path, nil
 	}
+	return Build(ctx, dir, flags...)
+}
+
+// Build builds taint-manager into the directory with the given flags of go build.
+func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 	path := filepath.Join(dir, "taint-manager")
 	args := append(append([]string{"build", "-o", path}, flags...), code)
 	if output, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {

@@ -20,12 +20,8 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
-const (
-	// slots is the default of --concurrent-evictions.
-	slots = 20
-	// age is how long ago the cluster came to be.
-	age = 24 * time.Hour
-)
+// age is how long ago the cluster came to be.
+const age = 24 * time.Hour
 
 // part measures a controller with one size of cluster.
 type part struct {
@@ -83,7 +79,7 @@ func newPart(cluster load.Cluster, profiles profiles) (*part, error) {
 		Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client,
 		Starts:              types.NamespacedName{Namespace: metav1.NamespaceSystem, Name: "taint-manager-starts"},
 		Clock:               clock.RealClock{},
-		ConcurrentEvictions: slots,
+		ConcurrentEvictions: tainteviction.DefaultConcurrentEvictions,
 		Metrics:             m,
 	})
 	return p, err

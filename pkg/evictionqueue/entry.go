@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// entry is a pod, when it is due, and where it is. A cluster that is ill has very many of them, so it is made of small fields
+// entry is a pod, when it is due, and where it is. There may be very many of them, so it is made of small fields
 // in an order that leaves no holes: 96 bytes.
 type entry struct {
 	uid                   types.UID
@@ -21,8 +21,8 @@ type entry struct {
 	index    int32
 	failures int16
 	place    place
-	// failing says that the last attempt failed.
-	failing bool
+	// rechecks counts the attempts that did not fail since the last one that did.
+	rechecks uint8
 }
 
 // place is the heap that an entry is in, if any.
@@ -32,10 +32,13 @@ const (
 	waiting place = iota
 	ready
 	handedOut
-	// calledOff is an entry that was cancelled while it was handed out. It stays until Done, so that the pod is not handed
+	// cancelled is an entry that was cancelled while it was handed out. It stays until Done, so that the pod is not handed
 	// out twice when it is set again.
-	calledOff
+	cancelled
 )
+
+// failing reports whether the last attempt failed.
+func (e *entry) failing() bool { return e.failures > 0 && e.rechecks == 0 }
 
 func newEntry(pod Pod) *entry {
 	return &entry{uid: pod.UID, namespace: pod.Namespace, name: pod.Name, node: pod.Node, priority: pod.Priority}
@@ -57,7 +60,7 @@ func (e *entry) at() time.Time {
 func (e *entry) item() Item {
 	return Item{
 		Pod:      Pod{UID: e.uid, Namespace: e.namespace, Name: e.name, Node: e.node, Priority: e.priority},
-		Deadline: e.deadline(), Failures: int(e.failures),
+		Deadline: e.deadline(), Failures: int(e.failures), Rechecks: int(e.rechecks),
 	}
 }
 

@@ -32,6 +32,18 @@ type Item struct {
 	// Failures counts the attempts that failed since the pod was first set, or since its namespace recovered, with one for
 	// all before. It ends at 32767.
 	Failures int
+	// Rechecks counts the attempts that did not fail, after which the pod was still to go, since the last one that failed. It
+	// ends at 255.
+	Rechecks int
+}
+
+// Gauge shows a number. It is set while what it shows is locked.
+type Gauge interface{ Set(float64) }
+
+// Gauges show the state of a queue.
+type Gauges struct {
+	// Scheduled is Len, and Slots what was last set by SetSlots.
+	Scheduled, Slots Gauge
 }
 
 // Queue is the timed queue. It is safe for concurrent use.
@@ -40,12 +52,13 @@ type Queue struct {
 
 	lock    sync.Mutex
 	entries map[types.UID]*entry
-	// scheduled counts the entries that are not called off.
+	// scheduled counts the entries that are not cancelled.
 	scheduled int
+	gauges    Gauges
 	waiting   *entryHeap
-	ready     *ring
-	// slots is how many pods may be handed out at the same time, and handedOut how many are.
-	slots, handedOut int
+	ready     *fairQueue
+	// backlog holds a token after a pod was due and could not be handed out.
+	backlog chan struct{}
 	// changed holds a token when a consumer that sleeps should look again. One that takes something wakes the next.
 	changed chan struct{}
 }
@@ -63,28 +76,29 @@ const (
 )
 
 // New returns an empty queue of which so many pods are handed out at the same time, at most.
-func New(clock clock.WithTicker, slots int) *Queue {
+func New(clock clock.WithTicker, slots int, gauges Gauges) *Queue {
 	q := &Queue{
 		clock:   clock,
 		entries: map[types.UID]*entry{},
+		gauges:  gauges,
 		waiting: &entryHeap{before: sooner},
-		ready:   newRing(),
+		ready:   newFairQueue(),
+		backlog: make(chan struct{}, 1),
 		changed: make(chan struct{}, 1),
 	}
 	q.SetSlots(slots)
 	return q
 }
 
-// SetSlots changes how many pods are handed out at the same time, at most; 1 or more. At most half of these, and at least one,
-// are of one node or of one namespace.
+// SetSlots changes how many pods are handed out at the same time, at most; 1 or more.
 func (q *Queue) SetSlots(slots int) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	if slots == q.slots {
+	if slots == q.ready.slots {
 		return
 	}
-	q.slots = slots
-	q.ready.widen((slots + 1) / 2)
+	q.ready.slots = slots
+	q.gauges.Slots.Set(float64(slots))
 	q.wake()
 }
 
@@ -99,12 +113,12 @@ func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
 		e.setDeadline(deadline)
 		q.entries[pod.UID] = e
 		q.wait(e)
-		q.scheduled++
+		q.count(1)
 		return true
-	case e.place == calledOff:
-		e.place, e.failures = handedOut, 0
+	case e.place == cancelled:
+		e.place, e.failures, e.rechecks = handedOut, 0, 0
 		e.setDeadline(deadline)
-		q.scheduled++
+		q.count(1)
 		return true
 	case !e.deadline().Equal(deadline):
 		q.leave(e)
@@ -122,13 +136,13 @@ func (q *Queue) Cancel(uid types.UID) bool {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	e := q.entries[uid]
-	if e == nil || e.place == calledOff {
+	if e == nil || e.place == cancelled {
 		return false
 	}
-	q.scheduled--
+	q.count(-1)
 	q.leave(e)
 	if e.place == handedOut {
-		e.place = calledOff
+		e.place = cancelled
 	} else {
 		delete(q.entries, uid)
 	}
@@ -139,7 +153,7 @@ func (q *Queue) Cancel(uid types.UID) bool {
 func (q *Queue) Deadline(uid types.UID) (time.Time, bool) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	if e := q.entries[uid]; e != nil && e.place != calledOff {
+	if e := q.entries[uid]; e != nil && e.place != cancelled {
 		return e.deadline(), true
 	}
 	return time.Time{}, false
@@ -163,9 +177,7 @@ func (q *Queue) Get(ctx context.Context) (Item, bool) {
 		}
 		now := q.clock.Now()
 		q.collect(now)
-		if e := q.next(); e != nil {
-			e.place = handedOut
-			q.handedOut++
+		if e := q.next(now); e != nil {
 			item := e.item()
 			if !q.ready.empty() || q.waiting.Len() > 0 {
 				q.wake() // another one now sleeps until what is next
@@ -185,66 +197,89 @@ func (q *Queue) Get(ctx context.Context) (Item, bool) {
 	}
 }
 
-// next takes out what is due and has a slot, or nil.
-func (q *Queue) next() *entry {
-	if q.handedOut >= q.slots {
+// next hands out what is due and has a slot, or nil.
+func (q *Queue) next(now time.Time) *entry {
+	if q.ready.empty() {
 		return nil
 	}
-	return q.ready.take()
+	if q.ready.inFlight < q.ready.slots {
+		if e := q.ready.take(now); e != nil {
+			e.place = handedOut
+			return e
+		}
+	}
+	signal(q.backlog)
+	return nil
 }
 
-// Busy says whether there are pods that are due and wait only for a slot.
+// Waiting reports whether there are pods that are due and have not been handed out.
+func (q *Queue) Waiting() bool {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	return !q.ready.empty()
+}
+
+// Backlog receives after a pod was due and could not be handed out, because there was no slot for it.
+func (q *Queue) Backlog() <-chan struct{} { return q.backlog }
+
+// Busy reports whether there are pods that are due and all slots are in use.
 func (q *Queue) Busy() bool {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	return q.handedOut >= q.slots && !q.ready.empty()
+	return q.ready.inFlight >= q.ready.slots && !q.ready.empty()
 }
 
 // Done ends the attempt that an item was handed out for. Unless it is finished or was cancelled meanwhile, the pod is handed
-// out again when it is due and retryAfter is over; an attempt with that above zero makes one more than the item's Failures,
-// which the caller may have lowered. Failed attempts
-// halve the share of their node and namespace, down to one pod at a time, and others double it again. The first one in a
-// namespace that does not fail after many that did ends the backoff of all others there.
+// out again when it is due and retryAfter is over; a failed attempt makes one more than the item's Failures, which the caller
+// may have lowered. Failed attempts halve the limit of their node and namespace, down to one pod at a time, and others double
+// it again. The first one in a namespace that does not fail after many that did ends the backoff of all others there.
 func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	q.handedOut--
-	if recovered := q.ready.release(item.Pod, outcome != Failed); recovered {
-		q.hurry(item.Namespace)
+	now := q.clock.Now()
+	if recovered := q.ready.release(item.Pod, outcome == Failed, now); recovered {
+		q.resetBackoff(item.Namespace)
 	}
-	defer q.wake() // a share has become free
+	defer q.wake() // there is room
 	e := q.entries[item.UID]
-	if outcome == Finished || e.place == calledOff {
-		if e.place != calledOff {
-			q.scheduled--
+	if outcome == Finished || e.place == cancelled {
+		if e.place != cancelled {
+			q.count(-1)
 		}
 		delete(q.entries, item.UID)
-		if len(q.entries) == 0 {
-			q.ready.reset()
-		}
 		return
 	}
-	e.failing = outcome == Failed
+	if outcome == Failed {
+		e.failures, e.rechecks = int16(min(item.Failures+1, math.MaxInt16)), 0
+	} else {
+		e.rechecks = min(e.rechecks, math.MaxUint8-1) + 1
+	}
 	if retryAfter > 0 {
-		e.failures = int16(min(item.Failures+1, math.MaxInt16))
-		e.notBefore = q.clock.Now().Add(retryAfter).UnixNano()
+		e.notBefore = now.Add(retryAfter).UnixNano()
 	}
 	q.wait(e)
 }
 
-// hurry ends the backoff of all pods of a namespace whose last attempt failed: what was out of order is in order again. Those
+// count notes that so many more are scheduled.
+func (q *Queue) count(more int) {
+	q.scheduled += more
+	q.gauges.Scheduled.Set(float64(q.scheduled))
+}
+
+// resetBackoff ends the backoff of all pods of a namespace whose last attempt failed: what was out of order is in order again. Those
 // that fail once more all the same, because it is not so quite yet, begin with a short backoff.
-func (q *Queue) hurry(namespace string) {
+func (q *Queue) resetBackoff(namespace string) {
 	for _, e := range q.waiting.entries {
-		if e.failing && e.namespace == namespace {
+		if e.failing() && e.namespace == namespace {
 			e.notBefore, e.failures = 0, 1
 		}
 	}
 	heap.Init(q.waiting)
 }
 
-// collect moves what is due from the heap to the ready ring.
+// collect moves what is due from the heap to the fair queue.
 func (q *Queue) collect(now time.Time) {
+	q.ready.forget(now)
 	for q.waiting.Len() > 0 && !now.Before(q.waiting.first().at()) {
 		e := heap.Pop(q.waiting).(*entry)
 		e.place = ready
@@ -269,20 +304,23 @@ func (q *Queue) wait(e *entry) {
 	}
 }
 
-// leave takes an entry out of the heap or the ring. What is handed out is in neither.
+// leave takes an entry out of the heap or the fair queue. What is handed out is in neither.
 func (q *Queue) leave(e *entry) {
 	switch e.place {
 	case waiting:
 		heap.Remove(q.waiting, int(e.index))
 	case ready:
-		q.ready.remove(e)
+		q.ready.remove(e, q.clock.Now())
 	}
 }
 
 // wake has one consumer look again.
-func (q *Queue) wake() {
+func (q *Queue) wake() { signal(q.changed) }
+
+// signal puts a token into a channel that does not have one.
+func signal(to chan struct{}) {
 	select {
-	case q.changed <- struct{}{}:
-	default: // one is about to
+	case to <- struct{}{}:
+	default:
 	}
 }

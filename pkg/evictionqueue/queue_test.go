@@ -16,6 +16,17 @@ import (
 	"k8s.io/utils/clock"
 )
 
+// gauge is the last value that was set.
+type gauge struct{ value float64 }
+
+func (g *gauge) Set(v float64) { g.value = v }
+
+type noGauge struct{}
+
+func (noGauge) Set(float64) {}
+
+var noGauges = Gauges{noGauge{}, noGauge{}}
+
 func pod(uid string, where ...string) Pod {
 	p := Pod{UID: types.UID(uid), Namespace: "ns", Name: uid, Node: "n"}
 	if len(where) == 2 {
@@ -31,7 +42,7 @@ func after(seconds float64) time.Time {
 // bubble runs a test in virtual time with a queue of some slots.
 func bubble(t *testing.T, slots int, test func(t *testing.T, q *Queue)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t, New(clock.RealClock{}, slots)) })
+	synctest.Test(t, func(t *testing.T) { test(t, New(clock.RealClock{}, slots, noGauges)) })
 }
 
 // get takes an item out at once, or fails.
@@ -214,7 +225,7 @@ func TestDone(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	bubble(t, 20, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(0))
-		q.Done(get(t, q), Again, 10*time.Second)
+		q.Done(get(t, q), Failed, 10*time.Second)
 		if at, ok := q.Deadline("a"); !ok || at.After(time.Now()) {
 			t.Error("a backoff does not move the deadline")
 		}
@@ -223,12 +234,27 @@ func TestBackoff(t *testing.T) {
 		none(t, q, 4.9)
 		time.Sleep(100 * time.Millisecond)
 		item := get(t, q)
-		if item.Failures != 1 {
-			t.Errorf("failed %d times", item.Failures)
-		}
 		q.Set(pod("a"), after(60))
 		q.Done(item, Again, 0)
 		none(t, q, 59)
+	})
+}
+
+func TestOnlyFailedAttemptsAreFailures(t *testing.T) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
+		q.Set(pod("a"), after(0))
+		item := get(t, q)
+		for i, step := range []struct {
+			outcome            Outcome
+			failures, rechecks int
+		}{{Again, 0, 1}, {Again, 0, 2}, {Failed, 1, 0}, {Failed, 2, 0}, {Again, 2, 1}, {Failed, 3, 0}} {
+			q.Done(item, step.outcome, time.Second)
+			time.Sleep(time.Second)
+			item = get(t, q)
+			if item.Failures != step.failures || item.Rechecks != step.rechecks {
+				t.Errorf("attempt %d: %d failures, %d rechecks, want %+v", i, item.Failures, item.Rechecks, step)
+			}
+		}
 	})
 }
 
@@ -300,24 +326,132 @@ func TestLowerPriorityGoesFirst(t *testing.T) {
 	})
 }
 
-func TestShares(t *testing.T) {
-	bubble(t, 4, func(t *testing.T, q *Queue) {
-		for i := range 10 {
-			q.Set(pod(fmt.Sprint("n1", i), "n1", fmt.Sprint(i)), after(0))    // one node, many namespaces
-			q.Set(pod(fmt.Sprint("x", i), fmt.Sprint("m", i), "x"), after(0)) // one namespace, many nodes
+// fill sets pods on so many nodes and in so many namespaces, and hands out as many as there is room for.
+func fill(q *Queue, name string, pods, nodes, namespaces int) (handed []Item) {
+	for i := range pods {
+		q.Set(pod(fmt.Sprint(name, i), fmt.Sprint(name, "-n", i%nodes), fmt.Sprint(name, "-ns", i%namespaces)), after(0))
+	}
+	return drain(q)
+}
+
+// drain hands out what there is room for.
+func drain(q *Queue) (handed []Item) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	q.collect(time.Now())
+	for e := q.next(time.Now()); e != nil; e = q.next(time.Now()) {
+		handed = append(handed, e.item())
+	}
+	return handed
+}
+
+func TestWhoIsAloneHasAllSlotsButAReserve(t *testing.T) {
+	for _, test := range []struct{ slots, namespace, node int }{
+		{1, 1, 1}, {2, 1, 2}, {3, 2, 3}, {4, 2, 3}, {10, 6, 8}, {20, 16, 18}, {100, 90, 95}, {400, 360, 380},
+	} {
+		for _, nodes := range []int{1, 50} {
+			bubble(t, test.slots, func(t *testing.T, q *Queue) {
+				if n := len(fill(q, "a", 1000, nodes, 1)); n != test.namespace {
+					t.Errorf("%d slots: a namespace that is alone, on %d nodes, has %d", test.slots, nodes, n)
+				}
+			})
 		}
-		var handed []Item
-		for range 4 {
-			handed = append(handed, get(t, q))
+		bubble(t, test.slots, func(t *testing.T, q *Queue) {
+			if n := len(fill(q, "a", 1000, 1, 50)); n != test.node {
+				t.Errorf("%d slots: a node that is alone has %d", test.slots, n)
+			}
+		})
+	}
+}
+
+func TestOthersFindAPlace(t *testing.T) {
+	bubble(t, 400, func(t *testing.T, q *Queue) {
+		first := fill(q, "a", 1000, 10, 1)
+		for _, test := range []struct {
+			name string
+			want int
+		}{{"b", 36}, {"c", 2}, {"d", 1}, {"e", 1}, {"f", 0}} {
+			if n := len(fill(q, test.name, 1000, 10, 1)); n != test.want {
+				t.Errorf("%s has %d slots, want %d", test.name, n, test.want)
+			}
 		}
-		none(t, q, 10)
-		q.Done(handed[0], Again, time.Hour)
-		again := get(t, q)
-		if (again.Node == "n1") != (handed[0].Node == "n1") {
-			t.Errorf("the share of %v went to %v", handed[0].Pod, again.Pod)
+		others := 0
+		for _, item := range first[:100] { // what the first one gives back, the others have
+			q.Done(item, Finished, 0)
+			for _, got := range drain(q) {
+				others++
+				if got.Namespace == "a-ns0" {
+					t.Fatal("who has most gets more")
+				}
+			}
 		}
-		none(t, q, 10)
+		if others < 90 {
+			t.Errorf("others have %d of 100 slots that became free", others)
+		}
 	})
+	bubble(t, 100, func(t *testing.T, q *Queue) { // on one node
+		fill(q, "a", 1000, 1, 1)
+		for i := range 20 {
+			q.Set(pod(fmt.Sprint("b", i), "a-n0", "b"), after(0))
+		}
+		if n := len(drain(q)); n == 0 {
+			t.Error("another namespace has no place on a node that one fills")
+		}
+		if n := len(fill(q, "c", 20, 1, 1)); n == 0 {
+			t.Error("another node has no place")
+		}
+	})
+}
+
+// TestWhoHasRoomIsHandedOut makes random changes. Whenever nothing is handed out, nothing that is due has room.
+func TestWhoHasRoomIsHandedOut(t *testing.T) {
+	for seed := range uint64(100) {
+		bubble(t, 12, func(t *testing.T, q *Queue) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			var running []Item
+			for step := range 1000 {
+				switch random.IntN(8) {
+				case 0:
+					q.Cancel(types.UID(fmt.Sprint(random.IntN(step + 1))))
+				case 1:
+					q.SetSlots(1 + random.IntN(30))
+				case 2, 3, 4:
+					q.Set(pod(fmt.Sprint(step), fmt.Sprint("n", random.IntN(6)), fmt.Sprint("ns", random.IntN(4))), after(random.Float64()))
+				default:
+					if len(running) > 0 {
+						q.Done(running[0], []Outcome{Finished, Again, Failed, Failed}[random.IntN(4)], time.Duration(random.IntN(2000))*time.Millisecond)
+						running = running[1:]
+					}
+				}
+				time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
+				if random.IntN(3) == 0 {
+					running = append(running, drain(q)...)
+					checkRoom(t, q, len(running))
+				}
+			}
+		})
+	}
+}
+
+// checkRoom fails where a pod that is due could be handed out, or the queue does not know how many are.
+func checkRoom(t *testing.T, q *Queue, running int) {
+	t.Helper()
+	f, due, inFlight := q.ready, 0, 0
+	for _, e := range q.entries {
+		if e.place != ready {
+			continue
+		}
+		due++
+		if f.inFlight < f.slots && f.room(&f.nodes[e.node].key) > 0 && f.room(&f.namespaces[e.namespace].key) > 0 {
+			t.Fatalf("%s on %s in %s is not handed out", e.uid, e.node, e.namespace)
+		}
+	}
+	for _, n := range f.nodes {
+		inFlight += n.inFlight
+	}
+	if due != f.due || f.inFlight != running || inFlight != running {
+		t.Fatalf("%d are due and %d handed out, the fair queue says %d and %d, %d on nodes", due, running, f.due, f.inFlight, inFlight)
+	}
 }
 
 // TestBlockedOnesShrink has 20 slots, attempts of some namespaces that hang for 10 s and fail, and others that come later.
@@ -428,21 +562,69 @@ func TestSlots(t *testing.T) {
 	})
 }
 
-func TestSharesAreForgotten(t *testing.T) {
+func TestFailuresAreForgottenAfterAWhile(t *testing.T) {
 	bubble(t, 16, func(t *testing.T, q *Queue) {
-		q.Set(pod("a"), after(0))
-		q.Done(get(t, q), Failed, time.Second)
-		if q.ready.byNode.share(q.ready.byNode.used["n"]) != 4 || q.ready.byNamespace.share(q.ready.byNamespace.used["ns"]) != 4 {
-			t.Error("a failure does not halve the share")
+		const others = 20
+		for i := range others { // so that the queue is never empty
+			q.Set(pod(fmt.Sprint("later", i)), after(24*3600))
 		}
-		time.Sleep(time.Second)
+		for i := range 1000 {
+			q.Set(pod("a", fmt.Sprint("n", i), fmt.Sprint("ns", i)), after(0))
+			item := get(t, q)
+			q.Cancel("a")
+			q.Done(item, Failed, time.Second)
+		}
+		if n := q.ready.nodes["n5"]; n == nil || n.limit == 0 || len(q.ready.namespaces) != 1000 {
+			t.Error("failures are not remembered")
+		}
+		none(t, q, 300)
+		q.Set(pod("again", "n5", "ns5"), after(0))
+		again := get(t, q)
+		none(t, q, 330)
+		if n := len(q.ready.nodes) + len(q.ready.namespaces); n != 2 {
+			t.Errorf("%d nodes and namespaces are remembered", n)
+		}
+		if q.ready.nodes["n5"].limit == 0 {
+			t.Error("what failed is forgotten while it is in use")
+		}
+		q.Done(again, Finished, 0)
+		none(t, q, 660)
+		if n := len(q.ready.nodes) + len(q.ready.namespaces) + q.ready.idle.Len(); n != 0 {
+			t.Errorf("%d nodes and namespaces are remembered", n)
+		}
+	})
+	bubble(t, 16, func(t *testing.T, q *Queue) { // nor is it forgotten when the queue is empty
+		q.Set(pod("a"), after(0))
 		item := get(t, q)
 		q.Cancel("a")
 		q.Done(item, Failed, time.Second)
-		if len(q.ready.byNode.used)+len(q.ready.byNamespace.used) != 0 {
-			t.Error("remembers the shares of what has gone")
+		q.Set(pod("b"), after(0))
+		if get(t, q); q.ready.nodes["n"].limit == 0 {
+			t.Error("what failed is forgotten at once")
 		}
 	})
+}
+
+// TestGaugesAreSetInOrder changes the queue from many goroutines.
+func TestGaugesAreSetInOrder(t *testing.T) {
+	var scheduled, slots gauge
+	q := New(clock.RealClock{}, 10, Gauges{&scheduled, &slots})
+	for range 200 {
+		var changing sync.WaitGroup
+		for i := range 8 {
+			changing.Go(func() {
+				q.Set(pod(fmt.Sprint(i)), after(100))
+				q.SetSlots(i + 1)
+				if i%2 == 0 {
+					q.Cancel(types.UID(fmt.Sprint(i)))
+				}
+			})
+		}
+		changing.Wait()
+		if scheduled.value != float64(q.Len()) || slots.value != float64(q.ready.slots) {
+			t.Fatalf("%v scheduled, %d are; %v slots, there are %d", scheduled.value, q.Len(), slots.value, q.ready.slots)
+		}
+	}
 }
 
 // TestAgainstOracle makes random changes, and hands out what is due after each, as a plain map says.
@@ -494,7 +676,7 @@ func BenchmarkMillion(b *testing.B) {
 	const million, mib = 1_000_000, 1 << 20
 	for b.Loop() {
 		before := heapBytes(b)
-		q := New(clock.RealClock{}, 10)
+		q := New(clock.RealClock{}, 10, noGauges)
 		start := time.Now().Add(time.Hour)
 		for i := range million {
 			uid := types.UID(fmt.Sprintf("6ba7b810-9dad-11d1-80b4-%012d", i))
@@ -514,7 +696,7 @@ func heapBytes(b *testing.B) float64 {
 }
 
 func BenchmarkSet(b *testing.B) {
-	q := New(clock.RealClock{}, 10)
+	q := New(clock.RealClock{}, 10, noGauges)
 	start := time.Now().Add(time.Hour)
 	for i := range 100_000 {
 		q.Set(pod(fmt.Sprint(i)), start.Add(time.Duration(i)))

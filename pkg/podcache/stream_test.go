@@ -38,7 +38,7 @@ func alone(t *testing.T, set func(*lone), test func(*lone)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if l.nodes, err = NewNodes(client.CoreV1(), clock.RealClock{}); err != nil {
+		if l.nodes, err = NewNodes(client.CoreV1(), clock.RealClock{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -92,12 +92,12 @@ func TestStreamingListWithoutAnEnd(t *testing.T) {
 		l.wait(10 * time.Second)
 		l.want(true, false)
 		second := l.get("n")
-		if second == first || !second.After(first).Gap {
+		if second == first || !second.After(first.Observation).Gap {
 			t.Error("a relist has a gap")
 		}
 		l.api.Taint("n")
 		l.wait(time.Second)
-		if third := l.get("n"); third == second || third.After(second).Gap {
+		if third := l.get("n"); third == second || third.After(second.Observation).Gap {
 			t.Error("the watch that follows a list has no gap")
 		}
 		lists := l.proxy.Lists("nodes")
@@ -137,7 +137,7 @@ func TestRelistWithoutAnEnd(t *testing.T) {
 		l.api.AddNode("m")
 		l.wait(time.Second)
 		l.want(true, false)
-		if l.get("m") == nil || !l.get("n").After(first).Gap {
+		if l.get("m") == nil || !l.get("n").After(first.Observation).Gap {
 			t.Error("the list is not there, or has no gap")
 		}
 	})

@@ -5,10 +5,10 @@ func defects() []defect {
 	const (
 		calls, evict, evaluate  = "evictor/calls.go", "tainteviction/evict.go", "tainteviction/evaluate.go"
 		handlers, reader        = "tainteviction/handlers.go", "evictor/nodereader.go"
-		tracker, evictor, queue = "taintstart/tracker.go", "evictor/evictor.go", "evictionqueue/queue.go"
+		tracker, attempt, queue = "taintstart/tracker.go", "evictor/attempt.go", "evictionqueue/queue.go"
 	)
 	const (
-		version = "\t\tResourceVersion: ptr.To(live.ResourceVersion),\n"
+		version = `live.ResourceVersion != ""`
 		failed  = "outcome, retry = evictionqueue.Failed, backoff(item.Failures, err)\n"
 		start   = "start := earliest(o.Seen, endOf(taint.TimeAdded), starts[p])"
 	)
@@ -16,17 +16,17 @@ func defects() []defect {
 	const dated = "start = earliest(start, endOf(o.Changed))"
 	return []defect{
 		{"no UID precondition, and a PATCH without UID", []edit{
-			{calls, "Preconditions: &metav1", "Preconditions: nil}\n\t_ = &metav1.DeleteOptions{Preconditions: &metav1"}, {calls, `json:"uid"`, `json:"-"`},
-			{evictor, "live.UID != pod.UID", "false"}}, true},
-		{"no resourceVersion precondition", []edit{{calls, version, ""}}, true},
+			{calls, "UID: ptr.To(live.UID)", ""}, {calls, version, "false"}, {calls, `json:"uid"`, `json:"-"`},
+			{attempt, "live.UID != pod.UID", "false"}}, true},
+		{"no resourceVersion precondition", []edit{{calls, version, "false"}}, true},
 		{"decides on the cache, not on the live node", []edit{
 			{evaluate, "taints = c.starts.Resolve(pod.Node(), node.Observation)", "taints = c.starts.Taints(pod.Node())"}}, false},
 		{"a read of the node counts for 10 s", []edit{
-			{reader, "freshFor = 950 * time.Millisecond", "freshFor = 10 * time.Second"}, {calls, "age > readInterval", "age > 10*readInterval"}}, false},
+			{reader, "freshFor = 950 * time.Millisecond", "freshFor = 10 * time.Second"}, {calls, "age > maxAge", "age > 10*maxAge"}}, false},
 		{"a read of the node counts that began before the pod was due", []edit{
 			{evaluate, "decision.Due(node.Began)", "decision.Due(c.config.Clock.Now())"},
 			{evaluate, "	since, _ := c.taintEvictionQueue.Deadline(pod.UID)\n", "	if pod != nil {\n\t\treturn time.Time{}\n\t}\n\tsince := time.Time{}\n"}}, false},
-		{"a DELETE that waits for a connection is sent all the same", []edit{{calls, "age > readInterval", "age > time.Hour"}}, false},
+		{"a DELETE that waits for a connection is sent all the same", []edit{{calls, "age > maxAge", "age > time.Hour"}}, false},
 		{"gives up after five tries", []edit{
 			{evict, failed, failed + "\t\tif item.Failures >= 4 {\n\t\t\toutcome = evictionqueue.Finished\n\t\t}\n"}}, false},
 		{"gives up on 429", []edit{
@@ -35,11 +35,11 @@ func defects() []defect {
 			{evict, confirmed, confirmed + "\t\tif result.Outcome == evictor.Gone {\n\t\t\toutcome = evictionqueue.Finished\n\t\t}\n"}}, false},
 		{"takes a DELETE without answer for done", []edit{
 			{evict, confirmed, confirmed + "\t\tif result.Outcome == evictor.Terminating {\n\t\t\toutcome = evictionqueue.Finished\n\t\t}\n"},
-			{evictor, `		return Result{}, fmt.Errorf("deleting pod: %w", err)`,
+			{attempt, `		return Result{}, fmt.Errorf("deleting pod: %w", err)`,
 				"\t\tif apierrors.ReasonForError(err) == \"\" {\n\t\t\treturn Result{Outcome: Terminating}, nil\n\t\t}\n\t\treturn Result{}, fmt.Errorf(\"deleting pod: %w\", err)"}}, false},
 		{"takes the Event for the eviction", []edit{
 			{evict, "	switch {\n	case err != nil:\n", "	if err != nil {\n\t\tresult.Outcome, err = evictor.Deleted, nil\n\t}\n\tswitch {\n	case err != nil:\n"}}, false},
-		{"deletes what is being deleted already", []edit{{evictor, "live.DeletionTimestamp != nil", "false"}, {"podcache/pod.go", "pod.DeletionTimestamp != nil", "false"}}, false},
+		{"deletes what is being deleted already", []edit{{attempt, "live.DeletionTimestamp != nil", "false"}, {"podcache/pod.go", "pod.DeletionTimestamp != nil", "false"}}, false},
 		{"never moves a deadline", []edit{{queue, "case !e.deadline().Equal(deadline):", "case false:"}}, false},
 		{"counts from now at a start", []edit{{tracker, start, "start := earliest(o.Seen, starts[p])"}, {tracker, dated, "_ = 0"}}, false},
 		{"does not know managedFields", []edit{{tracker, dated, "_ = 0"}}, false},
@@ -56,7 +56,7 @@ func defects() []defect {
 		{"ignores pods that a relist does not show", []edit{{handlers, "pod := deleted.OptionalObj; pod != nil", "pod := deleted.OptionalObj; pod != nil && false"}}, false},
 		{"ignores a pod that another one of its name replaced", []edit{{handlers, "before.UID != pod.UID", "false"}}, false},
 		{"forgets what is scheduled when it leads no more", []edit{
-			{evict, "	defer c.leading.Store(false)\n", "	defer func() { c.taintEvictionQueue = evictionqueue.New(c.config.Clock, 1) }()\n"}}, false},
+			{evict, "	defer c.leading.Store(false)\n", "	defer func() { c.taintEvictionQueue = evictionqueue.New(c.config.Clock, 1, evictionqueue.Gauges{Scheduled: c.config.Metrics.Scheduled, Slots: c.config.Metrics.Slots}) }()\n"}}, false},
 		{"remembers nodes for ever", []edit{{tracker, "		delete(t.nodes, node)\n	}\n	return changed", "		t.nodes[node] = now\n	}\n	return changed"}}, false},
 		{"reads a node for each pod", []edit{{reader, "rate.Every(readInterval), savedReads)", "rate.Inf, savedReads)"}, {reader, "soonInterval = 400 *", "soonInterval = 4 *"}}, false},
 	}

@@ -2,10 +2,12 @@ package tainteviction
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"k8s.io/klog/v2"
+
+	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 )
 
 const (
@@ -15,24 +17,49 @@ const (
 	assistPart = 10
 )
 
-// assistance bounds the slots of a replica that evicts in the place of the leader: the leader may only be slow, and so may the API
-// server be. It begins with few, and each pod that has gone makes one more.
+// assistance is the eviction queue as the concurrency limiter drives it. It bounds the slots of a replica that evicts in the place
+// of the leader: the leader may only be slow, and so may the API server be. It begins with few, and each pod that has gone makes
+// one more.
 type assistance struct {
-	slots atomic.Int64 // 0 where nobody assists
+	*evictionqueue.Queue
+
+	lock sync.Mutex
+	// allowed is what the limiter has set, and most the bound; 0 where nobody assists.
+	allowed, most int
 }
 
-// bound returns how many slots to use of those that are allowed.
-func (a *assistance) bound(allowed int) int {
-	if most := int(a.slots.Load()); most > 0 {
-		return min(allowed, most)
-	}
-	return allowed
+// SetSlots changes how many pods may be handed out at the same time, if the bound allows so many.
+func (a *assistance) SetSlots(slots int) {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	a.allowed = slots
+	a.apply()
+}
+
+// bound sets the bound; 0 for none.
+func (a *assistance) bound(most int) {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	a.most = most
+	a.apply()
 }
 
 // gone notes that a pod has gone.
 func (a *assistance) gone() {
-	if most := a.slots.Load(); most > 0 {
-		a.slots.CompareAndSwap(most, most+1)
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	if a.most > 0 {
+		a.most++
+		a.apply()
+	}
+}
+
+// apply tells the queue. The lock is held.
+func (a *assistance) apply() {
+	if slots := a.allowed; a.most > 0 {
+		a.Queue.SetSlots(min(slots, a.most))
+	} else {
+		a.Queue.SetSlots(slots)
 	}
 }
 
@@ -47,8 +74,7 @@ func (c *Controller) Assist(ctx context.Context) {
 	}
 	few := max(1, c.config.ConcurrentEvictions/assistPart)
 	klog.FromContext(ctx).Info("Assisting", "slots", few, "scheduled", c.taintEvictionQueue.Len())
-	c.assistance.slots.Store(int64(few))
-	defer c.assistance.slots.Store(0)
-	c.taintEvictionQueue.SetSlots(c.assistance.bound(c.pace.Slots()))
+	c.assistance.bound(few)
+	defer c.assistance.bound(0)
 	c.evictUntil(ctx)
 }

@@ -36,6 +36,9 @@ const (
 	updateWorkers = 4
 	// eventGrace is how long Events that wait may still be written at the end.
 	eventGrace = 5 * time.Second
+	// DefaultConcurrentEvictions is how many pods are being evicted at the same time, at most, unless the operator says otherwise.
+	// Where an admission webhook takes seconds for each call, this many can wait for it.
+	DefaultConcurrentEvictions = 400
 	// complaintInterval is the time between two error messages about failing evictions.
 	complaintInterval = 10 * time.Second
 )
@@ -82,10 +85,11 @@ type Controller struct {
 	// evaluating serialises evaluations of one pod.
 	evaluating keymutex.KeyMutex
 	evictor    *evictor.Evictor
-	pace       *evictor.Pace
-	recorder   *events.Recorder
-	leading    atomic.Bool
-	assistance assistance
+	// concurrency sets how many pods taintEvictionQueue hands out at the same time.
+	concurrency *evictor.ConcurrencyLimiter
+	recorder    *events.Recorder
+	leading     atomic.Bool
+	assistance  *assistance
 	// complaints bounds how often failures are logged as errors.
 	complaints *rate.Sometimes
 	// slowReads bounds how often slow reads of nodes are.
@@ -97,7 +101,8 @@ func New(config Config) (*Controller, error) {
 	if config.ConcurrentEvictions < 1 {
 		return nil, fmt.Errorf("concurrent evictions: must be 1 or more, is %d", config.ConcurrentEvictions)
 	}
-	if config.EvictionLimiter == nil {
+	limited := config.EvictionLimiter != nil
+	if !limited {
 		config.EvictionLimiter = flowcontrol.NewFakeAlwaysRateLimiter()
 	}
 	pods, err := podcache.NewPods(config.Informers, config.Clock)
@@ -121,13 +126,13 @@ func New(config Config) (*Controller, error) {
 			workqueue.TypedQueueConfig[string]{Name: "noexec_taint_node", Clock: config.Clock}),
 		podUpdateQueue: workqueue.NewTypedWithConfig(
 			workqueue.TypedQueueConfig[podKey]{Name: "noexec_taint_pod", Clock: config.Clock}),
-		pace:       evictor.NewPace(config.Clock, config.ConcurrentEvictions),
 		evaluating: keymutex.NewHashed(0),
 		complaints: &rate.Sometimes{First: 3, Interval: complaintInterval},
 		slowReads:  &rate.Sometimes{First: 1, Interval: complaintInterval},
 	}
-	c.taintEvictionQueue = evictionqueue.New(config.Clock, c.pace.Slots())
-	config.Metrics.Slots.Set(float64(c.pace.Slots()))
+	c.taintEvictionQueue = evictionqueue.New(config.Clock, 1, evictionqueue.Gauges{Scheduled: config.Metrics.Scheduled, Slots: config.Metrics.Slots})
+	c.assistance = &assistance{Queue: c.taintEvictionQueue}
+	c.concurrency = evictor.NewConcurrencyLimiter(config.Clock, c.assistance, config.ConcurrentEvictions, limited)
 	c.recorder = events.NewRecorder(config.Events, config.Clock, config.Metrics.Events, func() bool {
 		return c.leading.Load() && c.taintEvictionQueue.Busy()
 	})

@@ -767,7 +767,7 @@ func TestStoppingFinishesWhatIsInFlight(t *testing.T) {
 			if took := time.Since(stopped); took > drainTimeout+time.Second {
 				t.Errorf("stopping took %v", took)
 			}
-			want := 8 // half of the 4 slots, for one node
+			want := 8 // half of the 4 slots, for one namespace
 			if hangs {
 				want = 10
 			}

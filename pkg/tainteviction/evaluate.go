@@ -46,7 +46,6 @@ func (c *Controller) evaluatePod(ctx context.Context, key podKey) {
 func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline.Decision) {
 	c.evaluating.LockKey(string(key.uid))
 	defer func() { _ = c.evaluating.UnlockKey(string(key.uid)) }() // a hashed mutex has no errors
-	defer func() { c.config.Metrics.Scheduled.Set(float64(c.taintEvictionQueue.Len())) }()
 
 	pod := c.pods.Get(key.Namespace, key.Name)
 	if pod == nil || pod.UID != key.uid {

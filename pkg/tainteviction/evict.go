@@ -41,11 +41,10 @@ func (c *Controller) Lead(ctx context.Context) {
 	if !c.WaitForSync(ctx) {
 		return
 	}
-	klog.FromContext(ctx).Info("Evicting", "slots", c.config.ConcurrentEvictions, "scheduled", c.taintEvictionQueue.Len())
+	klog.FromContext(ctx).Info("Evicting", "mostSlots", c.config.ConcurrentEvictions, "scheduled", c.taintEvictionQueue.Len())
 	c.leading.Store(true)
 	defer c.leading.Store(false)
-	c.assistance.slots.Store(0)
-	c.taintEvictionQueue.SetSlots(c.pace.Slots())
+	c.assistance.bound(0)
 	var storing sync.WaitGroup
 	defer storing.Wait()
 	if c.store != nil {
@@ -67,16 +66,15 @@ func (c *Controller) evictUntil(ctx context.Context) {
 	})()
 	var slots sync.WaitGroup
 	defer slots.Wait()
-	for range c.config.ConcurrentEvictions {
+	slots.Go(func() { c.concurrency.Run(ctx) })
+	for {
+		item, ok := c.taintEvictionQueue.Get(ctx) // no more at a time than there are slots
+		if !ok {
+			return
+		}
 		slots.Go(func() {
 			defer utilruntime.HandleCrashWithContext(ctx)
-			for {
-				item, ok := c.taintEvictionQueue.Get(ctx)
-				if !ok {
-					return
-				}
-				c.evict(attempts, item)
-			}
+			c.evict(attempts, item)
 		})
 	}
 }
@@ -84,27 +82,21 @@ func (c *Controller) evictUntil(ctx context.Context) {
 // evict makes one attempt at a pod that is due, and says to the queue how it went.
 func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	outcome, retry := evictionqueue.Finished, time.Duration(0)
-	defer func() {
-		c.taintEvictionQueue.Done(item, outcome, retry)
-		c.config.Metrics.Scheduled.Set(float64(c.taintEvictionQueue.Len()))
-	}()
+	defer func() { c.taintEvictionQueue.Done(item, outcome, retry) }()
 	pod := c.pods.Get(item.Namespace, item.Name)
 	if pod == nil || pod.UID != item.UID {
 		return
 	}
 	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node())
-	c.pace.Begin()
+	attempt := c.concurrency.Begin()
 	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
 	if result.Overloaded() {
 		c.slowRead(logger, result)
 	}
-	slots := c.pace.End(result.Outcome == evictor.Deleted, err)
+	c.concurrency.End(attempt, result.Outcome == evictor.Deleted, result.Overloaded(), err)
 	if result.Outcome == evictor.Deleted {
 		c.assistance.gone()
 	}
-	slots = c.assistance.bound(slots)
-	c.taintEvictionQueue.SetSlots(slots)
-	c.config.Metrics.Slots.Set(float64(slots))
 	switch {
 	case err != nil:
 		outcome, retry = evictionqueue.Failed, backoff(item.Failures, err)
@@ -129,7 +121,7 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	default:
 		// The caches are behind what was read live. They will follow, and cancel what need not be; until then look again,
 		// ever less often.
-		outcome, retry = evictionqueue.Again, backoff(item.Failures, nil)
+		outcome, retry = evictionqueue.Again, backoff(item.Rechecks, nil)
 		logger.V(2).Info("Not evicting: due by the caches only", "outcome", result.Outcome, "reason", result.Decision.Reason,
 			"deadline", result.Decision.Deadline, "retryAfter", retry)
 	}
@@ -138,7 +130,6 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 
 // slowRead records that a read of a node was slow, which holds up all evictions from it.
 func (c *Controller) slowRead(logger klog.Logger, result evictor.Result) {
-	c.pace.Overloaded()
 	c.config.Metrics.SlowNodeReads.Inc()
 	logger.V(2).Info("Reading the node was slow", "took", result.NodeRead)
 	c.slowReads.Do(func() {

@@ -28,6 +28,9 @@ type clients struct {
 
 // newClients returns clients whose answers tell the API server's clock.
 func newClients(o *Options, server *serverclock.Clock) (*clients, error) {
+	if err := checkConnections(); err != nil {
+		return nil, err
+	}
 	config, err := restConfig(o.Kubeconfig)
 	if err != nil {
 		return nil, err
@@ -40,6 +43,9 @@ func newClients(o *Options, server *serverclock.Clock) (*clients, error) {
 	eventConfig, leaseConfig := rest.CopyConfig(config), rest.CopyConfig(config)
 	// A renewal that hangs must leave time for another one before the deadline.
 	leaseConfig.Timeout = o.LeaderElection.RenewDeadline.Duration / 2
+	// It has connections of its own, so that renewals do not wait for others' requests, and does without HTTP/2: there, a request
+	// that is not answered in time leaves its connection to the next one, where that would not be answered either.
+	leaseConfig.NextProtos = []string{"http/1.1"}
 	if o.KubeAPIQPS > 0 {
 		burst := o.KubeAPIBurst
 		if burst == 0 {

@@ -12,6 +12,8 @@ import (
 	"k8s.io/component-base/config/options"
 	"k8s.io/component-base/featuregate"
 	logsapi "k8s.io/component-base/logs/api/v1"
+
+	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
 // TaintTolerationComparisonOperators makes the toleration operators Gt and Lt work (KEP-5471). Name and default are those
@@ -65,7 +67,7 @@ func NewOptions() *Options {
 		}
 	}
 	return &Options{
-		ConcurrentEvictions: 100,
+		ConcurrentEvictions: tainteviction.DefaultConcurrentEvictions,
 		StartsConfigMap:     "taint-manager-starts",
 		LeaderElection: componentconfig.LeaderElectionConfiguration{
 			LeaderElect:   true,
@@ -109,8 +111,8 @@ func (o *Options) addClusterFlags(fs *pflag.FlagSet) {
 
 func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.ConcurrentEvictions, "concurrent-evictions", o.ConcurrentEvictions,
-		"Pods that are being evicted at the same time, at most. How many really are is found out by how many go per second. "+
-			"One node or namespace gets at most half of those.")
+		"Pods that are being evicted at the same time, at most. How many really are is found out. "+
+			"A node or namespace that is alone leaves a reserve of those to others.")
 	fs.StringVar(&o.StartsConfigMap, "starts-config-map", o.StartsConfigMap,
 		"ConfigMap, in the namespace of the Lease, that remembers since when nodes are ill, over restarts. It has to exist. Empty for none.")
 	fs.BoolVar(&o.EvictFinishedPods, "evict-finished-pods", o.EvictFinishedPods,

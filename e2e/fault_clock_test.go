@@ -1,0 +1,41 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/taint-manager/taint-manager/e2e/harness"
+)
+
+// TestFaultWallClock has the wall clock of the controller's machine be wrong by up to an hour, and be set while pods wait.
+func TestFaultWallClock(t *testing.T) {
+	suite.OursOnly(t, "its clock is not ours to set")
+	s := suite.Alone(t)
+	binary := s.SkewedBinary()
+	for _, test := range []struct {
+		name string
+		// The clock is wrong by first, and by later from after the start on.
+		first, later, after time.Duration
+		tolerated           int64
+		// The taint comes so long after the start.
+		tainted time.Duration
+	}{
+		{"ahead", 5 * time.Minute, 5 * time.Minute, 0, 8, 3 * time.Second},
+		{"behind-then-right", -10 * time.Minute, 0, 9 * time.Second, 12, 3 * time.Second},
+		{"ahead-then-back", time.Hour, 0, 6 * time.Second, 0, 8 * time.Second},
+	} {
+		t.Run(test.name, func(*testing.T) {
+			node := s.Node()
+			pod := s.Pod(node, harness.Tolerates("ill", test.tolerated))
+			s.Running(pod)
+			started := time.Now()
+			controller := s.Start(harness.Options{
+				Name: "clock-" + test.name, Binary: binary, Env: []string{harness.WallClock(test.first, test.later, test.after)},
+			})
+			s.Quiet(pod, started.Add(test.tainted))
+			tainted := s.Taint(node, harness.NoExecute("ill"))
+			s.Evicted(pod, harness.Due(tainted, float64(test.tolerated)))
+			s.Must(controller.Stop())
+		})
+	}
+}

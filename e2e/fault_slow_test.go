@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/harness"
+)
+
+// TestFaultSlowWebhook has 200 pods fall due at the same moment in a namespace in which a webhook takes 6 s for each deletion, and
+// 20 of another namespace on the same nodes at that moment, and 20 more 3 s later.
+func TestFaultSlowWebhook(t *testing.T) {
+	for _, spread := range []int{1, 10} {
+		t.Run(fmt.Sprint("nodes", spread), func(t *testing.T) {
+			s := suite.Alone(t)
+			const count, others, later = 200, 20, 3
+			nodes := s.HollowNodes(spread)
+			quick := s.Beside("quick")
+			webhook := s.Webhook("slow", harness.WebhookOptions{Operation: admissionv1.Delete, Resource: "pods"})
+			s.Start(harness.Options{Name: "slow", LeaderElect: true})
+			slow := s.Create(count, 8, func(i int) *corev1.Pod {
+				return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("pod-%d", i)))
+			})
+			now := quick.Create(others, 8, func(i int) *corev1.Pod {
+				return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("now-%d", i)))
+			})
+			then := quick.Create(others, 8, func(i int) *corev1.Pod {
+				return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("later-%d", i)), harness.Tolerates("ill", later))
+			})
+			time.Sleep(time.Second) // until the watches of both have shown all
+			webhook.Answers(harness.AllowAfter(6 * time.Second))
+			began := time.Now()
+			for _, node := range nodes {
+				s.Taint(node, harness.NoExecute("ill"))
+			}
+			tainted := time.Now()
+			s.AwaitGone(slow, began.Add(14*time.Second))
+			gone := 0
+			for _, at := range s.Going(slow) {
+				if !at.IsZero() && at.Before(began.Add(14*time.Second)) {
+					gone++
+				}
+			}
+			s.Saw("%d of %d pods gone within 14 s of the first taint", gone, count)
+			if gone < 180 {
+				t.Errorf("%d of %d pods are gone", gone, count)
+			}
+			for _, of := range []struct {
+				pods []*corev1.Pod
+				due  time.Duration
+			}{{now, 0}, {then, later * time.Second}} {
+				late := time.Duration(0)
+				for i, at := range quick.Going(of.pods) {
+					if at.IsZero() {
+						t.Errorf("pod %s is not gone", of.pods[i].Name)
+					}
+					late = max(late, at.Sub(tainted.Add(of.due)))
+				}
+				s.Saw("the last of another namespace, due %s later, went %.2f s after it was due", of.due, late.Seconds())
+				if late > harness.Punctual {
+					t.Errorf("those of another namespace went %s late", late)
+				}
+			}
+		})
+	}
+}

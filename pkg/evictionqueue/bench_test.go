@@ -1,0 +1,50 @@
+package evictionqueue
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// BenchmarkAllFail says what an attempt costs the queue while every attempt fails, with 13 pods due on each of so many nodes, in 10
+// namespaces: each has one pod handed out at a time. After each Get, whether there is more to hand out is looked at once more, in vain.
+func BenchmarkAllFail(b *testing.B) {
+	for _, nodes := range []int{100, 1000, 6500} {
+		b.Run(fmt.Sprint("nodes=", nodes), func(b *testing.B) {
+			q := New(clock.RealClock{}, 20, noGauges)
+			for i := range 13 * nodes {
+				q.Set(pod(fmt.Sprint("p", i), fmt.Sprint("n", i%nodes), fmt.Sprint("ns", i/nodes%10)), time.Now())
+			}
+			var running []Item
+			next := func() (more bool) {
+				q.lock.Lock()
+				defer q.lock.Unlock()
+				q.collect(time.Now())
+				e := q.next(time.Now())
+				if e != nil {
+					running = append(running, e.item())
+				}
+				return e != nil
+			}
+			attempt := func() {
+				q.Done(running[0], Failed, time.Nanosecond)
+				running = running[1:]
+				for next() {
+				}
+			}
+			for next() {
+			}
+			for range 100 {
+				attempt()
+			}
+			for b.Loop() {
+				attempt()
+			}
+			if len(running) != 10 {
+				b.Errorf("%d are handed out", len(running))
+			}
+		})
+	}
+}

@@ -1,0 +1,218 @@
+package evictor
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+)
+
+const (
+	// firstLimit is how many evictions go on at the same time before anything is known, and leastLimit how few at least.
+	firstLimit, leastLimit = 20, 4
+	// checkInterval is how often it is looked whether attempts wait, while pods wait for slots.
+	checkInterval = 200 * time.Millisecond
+	// An attempt waits for something else than the API server's work when it takes longer than leastWait, and longer than so
+	// many times what others took that ended lately.
+	leastWait, longerThanOthers = 400 * time.Millisecond, 4
+	// forgetLimitAfter is how long a limit is kept while no pod waits for a slot.
+	forgetLimitAfter = time.Minute
+)
+
+// Queue is what a ConcurrencyLimiter drives.
+type Queue interface {
+	// SetSlots changes how many pods may be handed out at the same time.
+	SetSlots(slots int)
+	// Waiting reports whether there are pods that are due and have not been handed out.
+	Waiting() bool
+	// Backlog receives after a pod was due and could not be handed out.
+	Backlog() <-chan struct{}
+}
+
+// ConcurrencyLimiter sets how many evictions go on at the same time. With too few the API server waits for us; with too many
+// its answers only take longer, for all its clients. It is safe for concurrent use.
+//
+// The limit moves by steps of two:
+//
+//   - It is halved at once when the API server has too much to do, once for all attempts that go on at the time. It is doubled
+//     again for as many attempts that succeed as it allows, up to what it was.
+//   - It is doubled every 0.4 s or so while pods wait for slots and most slots are held by attempts that take much longer than
+//     others: they wait for an admission webhook, say, and the API server could do more meanwhile.
+//   - Otherwise it is compared with half of it now and then, by the evictions per second that both give: see trial.
+//
+// What was found out is forgotten when no pod has waited for a slot for a minute.
+type ConcurrencyLimiter struct {
+	clock clock.WithTicker
+	queue Queue
+	// most is the highest limit. Limited says that the client has a rate limit of its own: attempts wait for that then.
+	most    int
+	limited bool
+
+	lock    sync.Mutex
+	limit   int
+	running map[*Attempt]bool
+	// before is the limit before the API server had too much to do, until it is as high again, and well counts what has gone
+	// well since the last step of the way there. lowered counts the times that it had too much to do.
+	before, well, lowered int
+	// ended counts the attempts that ended since the limit was last raised, or pods began to wait; took is how long they took together.
+	ended int
+	took  time.Duration
+	// backlog is when a pod was last seen to wait for a slot.
+	backlog time.Time
+	trial   trial
+}
+
+// Attempt is an attempt that goes on.
+type Attempt struct {
+	began time.Time
+	// lowered is that of the limiter when it began.
+	lowered int
+}
+
+// NewConcurrencyLimiter returns a limiter of a queue, whose limit is never higher than most. Limited says that the client has
+// a rate limit.
+func NewConcurrencyLimiter(clock clock.WithTicker, queue Queue, most int, limited bool) *ConcurrencyLimiter {
+	l := &ConcurrencyLimiter{clock: clock, queue: queue, most: most, limited: limited, running: map[*Attempt]bool{}, backlog: clock.Now()}
+	l.set(firstLimit)
+	return l
+}
+
+// Run raises the limit while attempts wait, until ctx is over.
+func (l *ConcurrencyLimiter) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.queue.Backlog():
+		}
+		l.beginBacklog()
+		for l.queue.Waiting() {
+			if sleep(ctx, l.clock, checkInterval) != nil {
+				return
+			}
+			l.check()
+		}
+	}
+}
+
+// Begin notes that an attempt begins.
+func (l *ConcurrencyLimiter) Begin() *Attempt {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	a := &Attempt{began: l.clock.Now(), lowered: l.lowered}
+	l.running[a] = true
+	return a
+}
+
+// End notes that an attempt has ended, with an error, or with the pod deleted or not. overloaded says that the API server was
+// seen to have too much to do all the same.
+func (l *ConcurrencyLimiter) End(a *Attempt, deleted, overloaded bool, err error) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	now, running := l.clock.Now(), len(l.running)
+	delete(l.running, a)
+	l.ended++
+	l.took += now.Sub(a.began)
+	waiting := l.queue.Waiting()
+	if waiting {
+		l.backlog = now
+	}
+	switch {
+	case overloaded, isTooMuch(err):
+		if a.lowered == l.lowered {
+			l.lower()
+		}
+	case err != nil || !deleted:
+	case l.before > 0:
+		l.comeBack()
+	default:
+		l.compare(now, waiting && 2*running >= l.allowed())
+	}
+}
+
+// beginBacklog notes that pods begin to wait for slots. How long attempts took before says nothing of now.
+func (l *ConcurrencyLimiter) beginBacklog() {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	l.ended, l.took = 0, 0
+	now := l.clock.Now()
+	if now.Sub(l.backlog) >= forgetLimitAfter {
+		l.before = 0
+		l.set(firstLimit)
+	}
+	l.backlog = now
+}
+
+// check doubles the limit where most slots are held by attempts that take much longer than others.
+func (l *ConcurrencyLimiter) check() {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	now := l.clock.Now()
+	l.backlog = now
+	if l.limited || l.before > 0 || l.limit == l.most {
+		return
+	}
+	long := leastWait
+	if l.ended > 0 {
+		long = max(long, longerThanOthers*l.took/time.Duration(l.ended))
+	}
+	waiting := 0
+	for a := range l.running {
+		if now.Sub(a.began) >= long {
+			waiting++
+		}
+	}
+	if 2*waiting > l.allowed() {
+		l.set(2 * l.limit)
+		l.ended, l.took = 0, 0
+	}
+}
+
+// lower halves the limit because the API server has too much to do.
+func (l *ConcurrencyLimiter) lower() {
+	l.lowered++
+	l.before, l.well = max(l.before, l.limit), 0
+	l.set(l.limit / 2)
+}
+
+// comeBack doubles the limit when as many evictions in a row have gone well, up to what it was.
+func (l *ConcurrencyLimiter) comeBack() {
+	if l.well++; l.well < l.limit {
+		return
+	}
+	l.well = 0
+	l.set(min(l.before, 2*l.limit))
+	if l.limit >= l.before {
+		l.before = 0
+	}
+}
+
+// set sets the limit, and begins a new trial.
+func (l *ConcurrencyLimiter) set(limit int) {
+	l.limit = min(l.most, max(leastLimit, limit))
+	l.begin(false)
+}
+
+// begin begins a part of a trial, with the whole limit or half of it. What the queue is told is what is so now: the lock is held.
+func (l *ConcurrencyLimiter) begin(half bool) {
+	l.trial.half = half
+	l.trial.window = window{skip: len(l.running) + l.allowed()}
+	l.queue.SetSlots(l.allowed())
+}
+
+// allowed is how many evictions may go on.
+func (l *ConcurrencyLimiter) allowed() int {
+	if l.trial.half {
+		return max(1, l.limit/2)
+	}
+	return l.limit
+}
+
+// isTooMuch reports whether an error is that of an API server that has too much to do.
+func isTooMuch(err error) bool {
+	return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+		errors.Is(err, context.DeadlineExceeded)
+}

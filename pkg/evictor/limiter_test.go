@@ -1,0 +1,287 @@
+package evictor
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+)
+
+// fakeQueue has pods waiting for slots unless it is idle.
+type fakeQueue struct {
+	slots   atomic.Int64
+	idle    atomic.Bool
+	backlog chan struct{}
+}
+
+func (q *fakeQueue) SetSlots(slots int)       { q.slots.Store(int64(slots)) }
+func (q *fakeQueue) Waiting() bool            { return !q.idle.Load() }
+func (q *fakeQueue) Backlog() <-chan struct{} { return q.backlog }
+
+func (q *fakeQueue) allowed() int { return int(q.slots.Load()) }
+
+// limiter returns a limiter and its queue.
+func limiter(most int) (*ConcurrencyLimiter, *fakeQueue) {
+	q := &fakeQueue{backlog: make(chan struct{}, 1)}
+	return NewConcurrencyLimiter(clock.RealClock{}, q, most, false), q
+}
+
+// server answers after a time that it takes at least, and works on so many evictions at the same time.
+type server struct {
+	limiter *ConcurrencyLimiter
+	queue   *fakeQueue
+	least   time.Duration
+	workers int
+
+	free ends // when each worker has done what it has to do
+}
+
+func newServer(most int, least time.Duration, workers int) *server {
+	l, q := limiter(most)
+	return &server{l, q, least, workers, nil}
+}
+
+// ends is a heap of moments.
+type ends []time.Time
+
+func (e ends) Len() int           { return len(e) }
+func (e ends) Less(i, j int) bool { return e[i].Before(e[j]) }
+func (e ends) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+func (e *ends) Push(x any)        { *e = append(*e, x.(time.Time)) }
+func (e *ends) Pop() any {
+	last := (*e)[len(*e)-1]
+	*e = (*e)[:len(*e)-1]
+	return last
+}
+
+// serve has evictions go on for some time, as many as there may, and returns how many ended in a second.
+func (s *server) serve(d time.Duration, random *rand.Rand) float64 {
+	s.free = nil
+	for range s.workers {
+		heap.Push(&s.free, time.Now())
+	}
+	var running ends
+	attempts := map[time.Time][]*Attempt{} // by their ends
+	done, checked := 0, time.Now()
+	finish := func(answer time.Time, deleted bool) {
+		a := attempts[answer]
+		attempts[answer] = a[1:]
+		s.limiter.End(a[0], deleted, false, nil)
+	}
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		for len(running) < s.queue.allowed() {
+			attempt := s.limiter.Begin()
+			worker := heap.Pop(&s.free).(time.Time)
+			if worker.Before(time.Now()) {
+				worker = time.Now()
+			}
+			answer := worker.Add(time.Duration(float64(s.least) * (0.7 + 0.6*random.Float64())))
+			heap.Push(&s.free, answer)
+			heap.Push(&running, answer)
+			attempts[answer] = append(attempts[answer], attempt)
+		}
+		answer := heap.Pop(&running).(time.Time)
+		time.Sleep(time.Until(answer))
+		finish(answer, true)
+		if time.Since(checked) >= checkInterval {
+			checked = time.Now()
+			s.limiter.check()
+		}
+		done++
+	}
+	for _, answer := range running {
+		finish(answer, false)
+	}
+	return float64(done) / d.Seconds()
+}
+
+func TestLimiterFindsWhatDoesGood(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		least       time.Duration
+		workers     int
+		fewest, top int
+	}{
+		{"a small server", 10 * time.Millisecond, 3, 3, 9},
+		{"a large server", 50 * time.Millisecond, 40, 40, 100},
+		{"a server without bounds, far away", 200 * time.Millisecond, 1000, 100, 100},
+		{"one at a time", 10 * time.Millisecond, 1, 4, 8},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for seed := range uint64(2) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newServer(100, test.least, test.workers)
+					random := rand.New(rand.NewPCG(seed, 0))
+					s.serve(10*time.Second, random)
+					rate := s.serve(40*time.Second, random)
+					best := float64(min(100, test.workers)) / test.least.Seconds()
+					if n := s.limiter.limit; n < test.fewest || n > test.top || rate < 0.93*best {
+						t.Errorf("%d slots, want %d to %d; %.0f evictions/s, and %.0f would be possible", n, test.fewest, test.top, rate, best)
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestLimiterFollowsTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		random := rand.New(rand.NewPCG(1, 1))
+		s := newServer(100, 50*time.Millisecond, 50)
+		for _, step := range []struct{ workers, fewest, most int }{{50, 50, 100}, {4, 4, 12}, {50, 50, 100}} {
+			s.workers = step.workers
+			s.serve(100*time.Second, random)
+			if n := s.limiter.limit; n < step.fewest || n > step.most {
+				t.Errorf("%d workers: %d slots, want %d to %d", step.workers, n, step.fewest, step.most)
+			}
+		}
+	})
+}
+
+func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
+	for name, err := range map[string]error{
+		"429": apierrors.NewTooManyRequests("slow down", 1), "server timeout": apierrors.NewTimeoutError("later", 1),
+		"no answer": context.DeadlineExceeded, "a slow read of a node": nil,
+	} {
+		l, q := limiter(100)
+		for _, want := range []int{10, 5, 4, 4} {
+			if l.End(l.Begin(), false, err == nil, err); q.allowed() != want {
+				t.Errorf("%s: %d slots, want %d", name, q.allowed(), want)
+			}
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(100, 50*time.Millisecond, 50)
+		for range 10 {
+			s.limiter.End(s.limiter.Begin(), false, false, apierrors.NewTooManyRequests("slow down", 1))
+		}
+		if s.serve(10*time.Second, rand.New(rand.NewPCG(1, 1))); s.queue.allowed() < 50 {
+			t.Errorf("%d slots, 10 s after the API server had too much to do", s.queue.allowed())
+		}
+	})
+	l, q := limiter(100)
+	for _, err := range []error{errors.New("another"), apierrors.NewUnauthorized("who are you")} {
+		for range 1000 {
+			l.End(l.Begin(), false, false, err)
+		}
+	}
+	if q.allowed() != firstLimit {
+		t.Errorf("%d slots after errors that say nothing of the load", q.allowed())
+	}
+}
+
+func TestLimiterHalvesOnceForAllThatGoOn(t *testing.T) {
+	l, q := limiter(100)
+	var running []*Attempt
+	for range 20 {
+		running = append(running, l.Begin())
+	}
+	for _, a := range running {
+		l.End(a, false, false, apierrors.NewTooManyRequests("slow down", 1))
+	}
+	if q.allowed() != 10 {
+		t.Errorf("%d slots after 20 attempts at the same time were too many", q.allowed())
+	}
+}
+
+func TestLimiterNeedsDemand(t *testing.T) {
+	l, q := limiter(100)
+	for range 1000 { // never more than one at a time
+		l.End(l.Begin(), true, false, nil)
+	}
+	if q.allowed() != firstLimit {
+		t.Errorf("%d slots, though they were never in use", q.allowed())
+	}
+	if _, q := limiter(3); q.allowed() != 3 {
+		t.Errorf("%d slots, and 3 are allowed", q.allowed())
+	}
+}
+
+// TestLimiterRaisesWhileAttemptsWait has attempts that use up all slots and do not end.
+func TestLimiterRaisesWhileAttemptsWait(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		limited bool
+		// before is how the first attempts end.
+		before func(l *ConcurrencyLimiter)
+		want   int
+	}{
+		{"nothing is known", false, func(*ConcurrencyLimiter) {}, 400},
+		{"others are quick", false, func(l *ConcurrencyLimiter) {
+			a := l.Begin()
+			time.Sleep(10 * time.Millisecond)
+			l.End(a, true, false, nil)
+		}, 400},
+		{"others take as long", false, func(l *ConcurrencyLimiter) {
+			a := l.Begin()
+			time.Sleep(time.Second)
+			l.End(a, true, false, nil)
+		}, firstLimit},
+		{"the API server had too much to do", false, func(l *ConcurrencyLimiter) {
+			l.End(l.Begin(), false, false, apierrors.NewTooManyRequests("slow down", 1))
+		}, firstLimit / 2},
+		{"the client has a rate limit", true, func(*ConcurrencyLimiter) {}, firstLimit},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := &fakeQueue{backlog: make(chan struct{}, 1)}
+				l := NewConcurrencyLimiter(clock.RealClock{}, q, 400, test.limited)
+				ctx, cancel := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				running.Go(func() { l.Run(ctx) })
+				q.backlog <- struct{}{}
+				synctest.Wait()
+				test.before(l)
+				used := 0
+				for range 35 {
+					for ; used < q.allowed()*4/5; used++ {
+						l.Begin()
+					}
+					time.Sleep(100 * time.Millisecond)
+					synctest.Wait()
+				}
+				if q.allowed() != test.want {
+					t.Errorf("%d slots after 3.5 s, want %d", q.allowed(), test.want)
+				}
+				cancel()
+				running.Wait()
+			})
+		})
+	}
+}
+
+func TestLimiterForgetsWhenNoPodHasWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, q := limiter(400)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { l.Run(ctx) })
+		q.backlog <- struct{}{}
+		for range 400 {
+			l.Begin()
+		}
+		time.Sleep(5 * time.Second)
+		q.idle.Store(true)
+		for _, step := range []struct {
+			pause time.Duration
+			want  int
+		}{{50 * time.Second, 400}, {61 * time.Second, firstLimit}} {
+			time.Sleep(step.pause)
+			q.backlog <- struct{}{}
+			synctest.Wait()
+			if q.allowed() != step.want {
+				t.Errorf("%d slots when pods wait again after %v, want %d", q.allowed(), step.pause, step.want)
+			}
+		}
+		cancel()
+		running.Wait()
+	})
+}

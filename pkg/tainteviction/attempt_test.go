@@ -1,0 +1,72 @@
+package tainteviction
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
+)
+
+// attempts returns how many pods were deleted, by the label attempt.
+func (f *fixture) attempts() map[string]uint64 {
+	f.Helper()
+	families, err := f.registry.Gather()
+	if err != nil {
+		f.Fatal(err)
+	}
+	attempts := map[string]uint64{}
+	for _, family := range families {
+		if family.GetName() != "taint_manager_eviction_lateness_seconds" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			attempts[metric.GetLabel()[0].GetValue()] = metric.GetHistogram().GetSampleCount()
+		}
+	}
+	return attempts
+}
+
+// TestOnlyAttemptsAfterAFailureAreRetries has a pod that is due by the caches only, and is looked at again until it is due.
+func TestOnlyAttemptsAfterAFailureAreRetries(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("p", "n", tolerating("a", 10))
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(9)
+		f.api.Lag("nodes", 10*time.Second)
+		f.api.Taint("n")
+		f.wait(3)
+		f.exists(true, "p")
+		if f.api.Count("GET /api/v1/nodes/n") < 2 {
+			t.Error("the node was not looked at again")
+		}
+		f.api.Taint("n", taintOf("b"))
+		f.wait(5)
+		f.exists(false, "p")
+		if got := f.attempts(); got["first"] != 1 || got["retry"] != 0 {
+			t.Errorf("attempts %v, though none failed", got)
+		}
+	})
+	bubble(t, func(f *fixture) {
+		failed := false
+		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+			if req.Method == http.MethodDelete && !failed {
+				failed = true
+				return apitest.Failure(apierrors.NewInternalError(errors.New("once"))), nil
+			}
+			return nil, nil
+		}
+		f.api.AddPod("p", "n")
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(5)
+		f.exists(false, "p")
+		if got := f.attempts(); got["first"] != 0 || got["retry"] != 1 {
+			t.Errorf("attempts %v, though the first failed", got)
+		}
+	})
+}

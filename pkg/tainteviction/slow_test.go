@@ -1,0 +1,82 @@
+package tainteviction
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// inNamespace puts a pod into a namespace.
+func inNamespace(name string) func(*v1.Pod) {
+	return func(pod *v1.Pod) { pod.Namespace = name }
+}
+
+// slowDeletes has each DELETE of a pod in a namespace take some time.
+func (f *fixture) slowDeletes(d time.Duration, namespaces ...string) {
+	f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+		for _, namespace := range namespaces {
+			if req.Method == http.MethodDelete && strings.Contains(req.URL.Path, "/namespaces/"+namespace+"/pods") {
+				select {
+				case <-time.After(d):
+				case <-req.Context().Done():
+					return nil, req.Context().Err()
+				}
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+		return nil, nil
+	}
+}
+
+// left counts the pods of a namespace that are in the cache.
+func (f *fixture) left(namespace string, pods int) (n int) {
+	for i := range pods {
+		if f.c.pods.Get(namespace, fmt.Sprint("p", i)) != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSlowNamespaceGetsAllSlotsButAReserve has a webhook that takes 6 s for each DELETE in the namespace "slow", of 200 pods on one
+// or several nodes, and 20 pods of another namespace on the same nodes.
+func TestSlowNamespaceGetsAllSlotsButAReserve(t *testing.T) {
+	for _, nodes := range []int{1, 10} {
+		for _, later := range []float64{0, 3} {
+			t.Run(fmt.Sprintf("%d nodes, others %v s later", nodes, later), func(t *testing.T) {
+				bubble(t, func(f *fixture) {
+					f.slowDeletes(6*time.Second, "slow")
+					var taints []func(key string)
+					for i := range nodes {
+						name := fmt.Sprint("node", i)
+						f.api.AddNode(name)
+						taints = append(taints, func(key string) { f.api.Taint(name, taintOf(key)) })
+					}
+					for i := range 200 {
+						f.api.AddPod(fmt.Sprint("p", i), fmt.Sprint("node", i%nodes), inNamespace("slow"))
+					}
+					for i := range 20 {
+						f.api.AddPod(fmt.Sprint("p", i), fmt.Sprint("node", i%nodes), inNamespace("quick"), tolerating("a", int64(later)))
+					}
+					f.start(func(c *Config) { c.ConcurrentEvictions = 400 })
+					f.wait(1 - float64(time.Now().Nanosecond())/1e9) // stored times are cut to the second
+					for _, taint := range taints {
+						taint("a")
+					}
+					f.wait(later + 1)
+					if n := f.left("quick", 20); n > 0 {
+						t.Errorf("%d of 20 pods of another namespace are left after 1 s", n)
+					}
+					f.wait(13 - later)
+					if n := f.left("slow", 200); n > 20 {
+						t.Errorf("%d of 200 pods are left after 14 s", n)
+					}
+				})
+			})
+		}
+	}
+}
