@@ -1,24 +1,16 @@
 package apitest
 
 import (
-	"encoding/json"
-	"fmt"
-	"net/http"
 	"strings"
-	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 )
 
-const graceSeconds = 30
-
-// Object is what the model stores: a *v1.Pod, *v1.Node, *v1.Event or *v1.ConfigMap.
+// Object is what the model stores: a *v1.Pod, *v1.Node, *v1.Event, *v1.ConfigMap or *coordinationv1.Lease.
 type Object = object
 
 // Put makes an object, or replaces the one of its name. An object without UID gets a new one. The model keeps it.
@@ -48,6 +40,8 @@ func resourceOf(o Object) string {
 		return "nodes"
 	case *v1.ConfigMap:
 		return "configmaps"
+	case *coordinationv1.Lease:
+		return "leases"
 	default:
 		return "events"
 	}
@@ -57,11 +51,11 @@ func resourceOf(o Object) string {
 func (s *Server) AddNode(name string, taints ...v1.Taint) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.store("nodes", stamp(&v1.Node{
+	s.store("nodes", s.own(&v1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: s.newUID("node")},
 		Spec:       v1.NodeSpec{Taints: taints},
 		Status: v1.NodeStatus{Conditions: []v1.NodeCondition{
-			{Type: v1.NodeReady, Status: v1.ConditionTrue, LastTransitionTime: metav1.Now().Rfc3339Copy()},
+			{Type: v1.NodeReady, Status: v1.ConditionTrue, LastTransitionTime: s.stamp()},
 		}},
 	}))
 }
@@ -70,7 +64,7 @@ func (s *Server) AddNode(name string, taints ...v1.Taint) {
 func (s *Server) Taint(name string, taints ...v1.Taint) {
 	s.UpdateNode(name, func(node *v1.Node) {
 		node.Spec.Taints = taints
-		stamp(node)
+		s.own(node)
 	})
 }
 
@@ -83,10 +77,14 @@ func (s *Server) UpdateNode(name string, change func(*v1.Node)) {
 	s.store("nodes", node)
 }
 
-func stamp(node *v1.Node) *v1.Node {
+// stamp is the time as the API stores it.
+func (s *Server) stamp() metav1.Time { return metav1.NewTime(s.Now()).Rfc3339Copy() }
+
+// own notes in managedFields that the taints of a node were changed now.
+func (s *Server) own(node *v1.Node) *v1.Node {
 	node.ManagedFields = []metav1.ManagedFieldsEntry{{
 		Manager: "kubectl-taint", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", FieldsType: "FieldsV1",
-		FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:taints":{}}}`), Time: ptr.To(metav1.Now().Rfc3339Copy()),
+		FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:taints":{}}}`), Time: ptr.To(s.stamp()),
 	}}
 	return node
 }
@@ -102,7 +100,7 @@ func (s *Server) RemoveNode(name string) {
 func (s *Server) AddPod(name, node string, change ...func(*v1.Pod)) types.UID {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	now := metav1.Now().Rfc3339Copy()
+	now := s.stamp()
 	pod := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: s.newUID("pod"), Generation: 1, CreationTimestamp: now},
 		Spec:       v1.PodSpec{NodeName: node},
@@ -167,50 +165,11 @@ func (s *Server) Events(kind, name string) (events []*v1.Event) {
 	return events
 }
 
-func (s *Server) newUID(kind string) types.UID {
-	return types.UID(fmt.Sprintf("%s-%d", kind, s.version+1))
-}
-
-// patchStatus merges a patch into a pod. metadata.uid in it must be the pod's.
-func (s *Server) patchStatus(pod *v1.Pod, body []byte) *http.Response {
-	var patch struct{ Metadata struct{ UID types.UID } }
-	if err := json.Unmarshal(body, &patch); err != nil {
-		return Failure(apierrors.NewBadRequest(err.Error()))
+// RemoveEvents takes all Events away, as when they expire.
+func (s *Server) RemoveEvents() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, event := range s.objects["events"] {
+		s.remove("events", event)
 	}
-	if uid := patch.Metadata.UID; uid != "" && uid != pod.UID {
-		return Failure(apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("Pod").GroupKind(), pod.Name,
-			field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), uid, "field is immutable")}))
-	}
-	merged, err := strategicpatch.StrategicMergePatch(encode(pod), body, v1.Pod{})
-	if err != nil {
-		return Failure(apierrors.NewBadRequest(err.Error()))
-	}
-	patched := &v1.Pod{}
-	if err := json.Unmarshal(merged, patched); err != nil {
-		return Failure(apierrors.NewBadRequest(err.Error()))
-	}
-	s.store("pods", patched)
-	return success(patched)
-}
-
-// deletePod deletes a pod gracefully, if the preconditions hold.
-func (s *Server) deletePod(pod *v1.Pod, body []byte) *http.Response {
-	options := metav1.DeleteOptions{}
-	if err := json.Unmarshal(body, &options); err != nil {
-		return Failure(apierrors.NewBadRequest(err.Error()))
-	}
-	if p := options.Preconditions; p != nil &&
-		(ptr.Deref(p.UID, pod.UID) != pod.UID || ptr.Deref(p.ResourceVersion, pod.ResourceVersion) != pod.ResourceVersion) {
-		return Failure(apierrors.NewConflict(v1.Resource("pods"), pod.Name, fmt.Errorf("precondition failed")))
-	}
-	if pod.DeletionTimestamp == nil {
-		pod = pod.DeepCopy()
-		pod.DeletionTimestamp = ptr.To(metav1.NewTime(time.Now().Add(graceSeconds * time.Second)).Rfc3339Copy())
-		pod.DeletionGracePeriodSeconds = ptr.To[int64](graceSeconds)
-		s.store("pods", pod)
-	}
-	if !s.Linger && len(pod.Finalizers) == 0 {
-		s.remove("pods", pod)
-	}
-	return success(pod)
 }

@@ -1,21 +1,19 @@
 package apitest
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
@@ -34,10 +32,16 @@ type Server struct {
 	// Changed, if set, sees each new version of an object as it is stored, and the last one of an object that is gone. It is
 	// called with the model locked, and must not call it.
 	Changed func(object Object, gone bool)
-	// Deliver, if set, is asked before each event is written to a watch of a client, by its user agent. If it says cut, half
-	// of the event is written, and the connection breaks. Delivered, if set, is told of each event that was written.
-	Deliver   func(client, resource string, event Event) (cut bool)
+	// Deliver, if set, is asked before each event is written to a watch of a client, by its user agent, what becomes of it.
+	// Delivered, if set, is told of each event that was written.
+	Deliver   func(client, resource string, event Event) Delivery
 	Delivered func(client, resource string, event Event)
+	// Bookmarks is the time between two bookmarks of a watch that allows them; none for zero.
+	Bookmarks time.Duration
+	// MaxPage is how many items a page of a list has, at most, where the client wants pages; as many as it wants for zero.
+	MaxPage int
+	// Now is the server's clock: what it stamps, and the Date of its answers. It is time.Now unless set.
+	Now func() time.Time
 	// Linger has deleted pods stay, terminating, until Remove, as with a kubelet that stops containers. Otherwise they go
 	// at once.
 	Linger bool
@@ -56,9 +60,9 @@ type Server struct {
 
 // New returns a model without objects.
 func New() *Server {
-	s := &Server{objects: map[string]map[string]object{}, watchers: map[*watcher]bool{},
+	s := &Server{Now: time.Now, objects: map[string]map[string]object{}, watchers: map[*watcher]bool{},
 		lag: map[[2]string]time.Duration{}, compacted: map[string]uint64{}}
-	for _, resource := range []string{"pods", "nodes", "events", "configmaps"} {
+	for resource := range kinds {
 		s.objects[resource] = map[string]object{}
 	}
 	return s
@@ -89,148 +93,108 @@ func (s *Server) Count(prefix string) int {
 	return n
 }
 
-// RoundTrip answers a request.
+// RoundTrip answers a request. The answer has the Date of the server's clock.
 func (s *Server) RoundTrip(req *http.Request) (*http.Response, error) {
+	response, err := s.roundTrip(req)
+	if response != nil {
+		s.Date(response)
+	}
+	return response, err
+}
+
+// Date puts the server's time into the headers of an answer, as of now, unless it has one.
+func (s *Server) Date(response *http.Response) {
+	if response.Header == nil {
+		response.Header = http.Header{}
+	}
+	if response.Header.Get("Date") != "" {
+		return
+	}
+	response.Header.Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	response.Header.Set("Audit-Id", "model")
+}
+
+// request is what is asked for.
+type request struct {
+	method, resource, namespace, name, subresource string
+	// client is the user agent.
+	client string
+	query  url.Values
+	body   []byte
+}
+
+// key is the object's, as the model stores it.
+func (r request) key() string { return r.namespace + "/" + r.name }
+
+// read reads a request, but for its body.
+func read(req *http.Request) request {
+	r := request{method: req.Method, client: req.UserAgent(), query: req.URL.Query()}
+	path := strings.TrimPrefix(strings.TrimPrefix(req.URL.Path, "/api/v1/"), "/apis/coordination.k8s.io/v1/")
+	parts := strings.Split(path, "/")
+	if parts[0] == "namespaces" && len(parts) > 2 {
+		r.namespace, parts = parts[1], parts[2:]
+	}
+	for i, to := range []*string{&r.resource, &r.name, &r.subresource} {
+		if i < len(parts) {
+			*to = parts[i]
+		}
+	}
+	return r
+}
+
+func (s *Server) roundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	query := req.URL.Query()
-	path := strings.Split(strings.TrimPrefix(req.URL.Path, "/api/v1/"), "/")
-	namespace := ""
-	if path[0] == "namespaces" && len(path) > 2 {
-		namespace, path = path[1], path[2:]
-	}
-	if len(path) > 1 || req.Method != http.MethodGet {
+	r := read(req)
+	if r.name != "" || r.method != http.MethodGet {
 		s.lock.Lock()
 		s.requests = append(s.requests, req.Method+" "+req.URL.Path)
 		s.lock.Unlock()
 	}
 	if s.Intercept != nil {
-		if answer, err := s.Intercept(req); answer != nil || err != nil {
-			return answer, err
+		if response, err := s.Intercept(req); response != nil || err != nil {
+			return response, err
 		}
 	}
-	resource, name := path[0], ""
-	if len(path) > 1 {
-		name = path[1]
-	}
-	var body []byte
 	if req.Body != nil {
-		defer req.Body.Close()
+		defer func() { _ = req.Body.Close() }() // read to its end
 		var err error
-		if body, err = io.ReadAll(req.Body); err != nil {
+		if r.body, err = io.ReadAll(req.Body); err != nil {
 			return nil, err
 		}
 	}
-	if s.objects[resource] == nil {
-		return Failure(apierrors.NewNotFound(v1.Resource(resource), name)), nil
+	e := accepted(req.Header.Get("Accept"))
+	if s.objects[r.resource] == nil {
+		return failure(apierrors.NewGenericServerResponse(http.StatusNotFound, r.method, schema.GroupResource{}, "", "", 0, true)).response(e), nil
 	}
-	if query.Get("watch") != "" {
-		return s.watch(req, resource, query)
+	if r.query.Get("watch") != "" {
+		return s.watch(req, r, e)
 	}
-	return s.answer(req.Method, resource, namespace, name, body, query.Get("fieldSelector")), nil
+	return s.answer(r).response(e), nil
 }
 
-func (s *Server) answer(method, resource, namespace, name string, body []byte, selector string) *http.Response {
+func (s *Server) answer(r request) answer {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	key := namespace + "/" + name
-	current := s.objects[resource][key]
+	current := s.objects[r.resource][r.key()]
 	switch {
-	case method == http.MethodGet && name == "":
-		return s.list(resource, selector)
-	case method == http.MethodPost:
-		return s.post(resource, namespace, body)
+	case r.method == http.MethodGet && r.name == "":
+		return s.list(r)
+	case r.method == http.MethodPost:
+		return s.post(r)
 	case current == nil:
-		return Failure(apierrors.NewNotFound(v1.Resource(resource), name))
-	case method == http.MethodGet:
+		return failure(apierrors.NewNotFound(groupResource(r.resource), r.name))
+	case r.method == http.MethodGet:
 		return success(current)
-	case method == http.MethodPut:
-		return s.put(resource, current, body)
-	case method == http.MethodPatch && resource == "events":
-		return s.patchEvent(current.(*v1.Event), body)
-	case method == http.MethodPatch:
-		return s.patchStatus(current.(*v1.Pod), body)
-	case method == http.MethodDelete:
-		return s.deletePod(current.(*v1.Pod), body)
+	case r.method == http.MethodPut:
+		return s.put(r, current)
+	case r.method == http.MethodPatch:
+		return s.patch(r, current)
+	case r.method == http.MethodDelete:
+		return s.delete(r, current)
 	default:
-		return Failure(apierrors.NewMethodNotSupported(v1.Resource(resource), method))
-	}
-}
-
-func (s *Server) list(resource, selector string) *http.Response {
-	list := &metav1.List{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: kinds[resource] + "List"}}
-	list.ResourceVersion = strconv.FormatUint(s.version, 10)
-	for _, o := range s.objects[resource] {
-		if selects(selector, o) {
-			list.Items = append(list.Items, runtime.RawExtension{Raw: encode(o)})
-		}
-	}
-	return success(list)
-}
-
-func (s *Server) post(resource, namespace string, body []byte) *http.Response {
-	o := &v1.Event{}
-	if err := json.Unmarshal(body, o); err != nil || resource != "events" || o.Namespace != namespace {
-		return Failure(apierrors.NewBadRequest(fmt.Sprint("the model takes Events only, in their namespace: ", err)))
-	}
-	if s.objects[resource][keyOf(o)] != nil {
-		return Failure(apierrors.NewAlreadyExists(v1.Resource(resource), o.Name))
-	}
-	s.store(resource, o)
-	return success(o)
-}
-
-// put replaces a ConfigMap, if nobody has written to it meanwhile.
-func (s *Server) put(resource string, current object, body []byte) *http.Response {
-	o := &v1.ConfigMap{}
-	if err := json.Unmarshal(body, o); err != nil || resource != "configmaps" {
-		return Failure(apierrors.NewBadRequest(fmt.Sprint("the model takes ConfigMaps only: ", err)))
-	}
-	if o.ResourceVersion != current.GetResourceVersion() {
-		return Failure(apierrors.NewConflict(v1.Resource(resource), o.Name, fmt.Errorf("it has been modified")))
-	}
-	s.store(resource, o)
-	return success(o)
-}
-
-var kinds = map[string]string{"pods": "Pod", "nodes": "Node", "events": "Event", "configmaps": "ConfigMap"}
-
-func keyOf(o object) string { return o.GetNamespace() + "/" + o.GetName() }
-
-// selects knows the one selector that the controller uses.
-func selects(selector string, o object) bool {
-	pod, isPod := o.(*v1.Pod)
-	return selector != "spec.nodeName!=" || (isPod && pod.Spec.NodeName != "")
-}
-
-// setKind has an object say what it is, as on the wire.
-func setKind(resource string, o object) {
-	o.GetObjectKind().SetGroupVersionKind(v1.SchemeGroupVersion.WithKind(kinds[resource]))
-}
-
-func encode(o any) []byte {
-	data, err := json.Marshal(o)
-	if err != nil {
-		panic(err) // an API object that cannot be encoded: a bug of the test
-	}
-	return data
-}
-
-func success(o runtime.Object) *http.Response { return response(http.StatusOK, encode(o)) }
-
-// Failure is the answer of the API server for an error.
-func Failure(err *apierrors.StatusError) *http.Response {
-	status := err.Status()
-	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
-	return response(int(status.Code), encode(&status))
-}
-
-func response(code int, body []byte) *http.Response {
-	return &http.Response{
-		StatusCode: code,
-		Header:     http.Header{"Content-Type": {"application/json"}},
-		Body:       io.NopCloser(bytes.NewReader(body)),
+		return failure(apierrors.NewMethodNotSupported(groupResource(r.resource), r.method))
 	}
 }
 
@@ -238,13 +202,13 @@ func response(code int, body []byte) *http.Response {
 func (s *Server) store(resource string, o object) {
 	s.version++
 	setKind(resource, o)
-	kind := added
-	if s.objects[resource][keyOf(o)] != nil {
+	kind, before := added, s.objects[resource][keyOf(o)]
+	if before != nil {
 		kind = modified
 	}
 	o.SetResourceVersion(strconv.FormatUint(s.version, 10))
 	s.objects[resource][keyOf(o)] = o
-	s.publish(change{kind: kind, resource: resource, object: o, version: s.version})
+	s.publish(change{kind: kind, resource: resource, object: o, before: before, version: s.version})
 }
 
 func (s *Server) remove(resource string, o object) {
@@ -252,5 +216,5 @@ func (s *Server) remove(resource string, o object) {
 	delete(s.objects[resource], keyOf(o))
 	last := o.DeepCopyObject().(object)
 	last.SetResourceVersion(strconv.FormatUint(s.version, 10))
-	s.publish(change{kind: deleted, resource: resource, object: last, version: s.version})
+	s.publish(change{kind: deleted, resource: resource, object: last, before: o, version: s.version})
 }

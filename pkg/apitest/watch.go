@@ -2,17 +2,16 @@ package apitest
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
-	"net/url"
 	"sort"
 	"strconv"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 const (
@@ -20,6 +19,7 @@ const (
 	modified = "MODIFIED"
 	deleted  = "DELETED"
 	bookmark = "BOOKMARK"
+	failed   = "ERROR"
 )
 
 // change is one entry of the model's history.
@@ -27,16 +27,22 @@ type change struct {
 	kind     string
 	resource string
 	object   object
+	before   object // nil where there was none
 	version  uint64
 	at       time.Time
 }
 
 // watcher is one open watch.
 type watcher struct {
-	client, resource, selector string
-	wake                       chan struct{}
-	next                       int // index into the history
-	cut                        context.CancelFunc
+	client, resource, namespace string
+	selector                    fields.Selector
+	encoding                    encoding
+	wake                        chan struct{}
+	next                        int // index into the history
+	cut                         context.CancelFunc
+	// ends is when the client wants it to end, bookmarks the time between two of them; none for zero.
+	ends, nextBookmark time.Time
+	bookmarks          time.Duration
 }
 
 // publish adds a change to the history.
@@ -71,12 +77,12 @@ func (s *Server) LagOf(client, resource string, d time.Duration) {
 	s.wake()
 }
 
-// lagOf is the lag of a watch.
-func (s *Server) lagOf(w *watcher) time.Duration {
-	if lag, own := s.lag[[2]string{w.client, w.resource}]; own {
+// lagOf is the lag of the watches of a client.
+func (s *Server) lagOf(client, resource string) time.Duration {
+	if lag, own := s.lag[[2]string{client, resource}]; own {
 		return lag
 	}
-	return s.lag[[2]string{"", w.resource}]
+	return s.lag[[2]string{"", resource}]
 }
 
 // CutWatches ends all watches of a resource. Where the history is forgotten, they cannot be taken up again where they ended,
@@ -106,27 +112,20 @@ func (s *Server) cutWatches(which func(*watcher) bool) {
 	}
 }
 
-func (s *Server) watch(req *http.Request, resource string, query url.Values) (*http.Response, error) {
+func (s *Server) watch(req *http.Request, r request, e encoding) (*http.Response, error) {
+	selector, err := fields.ParseSelector(r.query.Get("fieldSelector"))
+	if err != nil {
+		return failure(apierrors.NewBadRequest(err.Error())).response(e), nil
+	}
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	ctx, cut := context.WithCancel(req.Context())
-	w := &watcher{client: req.UserAgent(), resource: resource, selector: query.Get("fieldSelector"), wake: make(chan struct{}, 1), cut: cut}
-	var first []Event
-	if query.Get("sendInitialEvents") == "true" {
-		first = s.initialEvents(w)
-		w.next = len(s.history)
-	} else {
-		since, err := strconv.ParseUint(query.Get("resourceVersion"), 10, 64)
-		if err != nil {
-			cut()
-			return Failure(apierrors.NewBadRequest("the model watches from a resource version: " + err.Error())), nil
-		}
-		if since < s.compacted[resource] {
-			cut()
-			return Failure(apierrors.NewResourceExpired("too old resource version")), nil
-		}
-		w.next = sort.Search(len(s.history), func(i int) bool { return s.history[i].version > since })
+	w := &watcher{client: r.client, resource: r.resource, namespace: r.namespace, selector: selector, encoding: e, wake: make(chan struct{}, 1)}
+	first, refusal := s.begin(w, r)
+	if refusal != nil {
+		return failure(refusal).response(e), nil
 	}
+	ctx, cut := context.WithCancel(req.Context())
+	w.cut = cut
 	s.watchers[w] = true
 	reader, writer := io.Pipe()
 	context.AfterFunc(ctx, func() {
@@ -137,8 +136,33 @@ func (s *Server) watch(req *http.Request, resource string, query url.Values) (*h
 	})
 	go s.stream(ctx, w, first, writer)
 	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: &watchBody{reader, cut},
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {e.contentType(true)}}, Body: &watchBody{reader, cut},
 	}, nil
+}
+
+// begin sets where a watch begins, and returns what it shows before.
+func (s *Server) begin(w *watcher, r request) (first []Event, refusal *apierrors.StatusError) {
+	if r.query.Get("allowWatchBookmarks") == "true" && s.Bookmarks > 0 {
+		w.bookmarks = s.Bookmarks
+		w.nextBookmark = time.Now().Add(w.bookmarks)
+	}
+	if seconds, err := strconv.ParseInt(r.query.Get("timeoutSeconds"), 10, 64); err == nil {
+		w.ends = time.Now().Add(time.Duration(seconds) * time.Second)
+	}
+	version := r.query.Get("resourceVersion")
+	if r.query.Get("sendInitialEvents") == "true" || version == "" || version == "0" {
+		w.next = len(s.history)
+		return s.initialEvents(w, r.query.Get("sendInitialEvents") == "true"), nil
+	}
+	since, err := strconv.ParseUint(version, 10, 64)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	if since < s.compacted[r.resource] {
+		return nil, apierrors.NewResourceExpired("too old resource version")
+	}
+	w.next = sort.Search(len(s.history), func(i int) bool { return s.history[i].version > since })
+	return nil, nil
 }
 
 // watchBody ends the watch when the client closes it.
@@ -158,58 +182,109 @@ type Event struct {
 	Type string
 	// Object is as the model has it. It must not be changed.
 	Object Object
+	// status is what an ERROR has in its place.
+	status runtime.Object
 }
 
-// encode writes an event as it is on the wire.
-func (e Event) encode() []byte {
-	data, err := json.Marshal(struct {
-		Type   string          `json:"type"`
-		Object json.RawMessage `json:"object"`
-	}{e.Type, encode(e.Object)})
-	if err != nil {
-		panic(err) // an API object that cannot be encoded: a bug of the test
+// Delivery is what becomes of an event that is written to a watch.
+type Delivery int
+
+const (
+	// Written: it reaches the client.
+	Written Delivery = iota
+	// Torn: half of it does, and the connection breaks.
+	Torn
+	// Swallowed: it never does, as if there had been none.
+	Swallowed
+	// Expired and TooMany: an error takes its place, and the watch ends.
+	Expired
+	TooMany
+)
+
+// failed is the event of an error that takes the place of another one.
+func (d Delivery) failed() (Event, bool) {
+	var err *apierrors.StatusError
+	switch d {
+	case Expired:
+		err = apierrors.NewResourceExpired("too old resource version")
+	case TooMany:
+		err = apierrors.NewTooManyRequests("slow down", 1)
+	default:
+		return Event{}, false
 	}
-	return append(data, '\n')
+	return Event{Type: failed, status: failure(err).object}, true
 }
 
-// initialEvents are a streaming list: all objects, and a bookmark that ends it.
-func (s *Server) initialEvents(w *watcher) (events []Event) {
-	for _, o := range s.objects[w.resource] {
-		if selects(w.selector, o) {
-			events = append(events, Event{added, o})
+// initialEvents are all objects, and where they are a streaming list, a bookmark that ends it.
+func (s *Server) initialEvents(w *watcher, streamsList bool) (events []Event) {
+	for _, o := range s.at(request{resource: w.resource}, s.version) {
+		if w.wants(o) {
+			events = append(events, Event{Type: added, Object: o})
 		}
 	}
-	var mark object = &v1.Node{}
-	if w.resource == "pods" {
-		mark = &v1.Pod{}
+	if streamsList {
+		mark := s.bookmark(w)
+		mark.Object.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})
+		events = append(events, mark)
 	}
-	setKind(w.resource, mark)
-	mark.SetResourceVersion(strconv.FormatUint(s.version, 10))
-	mark.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})
-	return append(events, Event{bookmark, mark})
+	return events
 }
 
-// stream writes events until the watch is cut.
-func (s *Server) stream(ctx context.Context, w *watcher, events []Event, to io.Writer) {
+// bookmark is one that says how far a watch has been told everything. It has no metadata but the version.
+func (s *Server) bookmark(w *watcher) Event {
+	mark, version := newObject(w.resource), s.version
+	if w.next < len(s.history) {
+		version = s.history[w.next].version - 1
+	}
+	setKind(w.resource, mark)
+	mark.SetResourceVersion(strconv.FormatUint(version, 10))
+	return Event{Type: bookmark, Object: mark}
+}
+
+// kindOf is what a change is to a watch: to one with a selector, an object that the selector does not select is not there.
+func (w *watcher) kindOf(c change) string {
+	if c.resource != w.resource {
+		return ""
+	}
+	was, is := c.before != nil && w.wants(c.before), c.kind != deleted && w.wants(c.object)
+	switch {
+	case was && is:
+		return modified
+	case was:
+		return deleted
+	case is:
+		return added
+	default:
+		return ""
+	}
+}
+
+// wants says whether a watch is of an object.
+func (w *watcher) wants(o object) bool {
+	return (w.namespace == "" || o.GetNamespace() == w.namespace) && selects(w.selector, o)
+}
+
+// stream writes events until the watch is cut, or its time is over.
+func (s *Server) stream(ctx context.Context, w *watcher, events []Event, to *io.PipeWriter) {
 	for {
 		for _, e := range events {
-			data := e.encode()
-			if s.Deliver != nil && s.Deliver(w.client, w.resource, e) {
-				_, _ = to.Write(data[:len(data)/2]) // the connection ends in any case
-				w.cut()
+			if !s.write(w, e, to) {
 				return
-			}
-			if _, err := to.Write(data); err != nil {
-				return
-			}
-			if s.Delivered != nil {
-				s.Delivered(w.client, w.resource, e)
 			}
 		}
 		var wait time.Duration
-		events, wait = s.pending(w)
-		if len(events) > 0 {
+		if events, wait = s.pending(w); len(events) > 0 {
 			continue
+		}
+		if !w.ends.IsZero() && !time.Now().Before(w.ends) {
+			_ = to.Close() // never fails
+			w.cut()
+			return
+		}
+		for _, at := range []time.Time{w.ends, w.nextBookmark} {
+			if until := time.Until(at); !at.IsZero() && (wait <= 0 || until < wait) {
+				wait = max(until, time.Nanosecond)
+			}
 		}
 		var later <-chan time.Time
 		if wait > 0 {
@@ -224,19 +299,54 @@ func (s *Server) stream(ctx context.Context, w *watcher, events []Event, to io.W
 	}
 }
 
+// write writes an event, and says whether the watch goes on.
+func (s *Server) write(w *watcher, e Event, to *io.PipeWriter) bool {
+	delivery := Written
+	if s.Deliver != nil {
+		delivery = s.Deliver(w.client, w.resource, e)
+	}
+	data := w.encoding.event(e)
+	if failed, ok := delivery.failed(); ok {
+		_, _ = to.Write(w.encoding.event(failed)) // the watch ends in any case
+		_ = to.Close()
+		w.cut()
+		return false
+	}
+	switch delivery {
+	case Torn:
+		_, _ = to.Write(data[:len(data)/2]) // the connection ends in any case
+		w.cut()
+		return false
+	case Swallowed:
+		return true
+	}
+	if _, err := to.Write(data); err != nil {
+		return false
+	}
+	if s.Delivered != nil {
+		s.Delivered(w.client, w.resource, e)
+	}
+	return true
+}
+
 // pending are the events that should have reached the watcher by now, or how long until there may be some.
 func (s *Server) pending(w *watcher) (events []Event, wait time.Duration) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	for ; w.next < len(s.history); w.next++ {
 		c := s.history[w.next]
-		if c.resource != w.resource || !selects(w.selector, c.object) {
+		kind := w.kindOf(c)
+		if kind == "" {
 			continue
 		}
-		if wait = time.Until(c.at.Add(s.lagOf(w))); wait > 0 {
-			return events, wait
+		if wait = time.Until(c.at.Add(s.lagOf(w.client, w.resource))); wait > 0 {
+			break
 		}
-		events = append(events, Event{c.kind, c.object})
+		events = append(events, Event{Type: kind, Object: c.object})
 	}
-	return events, 0
+	if w.bookmarks > 0 && !time.Now().Before(w.nextBookmark) {
+		w.nextBookmark = time.Now().Add(w.bookmarks)
+		events = append(events, s.bookmark(w))
+	}
+	return events, max(wait, 0)
 }

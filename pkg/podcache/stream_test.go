@@ -148,9 +148,9 @@ func TestStreamingListThatIsSlow(t *testing.T) {
 		for i := range 20 {
 			l.api.AddNode(fmt.Sprint("n", i))
 		}
-		l.api.Deliver = func(string, string, apitest.Event) (cut bool) {
+		l.api.Deliver = func(string, string, apitest.Event) apitest.Delivery {
 			time.Sleep(14 * time.Second)
-			return false
+			return apitest.Written
 		}
 	}
 	alone(t, slow, func(l *lone) {
@@ -168,12 +168,12 @@ func TestStreamingListThatIsSlow(t *testing.T) {
 
 func TestStreamingListThatIsCutBeforeItsEnd(t *testing.T) {
 	cutting := func(l *lone) {
-		l.api.Deliver = func(_, _ string, event apitest.Event) (cut bool) {
+		l.api.Deliver = func(_, _ string, event apitest.Event) apitest.Delivery {
 			if event.Type == "BOOKMARK" {
 				time.Sleep(20 * time.Second)
-				return true
+				return apitest.Torn
 			}
-			return false
+			return apitest.Written
 		}
 	}
 	alone(t, cutting, func(l *lone) {

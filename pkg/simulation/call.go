@@ -3,7 +3,6 @@ package simulation
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,14 +10,19 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
 )
 
 // call is a request of a replica.
 type call struct {
 	method, url               string
+	header                    http.Header
 	resource, namespace, name string
 	body                      []byte
 	watch, streamsList        bool
+	limit, page               string
 	// began is when the client asked for it, sent when it had a connection.
 	began, sent time.Time
 	// known is the pod of that name as the replica was shown it when the call began.
@@ -26,8 +30,8 @@ type call struct {
 }
 
 func newCall(req *http.Request) (*call, error) {
-	c := &call{method: req.Method, url: req.URL.String(), began: time.Now()}
-	path := strings.Split(strings.TrimPrefix(req.URL.Path, "/api/v1/"), "/")
+	c := &call{method: req.Method, url: req.URL.String(), header: req.Header, began: time.Now()}
+	path := strings.Split(strings.TrimPrefix(strings.TrimPrefix(req.URL.Path, "/api/v1/"), "/apis/coordination.k8s.io/v1/"), "/")
 	if path[0] == "namespaces" && len(path) > 2 {
 		c.namespace, path = path[1], path[2:]
 	}
@@ -36,6 +40,7 @@ func newCall(req *http.Request) (*call, error) {
 		c.name = path[1]
 	}
 	query := req.URL.Query()
+	c.limit, c.page = query.Get("limit"), query.Get("continue")
 	c.watch, c.streamsList = query.Get("watch") != "", query.Get("sendInitialEvents") == "true"
 	if req.Body == nil {
 		return c, nil
@@ -71,6 +76,7 @@ func (c *call) request(ctx context.Context, client string) (*http.Request, error
 	if err != nil {
 		return nil, err
 	}
+	req.Header = c.header.Clone()
 	req.Header.Set("User-Agent", client)
 	return req, nil
 }
@@ -81,16 +87,16 @@ type reply struct {
 	body []byte
 }
 
-// decode reads what the checks want of a body; what is not there stays empty.
-func decode[T any](body []byte) (into T) {
-	_ = json.Unmarshal(body, &into) // a body that is no JSON has nothing that is wanted
-	return into
+// metaOf is the metadata of an object, of whatever kind; what is not there stays empty.
+func metaOf(body []byte) metav1.ObjectMeta {
+	o := &metav1.PartialObjectMetadata{}
+	_ = apitest.Decode(body, o) // a body that is no object has nothing that is wanted
+	return o.ObjectMeta
 }
 
-// meta is the metadata that the checks want of an answer.
-type meta struct {
-	Metadata struct{ Namespace, Name, UID, ResourceVersion string }
+// listOf is a list of which no more than the metadata is wanted.
+func listOf(body []byte) *metav1.PartialObjectMetadataList {
+	list := &metav1.PartialObjectMetadataList{}
+	_ = apitest.Decode(body, list) // as above
+	return list
 }
-
-// list is a list of which no more is wanted.
-type list struct{ Items []meta }

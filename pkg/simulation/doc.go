@@ -7,9 +7,10 @@
 // runs to a standstill, and what happened is checked against the model's own history of every node and pod. In the end the
 // faults stop, and everything has to come to rest.
 //
-//   - rules.go states the rules anew, over the full history. It can be checked against the README by eye.
-//   - history.go is the model's truth, and view.go what one replica was shown of it.
-//   - world.go, nodes.go and pods.go change the cluster as its writers do.
+//   - rules.go states the rules anew, for one pod and the taints of its node. It can be checked against the README by eye.
+//   - history.go is the model's truth; truth.go says how early it allows a pod to go, whatever a replica was shown.
+//   - view.go is what one replica was shown; latest.go says how late that allows a pod to go.
+//   - steps.go, nodes.go and pods.go change the cluster as its writers do; trouble.go is what else goes wrong.
 //   - faults.go and transport.go are between a replica and the API server.
 //   - replica.go is the controller, from its start to its end.
 //   - requests.go, schedule.go and rest.go are the checks.

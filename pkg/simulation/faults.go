@@ -12,10 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// eventsOfAProxy has writes of Events answered with a 404 that is not of their namespace, as a proxy may. The controller takes
-// it for the end of the namespace, and drops the Event: see BUG 1 in the report. Set it when that is mended.
-const eventsOfAProxy = false
-
 // errReset is what a client sees of a connection that ends.
 var errReset = errors.New("connection reset by peer")
 
@@ -105,11 +101,9 @@ func refusal(r *rand.Rand, method string) *apierrors.StatusError {
 		apierrors.NewForbidden(v1.Resource("pods"), "x", errReset),
 		apierrors.NewUnauthorized("who are you"),
 		{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusBadGateway, Message: "a proxy"}},
-	}
-	if method != http.MethodPost || eventsOfAProxy {
-		all = append(all, &apierrors.StatusError{ErrStatus: metav1.Status{
+		{ErrStatus: metav1.Status{
 			Status: metav1.StatusFailure, Code: http.StatusNotFound, Message: "a proxy knows no such path", Reason: metav1.StatusReasonNotFound,
-		}})
+		}},
 	}
 	if method == http.MethodPatch {
 		all = append(all, apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("Pod").GroupKind(), "x", nil), apierrors.NewBadRequest("a webhook denies it"))

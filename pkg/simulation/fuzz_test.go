@@ -117,11 +117,23 @@ func naive(pod *v1.Pod, node *v1.Node, now time.Time) time.Time {
 	if pod.Spec.NodeName != node.Name {
 		return never()
 	}
-	bound := first(now, boundBy(pod))
-	return deadlineOf(pod, span{bound, bound}, node, func(taint v1.Taint) span {
-		start := first(now, evidence(node, taint))
-		return span{start, start}
-	}).earliest
+	start := func(taint v1.Taint) time.Time {
+		start := now
+		if added := addedAt(node, taint); !added.IsZero() {
+			start = first(start, secondEnd(added))
+		}
+		if changed := changedAt(node); !changed.IsZero() {
+			start = first(start, secondEnd(changed))
+		}
+		return start
+	}
+	return deadlineOf(pod, first(now, boundBy(pod)), node, starts{taint: start, period: func(k v1.Taint) (period, own time.Time) {
+		own, period = start(k), start(k)
+		for _, taint := range notReadyTaints(node) {
+			period = first(period, start(taint))
+		}
+		return period, own
+	}})
 }
 
 // fuzzWhole has a whole controller see them, and checks that who goes is due.

@@ -12,6 +12,8 @@ import (
 
 const (
 	ownsTaints = `{"f:spec":{"f:taints":{}}}`
+	ownsLabels = `{"f:metadata":{"f:labels":{}}}`
+	ownsCordon = `{"f:spec":{"f:unschedulable":{}}}`
 	ownsStatus = `{"f:status":{"f:conditions":{}}}`
 )
 
@@ -28,16 +30,16 @@ func (s *sim) node(name string) *v1.Node {
 
 // stamp is the API server's time, as it is stored.
 func (s *sim) stamp() metav1.Time {
-	return metav1.NewTime(time.Now().Add(s.plan.apiSkew).UTC().Truncate(time.Second))
+	return metav1.NewTime(s.api.Now().UTC().Truncate(time.Second))
 }
 
-// written is the time of another writer, by a clock of its own.
+// written is the time of another writer, by a clock of its own, which is about that of the API server.
 func (s *sim) written() metav1.Time {
 	skew := time.Duration(0)
 	if s.plan.writerSkew > 0 && s.rng.IntN(2) == 0 {
-		skew = time.Duration(s.rng.Int64N(int64(2*s.plan.writerSkew))) - s.plan.writerSkew
+		skew = about(s.rng, s.plan.writerSkew)
 	}
-	return metav1.NewTime(time.Now().Add(skew).UTC().Truncate(time.Second))
+	return metav1.NewTime(s.api.Now().Add(skew).UTC().Truncate(time.Second))
 }
 
 // addNode makes a node that is ready.
@@ -54,7 +56,7 @@ func (s *sim) removeNode(name string) {
 	s.api.Remove(&v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}})
 }
 
-// own notes in managedFields who wrote what.
+// own notes in managedFields who wrote what. An empty list of taints is not there, and has no owner.
 func (s *sim) own(node *v1.Node, manager, subresource, fields string) {
 	if s.plan.noManagedFields {
 		return
@@ -62,6 +64,9 @@ func (s *sim) own(node *v1.Node, manager, subresource, fields string) {
 	node.ManagedFields = slices.DeleteFunc(node.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
 		return e.FieldsV1.GetRawString() == fields
 	})
+	if fields == ownsTaints && len(node.Spec.Taints) == 0 {
+		return
+	}
 	node.ManagedFields = append(node.ManagedFields, metav1.ManagedFieldsEntry{
 		Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", FieldsType: "FieldsV1",
 		FieldsV1: metav1.NewFieldsV1(fields), Time: ptr.To(s.stamp()), Subresource: subresource,
@@ -123,8 +128,8 @@ func (s *sim) dropTaints(name string, which func(v1.Taint) bool) {
 	s.putNode(node, "kubectl", ownsTaints, "loses taints")
 }
 
-// illKey is the taint that the node lifecycle controller puts on a node, by its Ready condition.
-func illKey(node *v1.Node) string {
+// notReadyKey is the taint that the node lifecycle controller puts on a node, by its Ready condition.
+func notReadyKey(node *v1.Node) string {
 	switch node.Status.Conditions[0].Status {
 	case v1.ConditionFalse:
 		return v1.TaintNodeNotReady
@@ -135,18 +140,18 @@ func illKey(node *v1.Node) string {
 	}
 }
 
-// reconcileIllness does what the node lifecycle controller does: add the taint that fits, then remove the other.
-func (s *sim) reconcileIllness(name string) {
+// reconcileNotReady does what the node lifecycle controller does: add the taint that fits, then remove the other.
+func (s *sim) reconcileNotReady(name string) {
 	node := s.node(name)
 	if node == nil {
 		return
 	}
-	want := illKey(node)
+	want := notReadyKey(node)
 	if want != "" && !slices.ContainsFunc(node.Spec.Taints, func(t v1.Taint) bool { return t.Key == want }) {
 		s.setTaint(name, want, "", ptr.To(s.written()))
 		s.moment()
 	}
-	s.dropTaints(name, func(t v1.Taint) bool { return isIllness(t) && t.Key != want })
+	s.dropTaints(name, func(t v1.Taint) bool { return isNotReadyTaint(t) && t.Key != want })
 }
 
 // moment lets a moment pass between two writes of one writer, at times.

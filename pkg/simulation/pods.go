@@ -60,6 +60,12 @@ func (s *sim) podNamed(name types.NamespacedName) *v1.Pod {
 	for range s.rng.IntN(5) {
 		pod.Spec.Tolerations = append(pod.Spec.Tolerations, s.toleration())
 	}
+	if s.rng.IntN(12) == 0 { // somebody else meant to evict it
+		status := []v1.ConditionStatus{v1.ConditionTrue, v1.ConditionTrue, v1.ConditionFalse}[s.rng.IntN(3)]
+		pod.Status.Conditions = append(pod.Status.Conditions, v1.PodCondition{
+			Type: v1.DisruptionTarget, Status: status, Reason: v1.PodReasonPreemptionByScheduler, LastTransitionTime: s.stamp(),
+		})
+	}
 	if s.rng.IntN(20) == 0 {
 		pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"}
 	}
@@ -79,8 +85,11 @@ func (s *sim) bind(pod *v1.Pod) {
 	pod.Spec.NodeName = s.anyNode()
 	if s.rng.IntN(8) > 0 {
 		at := s.stamp()
-		if s.rng.IntN(8) == 0 {
+		switch s.rng.IntN(12) {
+		case 0:
 			at = s.written()
+		case 1: // by the clock of a kubelet
+			at = metav1.NewTime(at.Add(-time.Hour))
 		}
 		pod.Status.Conditions = append(pod.Status.Conditions, v1.PodCondition{Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: at})
 	}
@@ -145,7 +154,7 @@ func (s *sim) reap() {
 // deleteByOther has somebody else delete a pod, with grace.
 func (s *sim) deleteByOther(pod *v1.Pod) {
 	if pod.DeletionTimestamp == nil {
-		pod.DeletionTimestamp = ptr.To(metav1.NewTime(time.Now().Add(30 * time.Second).UTC().Truncate(time.Second)))
+		pod.DeletionTimestamp = ptr.To(metav1.NewTime(s.api.Now().Add(30 * time.Second).UTC().Truncate(time.Second)))
 		s.putPod(pod, "is deleted by somebody else")
 	}
 }

@@ -3,20 +3,23 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
-	"k8s.io/utils/clock"
 
 	basemetrics "k8s.io/component-base/metrics"
 
 	"github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
@@ -36,9 +39,18 @@ type replica struct {
 	running sync.WaitGroup
 	ended   bool
 
+	// clock is its own.
+	clock ownClock
 	// What follows is guarded by the sim's lock.
 	view  *view
 	calls map[string]int
+	// pages are those of lists of which more are to come, by resource.
+	pages map[string][]arrival
+	// unmarkable are the pods of which a PATCH did not go well.
+	unmarkable map[types.UID]bool
+	// conflicts are the DELETEs of each pod that failed by another version, podReads when it was last read.
+	conflicts map[types.UID]int
+	podReads  map[types.UID]time.Time
 	// reads are the reads of each node that were answered well.
 	reads map[string][]nodeRead
 	// budget is what is left of the reads of each node that are allowed.
@@ -53,18 +65,23 @@ func keptStarts() *v1.ConfigMap {
 // start starts a replica that does not lead.
 func (s *sim) start() *replica {
 	r := &replica{
-		sim: s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
-		view: newView(s.plan.keeps), calls: map[string]int{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
+		clock: ownClock{skew: s.ownSkew()},
+		sim:   s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
+		view: newView(s.plan.apiSkew), calls: map[string]int{}, conflicts: map[types.UID]int{}, podReads: map[types.UID]time.Time{}, pages: map[string][]arrival{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
 	}
 	r.life, r.kill = context.WithCancel(context.Background())
-	config := &rest.Config{Host: "http://model", Transport: transport{r}, QPS: -1, UserAgent: r.name}
-	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	serverClock := serverclock.New(r.clock)
+	config := &rest.Config{Host: "http://model", Transport: serverClock.Wrap(transport{r}), QPS: -1, UserAgent: r.name}
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	client, err := kubernetes.NewForConfig(config)
+	s.must(err)
+	reading, err := podcache.NewClient(config)
 	s.must(err)
 	m, err := metrics.New(func(basemetrics.Registerable) error { return nil })
 	s.must(err)
 	c := tainteviction.Config{
-		Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client, Clock: clock.RealClock{}, ConcurrentEvictions: s.plan.slots, Metrics: m,
+		Informers: reading, Evictions: reading, Events: client, Clock: r.clock, ServerClock: serverClock, ConcurrentEvictions: s.plan.slots, Metrics: m,
 	}
 	if s.plan.keeps {
 		c.Starts = nameOf(keptStarts())
@@ -80,6 +97,19 @@ func (s *sim) start() *replica {
 	s.lock.Unlock()
 	s.note(r.name, "starts")
 	return r
+}
+
+// deadline is when a replica has scheduled a pod, or false where it has not.
+func (r *replica) deadline(uid types.UID) (time.Time, bool) {
+	at, scheduled := r.controller.Deadline(uid)
+	return at.Add(-r.clock.skew), scheduled
+}
+
+// dated takes in the Date of an answer.
+func (r *replica) dated(answer *http.Response) {
+	r.sim.lock.Lock()
+	defer r.sim.lock.Unlock()
+	r.view.apiClock.dated(answer, time.Now())
 }
 
 // lead has the replica lead until stopLeading, once it has ended what it led before.

@@ -3,19 +3,24 @@ package simulation
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
 )
 
 const (
-	// freshRead is how old the read of a node may be when the delete is sent that was decided on it.
+	// freshRead is how long ago the read of a node may have been answered when the delete is sent that was decided on it.
 	freshRead = time.Second
 	// savedReads are the reads of a node that may follow one another at once; after that there is one a second.
 	savedReads = 30
+	// allowedConflicts is how many DELETEs of one pod fail by another version of it before one has the UID alone.
+	allowedConflicts = 4
 )
 
 // nodeRead is a read of a node that was answered well.
@@ -51,6 +56,10 @@ func (r *replica) fate(c *call) fate {
 	if time.Now().Before(s.outages[r.name]) && f.manner == well {
 		f.manner = unsent
 	}
+	s.suffer(c, &f)
+	if c.verb() == "patch" && f.manner != well {
+		r.unmarkable[metaOf(c.body).UID] = true
+	}
 	return f
 }
 
@@ -62,21 +71,49 @@ func (r *replica) sending(c *call, f fate) {
 	}
 	if c.resource == "events" {
 		r.sim.lock.Lock()
-		r.sim.told[decode[v1.Event](c.body).InvolvedObject.UID]++
+		event := &v1.Event{}
+		_ = apitest.Decode(c.body, event) // of what is no Event there is none
+		r.sim.told[event.InvolvedObject.UID]++
 		r.sim.lock.Unlock()
 	}
 	if r.sim.options.TrustRequests {
 		return
 	}
 	if c.verb() == "delete" {
-		p := decode[metav1.DeleteOptions](c.body).Preconditions
-		if p == nil || ptr.Deref(p.UID, "") == "" || ptr.Deref(p.ResourceVersion, "") == "" {
-			r.sim.violation(c.name, "a DELETE has the UID and the resource version as preconditions: %s", c.body)
-		}
+		r.checkPreconditions(c)
 	}
-	if c.verb() == "patch" && c.resource == "pods" && decode[meta](c.body).Metadata.UID == "" {
+	if c.verb() == "patch" && c.resource == "pods" && metaOf(c.body).UID == "" {
 		r.sim.violation(c.name, "a PATCH has the UID in its body: %s", c.body)
 	}
+}
+
+// checkPreconditions looks at those of a DELETE. After some that another version stood in the way of, the UID is enough, right
+// after a read of the pod.
+func (r *replica) checkPreconditions(c *call) {
+	p := preconditions(c)
+	if p == nil || ptr.Deref(p.UID, "") == "" {
+		r.sim.violation(c.name, "a DELETE has the UID as precondition: %s", c.body)
+		return
+	}
+	r.sim.lock.Lock()
+	conflicts, read := r.conflicts[*p.UID], r.podReads[*p.UID]
+	r.sim.lock.Unlock()
+	if ptr.Deref(p.ResourceVersion, "") != "" {
+		return
+	}
+	if conflicts < allowedConflicts {
+		r.sim.violation(c.name, "a DELETE has the resource version as precondition, up to %d that fail by it: %s", allowedConflicts, c.body)
+	}
+	if c.sent.Sub(read) > freshRead {
+		r.sim.violation(c.name, "a DELETE without a resource version follows a read of the pod that was answered at most %s before: %s", freshRead, c.body)
+	}
+}
+
+// preconditions are those of a DELETE, or nil.
+func preconditions(c *call) *metav1.Preconditions {
+	options := &metav1.DeleteOptions{}
+	_ = apitest.Decode(c.body, options) // what are none have no preconditions
+	return options.Preconditions
 }
 
 // spend takes a read of a node out of the budget.
@@ -109,19 +146,39 @@ func (r *replica) answered(c *call, answer reply) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	switch now := time.Now(); {
+	case answer.code == http.StatusConflict && c.verb() == "delete":
+		if p := preconditions(c); p != nil {
+			r.conflicts[ptr.Deref(p.UID, "")]++
+		}
 	case answer.code != http.StatusOK:
+	case c.verb() == "get" && c.resource == "pods":
+		r.podReads[metaOf(answer.body).UID] = now
 	case c.verb() == "get" && c.resource == "nodes":
 		r.reads[c.name] = append(r.reads[c.name], nodeRead{c.began, now})
-	case c.verb() == "list":
-		var objects []arrival
-		for _, item := range decode[list](answer.body).Items {
-			objects = append(objects, arrival{s.history.byVersion[item.Metadata.ResourceVersion], now})
-		}
-		r.view.list(c.resource, objects)
+	case c.verb() == "list" && c.limit != "1":
+		r.listed(c, answer.body)
 	case c.verb() == "delete":
-		if e := s.history.evictions[types.UID(decode[meta](answer.body).Metadata.UID)]; e != nil && e.by == r {
+		if e := s.history.evictions[metaOf(answer.body).UID]; e != nil && e.by == r {
 			e.answered = true
 		}
+	}
+}
+
+// listed takes in a list, or a page of one. Nothing is seen of it before its last page has come.
+func (r *replica) listed(c *call, body []byte) {
+	if c.page == "" {
+		delete(r.pages, c.resource)
+	}
+	page := listOf(body)
+	for i := range page.Items {
+		o := r.sim.history.byVersion[page.Items[i].ResourceVersion]
+		r.pages[c.resource] = append(r.pages[c.resource], arrival{o, time.Now()})
+	}
+	if page.Continue == "" {
+		for i := range r.pages[c.resource] {
+			r.pages[c.resource][i].at = time.Now()
+		}
+		r.view.list(c.resource, r.pages[c.resource])
 	}
 }
 
@@ -130,7 +187,7 @@ func (r *replica) happened(c *call, answer reply) {
 	if answer.code != http.StatusOK || c.resource != "pods" {
 		return
 	}
-	uid := types.UID(decode[meta](answer.body).Metadata.UID)
+	uid := metaOf(answer.body).UID
 	switch c.verb() {
 	case "delete":
 		r.deleted(c, uid)
@@ -153,10 +210,20 @@ func (r *replica) deleted(c *call, uid types.UID) {
 		versions = versions[:len(versions)-1] // what this DELETE did
 	}
 	why := r.judge(c.began, c.sent, versions, time.Time{})
+	if pod := versions[len(versions)-1].pod; pod != nil && !isMarked(pod) && !r.unmarkable[uid] {
+		s.fail(c.name, "a pod has the condition DisruptionTarget with our reason when it goes: %s has %v", uid, pod.Status.Conditions)
+	}
 	s.lock.Unlock()
 	if why != "" {
 		s.violation(c.name, "a pod goes when it is due, not before: %s", why)
 	}
+}
+
+// isMarked says whether a pod has the condition that we write.
+func isMarked(pod *v1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c v1.PodCondition) bool {
+		return c.Type == v1.DisruptionTarget && c.Status == v1.ConditionTrue && c.Reason == "DeletionByTaintManager"
+	})
 }
 
 // patched judges a PATCH that took effect. It may have waited for a connection since the decision, and it is written by what the replica knows of the pod, before it learns more by the
@@ -190,9 +257,10 @@ func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince
 	node := versions[len(versions)-1].pod.Spec.NodeName
 	began, ok := r.decidedOn(node, decided, sent)
 	if !ok {
-		return fmt.Sprintf("no read of node %s that began at most %s before is known", node, freshRead)
+		return fmt.Sprintf("no read of node %s that was answered at most %s before is known", node, freshRead)
 	}
-	if podSince.IsZero() || podSince.After(began) {
+	asItWas := !podSince.IsZero() // a version counts also after its end
+	if !asItWas || podSince.After(began) {
 		podSince = began
 	}
 	nodes, earliest := r.sim.history.nodes[node], never()
@@ -205,12 +273,15 @@ func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince
 			break
 		}
 		for j, version := range versions {
-			ended := j+1 < len(versions) && versions[j+1].at.Before(podSince)
-			if version.pod == nil || version.pod.Spec.NodeName != node || ended || version.at.After(until) {
+			ended := now
+			if j+1 < len(versions) {
+				ended = versions[j+1].at
+			}
+			if version.pod == nil || version.pod.Spec.NodeName != node || ended.Before(podSince) || version.at.After(until) {
 				continue
 			}
-			due := r.sim.history.earliestDeadline(version.pod, i, r.bridged)
-			if !due.After(until) {
+			due := r.sim.history.earliestDeadline(version.pod, i, r.view)
+			if !due.After(until) && (asItWas || !due.After(ended)) {
 				return ""
 			}
 			earliest = first(earliest, due)
@@ -224,7 +295,7 @@ func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince
 func (r *replica) decidedOn(node string, decided, sent time.Time) (began time.Time, ok bool) {
 	reads := r.reads[node]
 	for i := len(reads) - 1; i >= 0; i-- {
-		if reads[i].ended.After(decided) || reads[i].began.Before(sent.Add(-freshRead)) {
+		if reads[i].ended.After(decided) || reads[i].ended.Before(sent.Add(-freshRead)) {
 			continue
 		}
 		if !ok || reads[i].began.Before(began) {
@@ -235,9 +306,4 @@ func (r *replica) decidedOn(node string, decided, sent time.Time) (began time.Ti
 		}
 	}
 	return began, ok
-}
-
-// bridged says whether this replica may take two times of an illness for one, with its taints off in between.
-func (r *replica) bridged(from, to time.Time) bool {
-	return to.Sub(from) <= maxPause+maxLag || r.view.relisted["nodes"].After(from)
 }

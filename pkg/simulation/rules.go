@@ -6,40 +6,73 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// The rules of the README, "When a pod must go", over full histories. Nothing here is shared with the product.
+// The rules of the README, "When a pod must go", over one pod and the taints of its node. Nothing here is shared with the
+// product.
 
 // never is later than every deadline.
 func never() time.Time { return time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC) }
 
-// span is the range within which the rules allow a moment to lie: with all evidence that there ever was, and with no more
-// than is left.
-type span struct{ earliest, latest time.Time }
+// secondEnd is the end of a second that the API has stored.
+func secondEnd(t time.Time) time.Time { return t.Add(time.Second) }
 
-func (s span) contains(t time.Time) bool { return !t.Before(s.earliest) && !t.After(s.latest) }
-
-// leftAlone says that a pod does not go whatever taints there are: mirror pods, pods that are being deleted, finished pods.
+// leftAlone says that a pod does not go whatever taints there are: mirror pods, pods that are being deleted, pods that have
+// finished.
 func leftAlone(pod *v1.Pod) bool {
 	_, mirror := pod.Annotations[v1.MirrorPodAnnotationKey]
-	finished := pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
+	finished := pod.Status.Phase == v1.PodSucceeded || (pod.Status.Phase == v1.PodFailed && everStarted(pod))
 	return mirror || finished || pod.DeletionTimestamp != nil || pod.Spec.NodeName == ""
 }
 
-// deadlineOf is when a pod must go, for a node that has these taints: the earliest over all NoExecute taints. start says
-// since when a taint counts as being there.
-func deadlineOf(pod *v1.Pod, bound span, node *v1.Node, start func(v1.Taint) span) span {
-	due := span{never(), never()}
+// everStarted says whether a container of a pod has been started: one has a status, and does not wait.
+func everStarted(pod *v1.Pod) bool {
+	for _, statuses := range [][]v1.ContainerStatus{
+		pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses,
+	} {
+		for _, status := range statuses {
+			if status.State.Waiting == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// starts are since when the taints of a node count as being there.
+type starts struct {
+	// taint is for a taint that is dated alone, period for one of the two of a node that is not ready: since when the
+	// not-ready period counts, and since when that taint is on in place of the other one.
+	taint  func(v1.Taint) time.Time
+	period func(v1.Taint) (period, own time.Time)
+}
+
+// deadlineOf is when a pod must go, for a node that has these taints: the earliest over all NoExecute taints.
+func deadlineOf(pod *v1.Pod, bound time.Time, node *v1.Node, since starts) time.Time {
+	due := never()
 	if node == nil || leftAlone(pod) {
 		return due
 	}
 	for _, taint := range node.Spec.Taints {
-		if taint.Effect != v1.TaintEffectNoExecute {
-			continue
+		switch {
+		case taint.Effect != v1.TaintEffectNoExecute:
+		case isNotReadyTaint(taint):
+			period, own := since.period(taint)
+			due = first(due, inPeriod(pod, taint, last(period, bound), last(own, bound)))
+		default:
+			due = first(due, after(pod, taint, last(since.taint(taint), bound)))
 		}
-		since := start(taint)
-		due.earliest = first(due.earliest, after(pod, taint, last(since.earliest, bound.earliest)))
-		due.latest = first(due.latest, after(pod, taint, last(since.latest, bound.latest)))
 	}
 	return due
+}
+
+// inPeriod is when a taint of a node that is not ready evicts a pod: max(period + s(K), min(own + s(K), period + max(s(K),
+// s(other)))).
+func inPeriod(pod *v1.Pod, k v1.Taint, period, own time.Time) time.Time {
+	other := v1.Taint{Key: v1.TaintNodeNotReady, Value: k.Value, Effect: k.Effect}
+	if k.Key == v1.TaintNodeNotReady {
+		other.Key = v1.TaintNodeUnreachable
+	}
+	longer := last(after(pod, k, period), after(pod, other, period))
+	return last(after(pod, k, period), first(after(pod, k, own), longer))
 }
 
 // after is when one taint evicts a pod whose count began at since: by the first toleration that tolerates it.
@@ -70,49 +103,53 @@ func tolerates(t v1.Toleration, taint v1.Taint) bool {
 	return effect && key && value
 }
 
-// boundBy is the pod's binding by the API: the transition of PodScheduled to True, or its creation. A second counts as its end.
+// boundBy is the pod's binding by the API: the transition of PodScheduled to True, or its creation where that is later. A
+// second counts as its end.
 func boundBy(pod *v1.Pod) time.Time {
+	bound := pod.CreationTimestamp.Time
 	for _, c := range pod.Status.Conditions {
-		if c.Type == v1.PodScheduled && c.Status == v1.ConditionTrue && !c.LastTransitionTime.IsZero() {
-			return secondEnd(c.LastTransitionTime.Time)
+		if c.Type == v1.PodScheduled && c.Status == v1.ConditionTrue {
+			bound = last(bound, c.LastTransitionTime.Time)
 		}
 	}
-	return secondEnd(pod.CreationTimestamp.Time)
+	return secondEnd(bound)
 }
 
-// sameTaint says whether two taints have one start: they are the same, or both are of the node's illness.
+// sameTaint says whether two NoExecute taints are the same one.
 func sameTaint(a, b v1.Taint) bool {
-	evict := a.Effect == v1.TaintEffectNoExecute && b.Effect == v1.TaintEffectNoExecute
-	return evict && a.Value == b.Value && (a.Key == b.Key || (isIllness(a) && isIllness(b)))
+	return a.Effect == v1.TaintEffectNoExecute && b.Effect == v1.TaintEffectNoExecute && a.Key == b.Key && a.Value == b.Value
 }
 
-func isIllness(taint v1.Taint) bool {
+func isNotReadyTaint(taint v1.Taint) bool {
 	return taint.Key == v1.TaintNodeNotReady || taint.Key == v1.TaintNodeUnreachable
 }
 
-// carries says whether a node has a taint, or one with the same start.
-func carries(node *v1.Node, taint v1.Taint) bool {
-	for _, other := range node.Spec.Taints {
-		if sameTaint(taint, other) {
-			return true
+// find is a taint of a node, or nil.
+func find(node *v1.Node, taint v1.Taint) *v1.Taint {
+	for i := range node.Spec.Taints {
+		if sameTaint(taint, node.Spec.Taints[i]) {
+			return &node.Spec.Taints[i]
 		}
 	}
-	return false
+	return nil
 }
 
-// evidence is the earliest time that one version of a node gives for the start of a taint: timeAdded, or the last change of
-// spec.taints. never where there is none.
-func evidence(node *v1.Node, taint v1.Taint) time.Time {
-	known := never()
-	if t := changedAt(node); !t.IsZero() {
-		known = secondEnd(t)
-	}
-	for _, other := range node.Spec.Taints {
-		if sameTaint(taint, other) && other.TimeAdded != nil && !other.TimeAdded.IsZero() {
-			known = first(known, secondEnd(other.TimeAdded.Time))
+// notReadyTaints are those of a node that are on because it is not ready.
+func notReadyTaints(node *v1.Node) (on []v1.Taint) {
+	for _, taint := range node.Spec.Taints {
+		if taint.Effect == v1.TaintEffectNoExecute && isNotReadyTaint(taint) {
+			on = append(on, taint)
 		}
 	}
-	return known
+	return on
+}
+
+// addedAt is the timeAdded of a taint of a node, or zero.
+func addedAt(node *v1.Node, taint v1.Taint) time.Time {
+	if on := find(node, taint); on != nil && on.TimeAdded != nil {
+		return on.TimeAdded.Time
+	}
+	return time.Time{}
 }
 
 // changedAt is the time of the managedFields entry that owns f:taints; writtenAt that of the last write.
@@ -145,9 +182,6 @@ func notReadySince(node *v1.Node) time.Time {
 }
 
 func isReady(node *v1.Node) bool { return notReadySince(node).IsZero() }
-
-// secondEnd is the end of a second that the API has stored.
-func secondEnd(t time.Time) time.Time { return t.Add(time.Second) }
 
 func first(a, b time.Time) time.Time {
 	if b.Before(a) {

@@ -91,7 +91,7 @@ func (s *sim) untilDeadline() (until time.Duration) {
 	defer s.lock.Unlock()
 	for _, r := range s.replicas {
 		for uid := range s.history.pods {
-			at, scheduled := r.controller.Deadline(uid)
+			at, scheduled := r.deadline(uid)
 			if d := time.Until(at); scheduled && !r.ended && d > 0 && d < 10*time.Minute && (until == 0 || d < until) {
 				until = d
 			}
@@ -109,7 +109,7 @@ func (s *sim) check() {
 // rest ends the faults, waits until everything has come to rest, checks that it has, and ends all replicas.
 func (s *sim) rest() {
 	s.calmDown()
-	for s.wait(settled + onTime + time.Second); time.Since(s.calmSince) < quiet && !s.failed(); s.wait(15 * time.Second) {
+	for s.wait(settled + s.mayBeLate() + time.Second); time.Since(s.calmSince) < quiet+s.mayBeLate() && !s.failed(); s.wait(15 * time.Second) {
 		s.check()
 	}
 	if !s.failed() {

@@ -19,7 +19,8 @@ const (
 	starting = 300 * time.Millisecond
 )
 
-// checkSchedules compares what each replica has scheduled with what the rules say of what it was shown.
+// checkSchedules compares what each replica has scheduled with the rules: nobody before what the truth allows, nor after what
+// the replica was shown allows.
 func (s *sim) checkSchedules() {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -36,25 +37,35 @@ func (s *sim) checkSchedule(r *replica) {
 		known[pod.UID] = pod
 	}
 	for uid := range s.history.pods {
-		at, scheduled := r.controller.Deadline(uid)
+		at, scheduled := r.deadline(uid)
 		pod := known[uid]
-		due := span{never(), never()}
+		earliest, latest := never(), never()
 		if pod != nil {
-			due = r.view.deadline(s.history, pod)
+			earliest, latest = s.earliestByView(r.view, pod), s.latestDeadline(r.view, pod)
 		}
 		live := s.history.pod(uid)
 		going := live == nil || live.DeletionTimestamp != nil // an attempt may have found that out, before the watch says so
 		switch {
-		case scheduled && due.earliest.Equal(never()):
+		case scheduled && earliest.Equal(never()):
 			s.fail(podName(s, uid), "what is scheduled is what the rules say: %s has scheduled %s at %s, and it need not go", r.name, uid, s.clock(at))
-		case scheduled && !due.contains(at):
+		case scheduled && (at.Before(earliest) || at.After(latest)):
 			s.fail(podName(s, uid), "what is scheduled is what the rules say: %s has scheduled %s at %s, and it is to go between %s and %s",
-				r.name, uid, s.clock(at), s.clock(due.earliest), s.clock(due.latest))
-		case !scheduled && due.latest.Before(never()) && !going:
+				r.name, uid, s.clock(at), s.clock(earliest), s.clock(latest))
+		case !scheduled && latest.Before(never()) && !going:
 			s.fail(podName(s, uid), "what is scheduled is what the rules say: %s has not scheduled %s, and it is to go between %s and %s",
-				r.name, uid, s.clock(due.earliest), s.clock(due.latest))
+				r.name, uid, s.clock(earliest), s.clock(latest))
 		}
 	}
+}
+
+// earliestByView is the earliest moment at which a pod may go that is as a replica was last shown it, while its node is as the
+// replica was last shown that.
+func (s *sim) earliestByView(v *view, pod *v1.Pod) time.Time {
+	seen := v.nodes[pod.Spec.NodeName]
+	if len(seen) == 0 || seen[len(seen)-1].node == nil {
+		return never()
+	}
+	return s.history.earliestDeadline(pod, s.history.index[seen[len(seen)-1].node.ResourceVersion], v)
 }
 
 func podName(s *sim, uid types.UID) string {
@@ -78,8 +89,8 @@ func (s *sim) checkLate() {
 		}
 		for _, pod := range r.view.pods {
 			live := s.history.pod(pod.UID)
-			due := r.view.deadline(s.history, pod).latest
-			if live == nil || leftAlone(live) || due.After(now) {
+			due := s.latestDeadline(r.view, pod)
+			if live == nil || leftAlone(live) || due.After(now) || s.spared(live) {
 				continue
 			}
 			// It was not known before what made it due.
@@ -88,7 +99,7 @@ func (s *sim) checkLate() {
 				due = last(due, known)
 			}
 			late := now.Sub(due)
-			if (s.plan.calm && late > onTime) || (!s.calmSince.IsZero() && now.Sub(s.calmSince) > settled && late > onTime) {
+			if (s.plan.calm && late > onTime) || (!s.calmSince.IsZero() && now.Sub(s.calmSince) > settled+s.mayBeLate() && late > s.mayBeLate()) {
 				s.fail(pod.Name, "no eviction is lost: %s has been due for %s, by what %s was shown", pod.UID, late, r.name)
 			}
 		}

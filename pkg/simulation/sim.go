@@ -32,8 +32,15 @@ type plan struct {
 	crowds bool
 	// noStreaming says that the API server streams no lists, and noManagedFields that nodes have none.
 	noStreaming, noManagedFields bool
-	// apiSkew is by how much the API server's clock is wrong, and writerSkew by how much those of its other clients may be.
-	apiSkew, writerSkew time.Duration
+	// incurable is what is wrong for the whole run, and swallows that a proxy swallows the bookmark that ends a streaming list.
+	incurable *ailment
+	swallows  bool
+	// bookmarks is the time between two bookmarks of a watch, maxPage how long a page of a list is; 0 for none.
+	bookmarks time.Duration
+	maxPage   int
+	// apiSkew is by how much the API server's clock is wrong, writerSkew by how much those of its other clients may be, and
+	// ownSkew by how much those of replicas may be.
+	apiSkew, writerSkew, ownSkew time.Duration
 }
 
 func newPlan(r *rand.Rand) plan {
@@ -46,13 +53,28 @@ func newPlan(r *rand.Rand) plan {
 	p.crowds = r.IntN(12) == 0
 	p.noStreaming = r.IntN(4) == 0
 	p.noManagedFields = r.IntN(8) == 0
+	if !p.calm && r.IntN(5) == 0 {
+		a := incurable(r)
+		p.incurable, p.crowds, p.slots = &a, false, max(p.slots, 4)
+	}
+	p.swallows = !p.calm && r.IntN(16) == 0
+	p.bookmarks = []time.Duration{0, time.Minute, time.Minute, 5 * time.Second}[r.IntN(4)]
+	p.maxPage = []int{0, 0, 1, 3}[r.IntN(4)]
 	if r.IntN(3) == 0 {
-		p.apiSkew = time.Duration(r.Int64N(int64(10*time.Second))) - 5*time.Second
+		p.apiSkew = about(r, []time.Duration{5 * time.Second, time.Hour}[r.IntN(2)])
 	}
 	if r.IntN(3) == 0 {
-		p.writerSkew = []time.Duration{2 * time.Second, 40 * time.Second}[r.IntN(2)]
+		p.ownSkew = []time.Duration{5 * time.Second, 5 * time.Minute, time.Hour}[r.IntN(3)]
+	}
+	if r.IntN(3) == 0 {
+		p.writerSkew = []time.Duration{2 * time.Second, 40 * time.Second, 6 * time.Minute}[r.IntN(3)]
 	}
 	return p
+}
+
+// about is up to d, or down to -d.
+func about(r *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(r.Int64N(int64(2*d)+1)) - d
 }
 
 // sim is one run.
@@ -68,6 +90,8 @@ type sim struct {
 	history  *history
 	profile  profile
 	outages  map[string]time.Time
+	ailments []ailment
+	bequests map[types.UID]bequest
 	replicas []*replica
 	byName   map[string]*replica
 	names    int
@@ -95,18 +119,21 @@ type failure struct{ about, text string }
 // newSim makes a cluster, within a bubble.
 func newSim(seed uint64, options Options) *sim {
 	rng := rand.New(rand.NewPCG(seed, 1))
+	plan := newPlan(rng)
 	s := &sim{
-		seed: seed, rng: rng, plan: newPlan(rng), api: apitest.New(), began: time.Now(), options: options,
-		history: newHistory(), outages: map[string]time.Time{}, byName: map[string]*replica{}, cuts: map[string]int{},
-		told: map[types.UID]int{},
+		seed: seed, rng: rng, plan: plan, api: apitest.New(), began: time.Now(), options: options,
+		history: newHistory(plan.apiSkew), outages: map[string]time.Time{}, byName: map[string]*replica{}, cuts: map[string]int{},
+		told: map[types.UID]int{}, bequests: map[types.UID]bequest{},
 	}
 	s.api.Linger = true
+	s.api.Now = func() time.Time { return time.Now().Add(plan.apiSkew) }
 	s.api.Changed = func(o apitest.Object, gone bool) {
 		s.lock.Lock()
 		defer s.lock.Unlock()
 		s.history.record(o, gone)
 	}
-	s.api.Deliver = s.cut
+	s.api.Deliver = s.deliver
+	s.api.Bookmarks, s.api.MaxPage = plan.bookmarks, plan.maxPage
 	s.api.Delivered = func(client, resource string, e apitest.Event) {
 		s.lock.Lock()
 		defer s.lock.Unlock()
@@ -115,13 +142,24 @@ func newSim(seed uint64, options Options) *sim {
 	return s
 }
 
-// cut says whether the connection of a watch ends in this event.
-func (s *sim) cut(client, resource string, _ apitest.Event) bool {
+// ownSkew is by how much the clock of a replica is wrong.
+func (s *sim) ownSkew() time.Duration { return about(s.rng, s.plan.ownSkew) }
+
+// deliver says what becomes of an event of a watch: at times its connection ends, or an error takes its place.
+func (s *sim) deliver(client, resource string, e apitest.Event) apitest.Delivery {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	what := client + " " + resource
 	s.cuts[what]++
-	return dice(s.seed, what, s.cuts[what]).Float64() < s.profile.cuts
+	r := dice(s.seed, what, s.cuts[what])
+	switch {
+	case s.plan.swallows && e.Type == "BOOKMARK" && len(e.Object.GetAnnotations()) > 0:
+		return apitest.Swallowed
+	case r.Float64() >= s.profile.cuts:
+		return apitest.Written
+	default:
+		return []apitest.Delivery{apitest.Torn, apitest.Torn, apitest.Expired, apitest.TooMany}[r.IntN(4)]
+	}
 }
 
 // note writes a line of the trace.

@@ -28,9 +28,15 @@ func steps() []step {
 		{weight: 8, do: (*sim).otherSeconds},
 		{weight: 14, do: (*sim).taintChanges},
 		{weight: 4, do: (*sim).taintBlinks},
-		{weight: 6, do: (*sim).illnessChanges},
-		{weight: 3, do: (*sim).illnessPauses},
+		{weight: 6, do: (*sim).readinessChanges},
+		{weight: 3, do: (*sim).taintsPause},
 		{weight: 2, do: (*sim).lifecycleControllerRestarts},
+		{weight: 4, do: (*sim).absence},
+		{weight: 3, do: (*sim).swap},
+		{weight: 3, do: (*sim).oldSnapshot},
+		{weight: 3, do: (*sim).admissionTaint},
+		{weight: 2, do: (*sim).podIsRejected},
+		{weight: 2, do: (*sim).restarts},
 		{weight: 5, do: func(s *sim) { s.heartbeat(s.anyNode()) }},
 		{weight: 2, do: (*sim).ownerWritesMore},
 		{weight: 3, do: (*sim).nodeComesOrGoes},
@@ -38,11 +44,11 @@ func steps() []step {
 		{weight: 3, do: func(*sim) {}},
 		{weight: 4, trouble: true, do: (*sim).closeCall},
 		{weight: 4, trouble: true, do: (*sim).gap},
-		{weight: 1, trouble: true, do: (*sim).unseenPause},
 		{weight: 6, trouble: true, do: (*sim).watchLags},
 		{weight: 6, trouble: true, do: (*sim).watchBreaks},
 		{weight: 3, trouble: true, do: (*sim).outage},
 		{weight: 4, trouble: true, do: (*sim).weatherChanges},
+		{weight: 3, trouble: true, do: (*sim).fallsIll},
 		{weight: 4, trouble: true, do: (*sim).replicaDies},
 		{weight: 4, trouble: true, do: (*sim).replicaStarts},
 		{weight: 4, trouble: true, do: (*sim).leadershipMoves},
@@ -112,8 +118,24 @@ func (s *sim) reuseName() {
 func (s *sim) podFinishes() {
 	if pod := s.anyPod(nil); pod != nil {
 		pod.Status.Phase = []v1.PodPhase{v1.PodSucceeded, v1.PodFailed}[s.rng.IntN(2)]
+		pod.Status.InitContainerStatuses = nil
+		pod.Status.ContainerStatuses = []v1.ContainerStatus{{Name: "c", State: v1.ContainerState{Terminated: &v1.ContainerStateTerminated{}}}}
 		s.putPod(pod, "finishes")
 	}
+}
+
+// podIsRejected has a pod fail of which the kubelet never starts a container.
+func (s *sim) podIsRejected() {
+	pod := s.anyPod(func(pod *v1.Pod) bool { return pod.Status.Phase == v1.PodRunning && pod.Spec.NodeName != "" })
+	if pod == nil {
+		return
+	}
+	pod.Status.Phase, pod.Status.ContainerStatuses = v1.PodFailed, nil
+	if s.rng.IntN(2) == 0 {
+		waiting := v1.ContainerState{Waiting: &v1.ContainerStateWaiting{Reason: "ContainerCreating"}}
+		pod.Status.InitContainerStatuses = []v1.ContainerStatus{{Name: "i", State: waiting}}
+	}
+	s.putPod(pod, "is rejected")
 }
 
 // moreTolerations adds one: the API does not let them be taken away, but they may stand anywhere.
@@ -165,7 +187,7 @@ func (s *sim) taintBlinks() {
 		return
 	}
 	taint := node.Spec.Taints[s.rng.IntN(len(node.Spec.Taints))]
-	if s.rng.IntN(2) == 0 {
+	if s.rng.IntN(2) == 0 || isNotReadyTaint(taint) { // those have no values
 		s.dropTaints(node.Name, func(t v1.Taint) bool { return t.Key == taint.Key })
 	} else {
 		s.setTaint(node.Name, taint.Key, taint.Value+"y", nil)
@@ -174,39 +196,39 @@ func (s *sim) taintBlinks() {
 	s.setTaint(node.Name, taint.Key, taint.Value, s.timeAdded())
 }
 
-// illnessChanges has a node fall ill, get worse or better, or recover, with the taints following at once or later.
-func (s *sim) illnessChanges() {
+// readinessChanges has a node become ready, or not, or unknown, with the taints following at once or later.
+func (s *sim) readinessChanges() {
 	name := s.anyNode()
 	s.setReady(name, []v1.ConditionStatus{v1.ConditionTrue, v1.ConditionFalse, v1.ConditionUnknown}[s.rng.IntN(3)])
 	if s.rng.IntN(4) > 0 {
 		s.moment()
-		s.reconcileIllness(name)
+		s.reconcileNotReady(name)
 	}
 }
 
-// illnessPauses takes the taints of an ill node off for a time, up to minutes, as when a whole zone is ill.
-func (s *sim) illnessPauses() {
+// taintsPause takes the taints of a node that is not ready off for a time, up to minutes, as when a whole zone is not ready.
+func (s *sim) taintsPause() {
 	name := s.anyNode()
 	if node := s.node(name); node == nil || isReady(node) {
 		s.setReady(name, v1.ConditionUnknown)
-		s.reconcileIllness(name)
+		s.reconcileNotReady(name)
 		return
 	}
-	s.dropTaints(name, isIllness)
+	s.dropTaints(name, isNotReadyTaint)
 	if s.rng.IntN(2) == 0 {
 		s.wait(time.Duration(s.rng.Int64N(int64(100 * time.Second))))
-		s.reconcileIllness(name)
+		s.reconcileNotReady(name)
 	}
 }
 
-// lifecycleControllerRestarts takes the taints of illness off all nodes and puts them back, stamped anew.
+// lifecycleControllerRestarts takes the taints of nodes that are not ready off all nodes and puts them back, stamped anew.
 func (s *sim) lifecycleControllerRestarts() {
 	for i := range s.plan.nodes {
-		s.dropTaints(nodeName(i), isIllness)
+		s.dropTaints(nodeName(i), isNotReadyTaint)
 	}
 	time.Sleep(100 * time.Millisecond)
 	for i := range s.plan.nodes {
-		s.reconcileIllness(nodeName(i))
+		s.reconcileNotReady(nodeName(i))
 	}
 }
 
@@ -220,7 +242,11 @@ func (s *sim) heartbeat(name string) {
 func (s *sim) ownerWritesMore() {
 	if node := s.node(s.anyNode()); node != nil {
 		node.Spec.Unschedulable = !node.Spec.Unschedulable
-		s.putNode(node, "kubectl", ownsTaints, "is cordoned or not")
+		fields := ownsTaints
+		if len(node.Spec.Taints) == 0 {
+			fields = ownsCordon
+		}
+		s.putNode(node, "kubectl", fields, "is cordoned or not")
 	}
 }
 

@@ -20,8 +20,18 @@ const silence = 45 * time.Second
 // transport is between a replica and the model. It is an http.RoundTripper.
 type transport struct{ *replica }
 
-// RoundTrip has a request suffer its fate. The checks see what happens.
+// RoundTrip has a request suffer its fate. The checks see what happens. Every answer has the Date of the API server's clock, as
+// it was when the API server answered.
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	answer, err := t.roundTrip(req)
+	if answer != nil {
+		t.sim.api.Date(answer)
+		t.dated(answer)
+	}
+	return answer, err
+}
+
+func (t transport) roundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	c, err := newCall(req)
 	if err != nil {
@@ -53,6 +63,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	switch f.manner {
 	case refused:
+		t.answered(c, reply{code: int(f.refusal.Status().Code)})
 		return apitest.Failure(f.refusal), nil
 	case unsent:
 		return nil, errReset

@@ -8,11 +8,6 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// unseenPauses has the taints of an illness pause for longer than the rules allow while no replica is connected, and the watches
-// then go on where they ended. The controller measures the pause by when it sees it, takes it for none, and evicts too soon:
-// see BUG 2 in the report. Set it when that is mended.
-const unseenPauses = false
-
 // maxReplicas run at the same time.
 const maxReplicas = 3
 
@@ -93,32 +88,6 @@ func (s *sim) gap() {
 		}
 	}
 	s.wait(s.upTo(3 * time.Second))
-}
-
-// unseenPause takes the taints of an ill node off for a minute and a half while no replica can see it.
-func (s *sim) unseenPause() {
-	if !unseenPauses {
-		return
-	}
-	node := s.anyNode()
-	s.setReady(node, v1.ConditionUnknown)
-	s.reconcileIllness(node)
-	pod := s.newPod()
-	pod.Spec.NodeName = node
-	pod.Spec.Tolerations = []v1.Toleration{{Operator: v1.TolerationOpExists, TolerationSeconds: ptr.To[int64](120)}}
-	s.putPod(pod, "is made")
-	s.wait(s.upTo(10 * time.Second))
-	for _, r := range s.alive() {
-		s.note(r.name, "reaches nothing for 95 s")
-		s.lock.Lock()
-		s.outages[r.name] = time.Now().Add(95 * time.Second)
-		s.lock.Unlock()
-		s.api.CutWatchesOf(r.name, "nodes")
-	}
-	s.dropTaints(node, isIllness)
-	s.wait(90 * time.Second)
-	s.reconcileIllness(node)
-	s.wait(10 * time.Second)
 }
 
 // upTo is some time.
@@ -216,6 +185,7 @@ func (s *sim) calmDown() {
 	s.setProfile(profile{})
 	s.lock.Lock()
 	clear(s.outages)
+	s.ailments = nil
 	s.lock.Unlock()
 	for _, r := range s.replicas {
 		s.api.LagOf(r.name, "pods", 0)
@@ -223,6 +193,9 @@ func (s *sim) calmDown() {
 	}
 	if len(s.alive()) == 0 {
 		s.start()
+	}
+	if s.plan.incurable != nil {
+		s.note("replica-all", "have one kind of requests fail or be slow for ever: %s", s.plan.incurable)
 	}
 	alive := s.alive()
 	if !slices.ContainsFunc(alive, func(r *replica) bool { return r.stopLeading != nil }) {

@@ -3,6 +3,7 @@ package tainteviction
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,7 +28,7 @@ const (
 func (c *Controller) keepTime(ctx context.Context) {
 	ticker := c.config.Clock.NewTicker(timeInterval)
 	defer ticker.Stop()
-	evaluated, _, _ := c.config.ServerClock.Offset()
+	evaluated := time.Duration(math.MinInt64 / 2) // by none yet
 	confirmed := c.config.Clock.Now()
 	for {
 		select {

@@ -59,7 +59,7 @@ func (t transition) period(value string, unchanged bool) *period {
 	was := t.before.periods[value]
 	switch {
 	case !t.goesOn(was, len(on) > 0, unchanged):
-		return t.begin(on)
+		return t.begin(was, on)
 	case len(on) == 0:
 		now := *was
 		if !was.absent {
@@ -100,13 +100,19 @@ func (t transition) returned(since time.Time) time.Time {
 }
 
 // begin returns a new period, or nil where none of its taints is on.
-func (t transition) begin(on []Taint) *period {
+func (t transition) begin(was *period, on []Taint) *period {
 	if len(on) == 0 {
 		return nil
 	}
 	p := &period{on: map[string]presence{}}
 	for _, taint := range on {
 		own := t.fresh(taint)
+		if was != nil && !was.absent {
+			// It was on before as well, so the change of the taints that both versions show may be the one that brought it.
+			if before, present := was.on[taint.Key]; present {
+				own = presence{start: startOf(t.o, taint, before.before()), absent: before.absent, changed: before.changed}
+			}
+		}
 		p.on[taint.Key] = own
 		p.start = p.start.or(own.start)
 	}
@@ -118,6 +124,10 @@ func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
 	p := &period{start: was.start, on: make(map[string]presence, len(on))}
 	for _, taint := range on {
 		own, present := was.on[taint.Key]
+		if was.absent {
+			off := t.absence() // it was off meanwhile
+			own.absent, own.changed = latest(own.absent, latest(was.lastOn, off.until)), latest(own.changed, off.changed)
+		}
 		switch {
 		case !present:
 			// It came on in place of the other one.
@@ -127,7 +137,7 @@ func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
 			p.start = p.start.or(own.start)
 		default:
 			// They may have taken turns meanwhile: in doubt, the later time.
-			own = presence{start: startOf(t.o, taint, absence{own.absent, own.absent}), absent: own.absent}
+			own = presence{start: startOf(t.o, taint, own.before()), absent: own.absent, changed: own.changed}
 		}
 		p.on[taint.Key] = own
 	}

@@ -81,6 +81,10 @@ func TestNotReadyPeriods(t *testing.T) {
 		{"an absence does not move the taint's own start", []step{
 			shows(on("1", 4, notReady)), confirms("2", 50), shows(off("3", 60)), shows(on("4", 61, notReady))},
 			map[string][]float64{notReady: {4.5, 4.5}}},
+		{"an absence disproves an older timeAdded, and stays so", []step{
+			shows(sees("1", 50.5, stamped(notReady, 40)).wrote(40).notReady(3)), confirms("2", 59), shows(off("3", 60)),
+			shows(sees("4", 61.5, stamped(notReady, 10)).wrote(61).notReady(3)), shows(sees("5", 70.5, stamped(notReady, 10)).changed(61).written(70).notReady(3))},
+			map[string][]float64{notReady: {41, 41}}},
 		{"nor one of a taint that came in place of the other", []step{
 			shows(on("1", 4, unreachable)), shows(on("2", 30, notReady)), shows(off("3", 60)), shows(on("4", 61, notReady))},
 			map[string][]float64{notReady: {30.5, 4.5}}},
@@ -110,6 +114,9 @@ func TestNotReadyPeriods(t *testing.T) {
 		{"a relist, and the watch had reached a minute before", []step{
 			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), shows(on("20", 150, notReady).relisted())},
 			map[string][]float64{notReady: {150.5, 4.5}}},
+		{"a relist that may hide the end of the period: the change that both versions show counts", []step{
+			shows(on("1", 4, notReady)), shows(on("20", 150, notReady).changed(4).written(4).notReady(140).relisted())},
+			map[string][]float64{notReady: {5, 5}}},
 		{"a relist, and it had not", []step{
 			shows(on("1", 4, notReady)), confirms("7", 80), reaches("1", "8"), shows(on("20", 150, notReady).relisted())},
 			map[string][]float64{notReady: {150.5, 150.5}}},

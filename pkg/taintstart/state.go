@@ -18,7 +18,12 @@ type presence struct {
 	// absent is when the node was last known to be without the taint, on the API server's clock. A timeAdded from before is
 	// disproved, and stays so.
 	absent time.Time
+	// changed is the last change of the taints that the node showed then.
+	changed time.Time
 }
+
+// before returns what is known of the node without the taint.
+func (p presence) before() absence { return absence{changed: p.changed, until: p.absent} }
 
 // nodeState is what is known of one node that has NoExecute taints, or had node-condition taints a moment ago.
 type nodeState struct {
@@ -118,20 +123,27 @@ func (t transition) presence(taint Taint, was presence, present, unchanged bool)
 		return t.kept(taint, was)
 	default:
 		// Whether it was there all the time is not known: if not, it came even later than it did before.
-		return presence{start: startOf(t.o, taint, absence{was.absent, was.absent}), absent: was.absent}
+		return presence{start: startOf(t.o, taint, was.before()), absent: was.absent, changed: was.changed}
 	}
 }
 
 // fresh returns a presence that has just begun.
 func (t transition) fresh(taint Taint) presence {
 	a := t.absence()
-	return presence{start: startOf(t.o, taint, a), absent: a.until}
+	return presence{start: startOf(t.o, taint, a), absent: a.until, changed: a.changed}
 }
 
-// kept returns a presence that goes on. A timeAdded that is earlier than what was known counts, unless it is disproved.
+// kept returns a presence that goes on. What this version says counts where it is earlier than what was known: a timeAdded
+// that is not disproved, or a later change of the list, where the versions reached us late.
 func (t transition) kept(taint Taint, was presence) presence {
-	says := endOf(taint.TimeAdded)
-	if comesAfter(taint.TimeAdded, was.absent) && t.clock.Local(says).Before(was.start.Local(t.clock)) {
+	says := time.Time{}
+	if comesAfter(taint.TimeAdded, was.absent) {
+		says = endOf(taint.TimeAdded)
+	}
+	if t.o.Changed.After(t.before.last.Changed) {
+		says = earliest(says, endOf(t.o.Changed))
+	}
+	if !says.IsZero() && t.clock.Local(says).Before(was.start.Local(t.clock)) {
 		was.start.Server = says
 	}
 	return was

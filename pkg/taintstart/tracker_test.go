@@ -103,6 +103,10 @@ func TestTaintsAreDatedByTheirEarliestEvidence(t *testing.T) {
 			sees("1", 5, plain("a")), sees("2", 90, stamped("a", 80)).changed(90)}, map[string][]float64{"a": {5}}},
 		{"a stamp that is earlier moves it", []Observation{
 			sees("1", 50, plain("a")), sees("2", 60, stamped("a", 10))}, map[string][]float64{"a": {11}}},
+		{"a change of the list that is shown late moves it to the earlier side", []Observation{
+			sees("1", 90, plain("a")), sees("2", 90, plain("a"), plain("b")).changed(40)}, map[string][]float64{"a": {41}, "b": {41}}},
+		{"a gap within the second of the change that brought it", []Observation{
+			sees("1", 4.1).written(4), sees("2", 4.2, plain("a")).wrote(4), sees("9", 60, plain("a")).wrote(4).relisted()}, map[string][]float64{"a": {5}}},
 		{"another value is another taint", []Observation{
 			sees("1", 5, plain("a")), sees("2", 60, Taint{Key: "a", Value: "x"})}, map[string][]float64{"a": {60}}},
 		{"gone and back is a new presence", []Observation{

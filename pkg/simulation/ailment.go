@@ -1,0 +1,142 @@
+package simulation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// serverLimit is how long the API server works on a request.
+const serverLimit = 60 * time.Second
+
+// ailment is what is wrong with one kind of requests, for as long as it lasts: they are slow, or are refused. What is empty is
+// every verb, resource or namespace.
+type ailment struct {
+	verb, resource, namespace string
+	delay                     time.Duration
+	refusal                   *apierrors.StatusError
+}
+
+func (a ailment) String() string {
+	kind := fmt.Sprintf("%s %s in %s", orEvery(a.verb), orEvery(a.resource), orEvery(a.namespace))
+	if a.refusal != nil {
+		return fmt.Sprintf("%s: %d", kind, a.refusal.Status().Code)
+	}
+	return fmt.Sprintf("%s: %s late", kind, a.delay)
+}
+
+func orEvery(s string) string {
+	if s == "" {
+		return "every"
+	}
+	return s
+}
+
+// afflicts says whether a call is of the kind.
+func (a ailment) afflicts(c *call) bool {
+	return (a.verb == "" || a.verb == c.verb()) && (a.resource == "" || a.resource == c.resource) && (a.namespace == "" || a.namespace == c.namespace)
+}
+
+// change is what becomes of a call's fate.
+func (a ailment) change(f *fate) {
+	if f.manner != well {
+		return
+	}
+	f.before += a.delay
+	if a.refusal != nil {
+		f.manner, f.refusal = refused, a.refusal
+	}
+}
+
+// delays are between a tenth of a second and more than the API server's limit.
+func someDelay(r *rand.Rand) time.Duration {
+	most := []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 90 * time.Second}[r.IntN(4)]
+	return 100*time.Millisecond + time.Duration(r.Int64N(int64(most)))
+}
+
+// someAilment is of any kind of requests.
+func someAilment(r *rand.Rand) ailment {
+	a := ailment{resource: []string{"pods", "pods", "nodes", "events", "configmaps", ""}[r.IntN(6)]}
+	if r.IntN(3) > 0 {
+		a.verb = []string{"get", "list", "watch", "patch", "delete", "post"}[r.IntN(6)]
+	}
+	if r.IntN(3) == 0 {
+		a.namespace = []string{"default", "other"}[r.IntN(2)]
+	}
+	if r.IntN(2) == 0 {
+		a.delay = someDelay(r)
+	} else {
+		a.refusal = refusal(r, http.MethodGet)
+	}
+	return a
+}
+
+// incurable is an ailment for a whole run, with which evictions go on all the same: webhooks of pods that are slow or down, slow
+// reads of nodes, Events or ConfigMaps that cannot be written, or one namespace whose pods cannot be deleted.
+func incurable(r *rand.Rand) ailment {
+	internal := apierrors.NewInternalError(errReset)
+	delay := time.Second + time.Duration(r.Int64N(int64(25*time.Second)))
+	all := []ailment{
+		{verb: "delete", resource: "pods", delay: delay},
+		{verb: "patch", resource: "pods", delay: delay},
+		{verb: "patch", resource: "pods", refusal: internal},
+		{verb: "patch", resource: "pods", refusal: apierrors.NewTimeoutError("webhook", 0)},
+		{verb: "patch", resource: "pods", refusal: apierrors.NewForbidden(v1.Resource("pods"), "x", errReset)},
+		{verb: "patch", resource: "pods", refusal: apierrors.NewServiceUnavailable("away")},
+		{verb: "patch", resource: "pods", refusal: apierrors.NewTooManyRequests("slow down", 1)},
+		{verb: "get", resource: "nodes", delay: min(delay, 5*time.Second)},
+		{verb: "post", resource: "events", refusal: internal},
+		{verb: "post", resource: "events", delay: delay},
+		{resource: "configmaps", delay: delay},
+		{resource: "configmaps", refusal: internal},
+		{verb: "delete", resource: "pods", namespace: "other", refusal: internal},
+	}
+	return all[r.IntN(len(all))]
+}
+
+// fallsIll has one kind of requests fail or be slow until it is well again, or nothing has failed for long.
+func (s *sim) fallsIll() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if len(s.ailments) > 1 || s.rng.IntN(3) == 0 {
+		s.ailments = nil
+		s.noteLocked("replica-all", "have no kind of requests any more that always fails")
+		return
+	}
+	a := someAilment(s.rng)
+	s.ailments = append(s.ailments, a)
+	s.noteLocked("replica-all", "have one kind of requests always fail or be slow: %s", a)
+}
+
+// suffer is what the ailments make of a call's fate.
+func (s *sim) suffer(c *call, f *fate) {
+	for _, a := range s.ailments {
+		if a.afflicts(c) {
+			a.change(f)
+		}
+	}
+	if s.plan.incurable != nil && s.plan.incurable.afflicts(c) {
+		s.plan.incurable.change(f)
+	}
+	if f.before >= serverLimit {
+		f.before, f.manner, f.refusal = serverLimit, refused, apierrors.NewTimeoutError("it takes too long", 0)
+	}
+}
+
+// mayBeLate is how late a pod may go at the end of a run.
+func (s *sim) mayBeLate() time.Duration {
+	if s.plan.incurable != nil {
+		return 10 * time.Minute
+	}
+	return onTime
+}
+
+// spared says whether an ailment for the whole run keeps a pod from being evicted.
+func (s *sim) spared(pod *v1.Pod) bool {
+	a := s.plan.incurable
+	return a != nil && a.refusal != nil && a.verb == "delete" && a.namespace == pod.Namespace
+}

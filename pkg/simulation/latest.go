@@ -1,0 +1,171 @@
+package simulation
+
+import (
+	"slices"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+const (
+	// margin is by how much shorter than allowed an absence is that counts as such for certain.
+	margin = 2 * time.Second
+	// confirming is how old the last confirmation of what is on a node may be while nothing is wrong.
+	confirming = 25 * time.Second
+)
+
+// latestDeadline is when a pod must have gone at the latest, by what a replica was shown: with no more evidence than it has for
+// certain.
+func (s *sim) latestDeadline(v *view, pod *v1.Pod) time.Time {
+	seen := v.nodes[pod.Spec.NodeName]
+	if len(seen) == 0 {
+		return never()
+	}
+	doubt := v.apiClock.doubt(time.Now())
+	e := evidence{s.history, seen, doubt, s.plan.calm, s.plan.keeps}
+	bound := first(v.podSeen[pod.UID], boundBy(pod).Add(-s.history.apiSkew+doubt))
+	i := len(seen) - 1
+	return first(s.bequeathed(pod, seen[i].node), deadlineOf(pod, bound, seen[i].node, starts{
+		taint:  func(taint v1.Taint) time.Time { return e.start(i, taint) },
+		period: func(taint v1.Taint) (period, own time.Time) { return e.period(i, taint) },
+	}))
+}
+
+// evidence is what a replica was shown of a node. It dates its taints as late as any doubt may have it.
+type evidence struct {
+	h    *history
+	seen []sighting
+	// doubt is by how much later the times of the API may count.
+	doubt time.Duration
+	// calm says that nothing is wrong: what is on a node is confirmed at intervals; and kept that another process may have
+	// written down what was before.
+	calm, kept bool
+}
+
+// start is since when a taint of a sighting counts at the latest: the earliest of what the sightings of one presence say that
+// is proven to be unbroken.
+func (e evidence) start(i int, taint v1.Taint) time.Time {
+	start := never()
+	for ; ; i-- {
+		start = first(start, e.shown(i, taint))
+		if i == 0 || !carries(e.seen[i-1].node, taint) || !e.unbroken(e.seen[i-1], e.seen[i]) {
+			return start
+		}
+	}
+}
+
+func carries(node *v1.Node, taint v1.Taint) bool { return node != nil && find(node, taint) != nil }
+
+// shown is when a taint was there, as a sighting shows it. A timeAdded that is not later than the last time at which it was
+// not there may be known to be disproved, and so may a change that shows the same time as one before. Where the replica has
+// never seen the node without the taint, and nothing was written down, nothing is.
+func (e evidence) shown(i int, taint v1.Taint) time.Time {
+	s := e.seen[i]
+	versions, shown := e.h.nodes[s.node.Name], s.at
+	began := truth{h: e.h, versions: versions}.began(e.h.index[s.node.ResourceVersion], taint)
+	on, trusted := e.h.second(versions[began].at), e.neverWithout(i, taint)
+	if added := addedAt(s.node, taint); !added.IsZero() && (trusted || added.After(on)) {
+		shown = first(shown, e.h.ended(added).Add(e.doubt))
+	}
+	changed := changedAt(s.node)
+	sameBefore := slices.ContainsFunc(versions[:began], func(v nodeVersion) bool { return v.node != nil && changedAt(v.node).Equal(changed) })
+	if !changed.IsZero() && (trusted || (!changed.Before(on) && !sameBefore)) {
+		shown = first(shown, e.h.ended(changed).Add(e.doubt))
+	}
+	return shown
+}
+
+// neverWithout says whether all sightings of a node have a taint, and none could be known from before.
+func (e evidence) neverWithout(i int, taint v1.Taint) bool {
+	return !e.kept && !slices.ContainsFunc(e.seen[:i+1], func(s sighting) bool {
+		return s.node == nil || s.node.UID != e.seen[i].node.UID || find(s.node, taint) == nil
+	})
+}
+
+// unbroken says whether a taint that is in two sightings, one after the other, is proven to have been there in between. After a
+// gap, the time of the last change of the taints proves it if that has not moved, and was over when the earlier version was
+// written.
+func (e evidence) unbroken(earlier, later sighting) bool {
+	switch {
+	case earlier.node.UID != later.node.UID:
+		return false
+	case !later.gap, earlier.node.ResourceVersion == later.node.ResourceVersion:
+		return true
+	default:
+		return unmoved(changedAt(earlier.node), changedAt(later.node), earlier.node)
+	}
+}
+
+// unmoved says whether a time that two versions show is the same, and was over when the earlier one was written: within the
+// second there may have been more changes.
+func unmoved(earlier, later time.Time, node *v1.Node) bool {
+	return !earlier.IsZero() && earlier.Equal(later) && !writtenAt(node).Before(secondEnd(earlier))
+}
+
+// period is since when the not-ready period counts at the latest that a sighting is in, and since when a taint of it is on in
+// place of the other one.
+func (e evidence) period(i int, k v1.Taint) (period, own time.Time) {
+	period, own = never(), never()
+	inPlace := true
+	for i >= 0 {
+		inPlace = inPlace && carries(e.seen[i].node, k)
+		for _, taint := range notReadyTaints(e.seen[i].node) {
+			shown := e.shown(i, taint)
+			period = first(period, shown)
+			if inPlace && sameTaint(taint, k) {
+				own = first(own, shown)
+			}
+		}
+		before, unseen := e.onBefore(i)
+		inPlace, i = inPlace && !unseen, before
+	}
+	return period, own
+}
+
+// onBefore is the sighting before sighting i of the same not-ready period that has one of its taints on; or -1, where it cannot
+// be known for certain that there is one. It says whether the taints may have changed unseen in between.
+func (e evidence) onBefore(i int) (before int, unseen bool) {
+	for on := i; i > 0; i-- {
+		earlier, later := e.seen[i-1], e.seen[i]
+		if earlier.node == nil || later.node == nil || earlier.node.UID != later.node.UID {
+			return -1, false
+		}
+		carried := len(notReadyTaints(earlier.node)) > 0
+		if carried && i == on && e.unbroken(earlier, later) {
+			return i - 1, false
+		}
+		if !stayedNotReady(earlier, later) {
+			return -1, false
+		}
+		unseen = unseen || later.gap
+		if carried && e.bounded(later, e.seen[on]) {
+			return i - 1, unseen
+		}
+		if carried {
+			return -1, false
+		}
+	}
+	return -1, false
+}
+
+// bounded says whether an absence is known to be no longer than it may be: off is the sighting after the last one with a
+// taint on, and on the next one that has one. Presence is confirmed up to the latest time of the API known before off, and on
+// is dated by the last change of its taints.
+func (e evidence) bounded(off, on sighting) bool {
+	changed := changedAt(on.node)
+	if changed.IsZero() || off.confirmed.IsZero() {
+		return false
+	}
+	confirmed := off.confirmed
+	if e.calm {
+		confirmed = last(confirmed, off.at.Add(e.h.apiSkew-confirming))
+	}
+	// One within the same second need not be the one that brought them back: an admission plugin may have.
+	return changed.After(confirmed.Truncate(time.Second)) && secondEnd(changed).Sub(confirmed) <= maxAbsence-margin
+}
+
+// stayedNotReady says whether the Ready condition is proven not to have been True between two sightings, both included.
+func stayedNotReady(earlier, later sighting) bool {
+	from, to := notReadySince(earlier.node), notReadySince(later.node)
+	return !from.IsZero() && !to.IsZero() && (!later.gap || unmoved(from, to, earlier.node))
+}
