@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"container/list"
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -57,12 +58,12 @@ func (s *sim) checkSizes() {
 		for what, sizes := range map[string][2]int{
 			"pods that are scheduled":       {size(c, "taintEvictionQueue", "entries"), scheduled},
 			"pods that wait for their time": {size(c, "taintEvictionQueue", "waiting", "entries"), scheduled},
-			"pods that are due":             {size(c, "taintEvictionQueue", "ready", "nodes"), 0},
+			"flows of pods that are due":    {size(c, "taintEvictionQueue", "ready", "rotation"), 0},
 			"nodes that are tainted":        {size(c, "starts", "nodes"), nodes},
 			"nodes that are read":           {size(c, "evictor", "nodes", "nodes"), s.plan.nodes},
 			"nodes in the queue":            {size(c, "nodeUpdateQueue", "queue"), 0},
 			"pods in the queue":             {size(c, "podUpdateQueue", "queue"), 0},
-			"nodes whose evictions go on":   {size(c, "taintEvictionQueue", "ready", "byNode", "used"), len(s.history.nodes)},
+			"nodes whose evictions go on":   {size(c, "taintEvictionQueue", "ready", "nodes"), len(s.history.nodes)},
 		} {
 			if sizes[0] > sizes[1] {
 				s.fail(r.name, "nothing is held for long: %s holds %d %s, and there are %d", r.name, sizes[0], what, sizes[1])
@@ -81,6 +82,9 @@ func size(v reflect.Value, path ...string) int {
 	}
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		v = v.Elem()
+	}
+	if v.Type() == reflect.TypeFor[list.List]() {
+		return int(v.FieldByName("len").Int())
 	}
 	if v.Kind() == reflect.Struct { // a queue within a queue
 		return size(v, "items")
