@@ -70,7 +70,7 @@ func TestAFloodOfStrangers(t *testing.T) {
 	s.Start(harness.Options{Name: "flooded"})
 	reader := s.Token("reader", []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}})
 	posts := func() (n float64) {
-		s.Eventually("metrics", 20*time.Second, func(ctx context.Context) error {
+		s.Eventually("metrics", 20*time.Second, func(context.Context) error {
 			if status, body := s.Ask("/metrics", reader); status != http.StatusOK {
 				return fmt.Errorf("%d: %.200s", status, body)
 			}

@@ -11,6 +11,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/lru"
 
 	"github.com/taint-manager/taint-manager/pkg/apitest"
 )
@@ -20,9 +21,9 @@ func node(name string) v1.ObjectReference {
 }
 
 // flap records something each two seconds.
-func flap(r *Recorder, times int, kind string) {
+func flap(r *Recorder, times int) {
 	for i := range times {
-		r.RecordSeries(node("n"), "Reason", kind, fmt.Sprint("time ", i+1))
+		r.RecordSeries(node("n"), "Reason", "kind", fmt.Sprint("time ", i+1))
 		time.Sleep(2 * time.Second)
 	}
 }
@@ -45,7 +46,7 @@ func TestWhatOccursAgainIsCounted(t *testing.T) {
 		if e := only(t, api); e.Count != 1 || e.Message != "time 0" {
 			t.Errorf("the first is not written at once: %v", e)
 		}
-		flap(r, 100, "kind")
+		flap(r, 100)
 		last := time.Now().Add(-2 * time.Second)
 		time.Sleep(updateInterval)
 		e := only(t, api)
@@ -91,6 +92,8 @@ func TestOneObjectHasFewEvents(t *testing.T) {
 
 func TestObjectsHaveTheirOwn(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, _ func()) {
+		const topics = 100
+		r.topics = lru.New(topics)
 		again := node("n")
 		again.UID = "v"
 		r.RecordSeries(node("n"), "Reason", "", "message")
@@ -100,14 +103,14 @@ func TestObjectsHaveTheirOwn(t *testing.T) {
 		if n, m := len(api.Events("Node", "n")), len(api.Events("Node", "m")); n != 2 || m != 1 {
 			t.Errorf("%d and %d", n, m)
 		}
-		for i := range 2 * maxTopics {
+		for i := range 2 * topics {
 			r.RecordSeries(node(fmt.Sprint("n", i)), "Reason", "", "message")
 		}
 		time.Sleep(time.Minute)
-		if n := r.topics.Len(); n > maxTopics {
+		if n := r.topics.Len(); n > topics {
 			t.Errorf("%d are remembered", n)
 		}
-		if n := api.Count("POST"); n != 2*maxTopics+3 {
+		if n := api.Count("POST"); n != 2*topics+3 {
 			t.Errorf("%d arrived", n)
 		}
 	})
@@ -140,7 +143,7 @@ func TestSeriesSurviveFailures(t *testing.T) {
 						defer inner.Store(false)
 						return fails(api, req)
 					}
-					flap(r, 50, "kind")
+					flap(r, 50)
 					time.Sleep(time.Minute)
 					if e := only(t, api); e.Count != 50 {
 						t.Errorf("%+v", e)
@@ -156,9 +159,9 @@ func TestSeriesSurviveFailures(t *testing.T) {
 
 func TestAnExpiredEventIsMadeAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, _ func()) {
-		flap(r, 20, "kind")
+		flap(r, 20)
 		api.RemoveEvents()
-		flap(r, 20, "kind")
+		flap(r, 20)
 		time.Sleep(updateInterval)
 		if e := only(t, api); e.Count != 40 {
 			t.Errorf("%+v", e)
@@ -175,7 +178,7 @@ func TestWithoutPermissionToCount(t *testing.T) {
 			}
 			return nil, nil
 		}
-		flap(r, 30*60, "kind")
+		flap(r, 30*60)
 		if n := len(api.Events("Node", "n")); n < 5 || n > 7 {
 			t.Errorf("%d Events in an hour", n)
 		}
@@ -203,7 +206,7 @@ func TestWithoutPermissionToCount(t *testing.T) {
 
 func TestStoppingWritesTheCount(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, stop func()) {
-		flap(r, 3, "kind")
+		flap(r, 3)
 		stop()
 		if e := only(t, api); e.Count != 3 {
 			t.Errorf("%+v", e)
@@ -215,10 +218,10 @@ func TestStoppingWritesTheCount(t *testing.T) {
 func TestSeriesThatDoNotFitAreDropped(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, _ func()) {
 		r.capacity = 0
-		flap(r, 10, "kind")
+		flap(r, 10)
 		r.counts(t, "dropped", 10)
 		r.capacity = 1
-		flap(r, 1, "kind")
+		flap(r, 1)
 		if e := only(t, api); e.Count != 11 {
 			t.Errorf("%+v", e)
 		}

@@ -34,6 +34,8 @@
 //     reads to spare, up to 30. So pods of one node that fall due shortly after one another wait for up to 0.4 s, and if that goes
 //     on for long, for a second; and where reads are slow, for two of them.
 //   - What is remembered of conditions that could not be written is of pods at which that failed in the last minutes.
+//   - How many attempts go on at the same time adapts: see ConcurrencyLimiter. An API server that has too much to do sees half as
+//     many at once.
 //   - A DELETE whose answer is lost may have taken effect. The next attempt finds the pod terminating or gone; then it is
 //     not counted as ours and gets no Event.
 //

@@ -18,6 +18,10 @@ const (
 	// An attempt waits for something else than the API server's work when it takes longer than leastWait, and longer than so
 	// many times what others took that ended lately.
 	leastWait, longerThanOthers = 400 * time.Millisecond, 4
+	// quickLimit is how far the limit is raised for that. By default the API server works on about 98 calls of controllers at the
+	// same time. More of them wait in its own queue, where pods of other namespaces would wait behind them. So beyond it the
+	// attempts must have waited for longWait.
+	quickLimit, longWait = 100, 4 * time.Second
 	// forgetLimitAfter is how long a limit is kept while no pod waits for a slot.
 	forgetLimitAfter = time.Minute
 )
@@ -39,8 +43,9 @@ type Queue interface {
 //
 //   - It is halved at once when the API server has too much to do, once for all attempts that go on at the time. It is doubled
 //     again for as many attempts that succeed as it allows, up to what it was.
-//   - It is doubled every 0.4 s or so while pods wait for slots and most slots are held by attempts that take much longer than
-//     others: they wait for an admission webhook, say, and the API server could do more meanwhile.
+//   - It is doubled while pods wait for slots and most slots are held by attempts that take much longer than others: they wait
+//     for an admission webhook, say, and the API server could do more meanwhile. Up to 100 that is every 0.4 s or so, and
+//     beyond that every 4 s.
 //   - Otherwise it is compared with half of it now and then, by the evictions per second that both give: see trial.
 //
 // What was found out is forgotten when no pod has waited for a slot for a minute.
@@ -107,9 +112,8 @@ func (l *ConcurrencyLimiter) Begin() *Attempt {
 	return a
 }
 
-// End notes that an attempt has ended, with an error, or with the pod deleted or not. overloaded says that the API server was
-// seen to have too much to do all the same.
-func (l *ConcurrencyLimiter) End(a *Attempt, deleted, overloaded bool, err error) {
+// End notes that an attempt has ended, with an error, or with the pod deleted or not.
+func (l *ConcurrencyLimiter) End(a *Attempt, deleted bool, err error) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	now, running := l.clock.Now(), len(l.running)
@@ -121,10 +125,8 @@ func (l *ConcurrencyLimiter) End(a *Attempt, deleted, overloaded bool, err error
 		l.backlog = now
 	}
 	switch {
-	case overloaded, isTooMuch(err):
-		if a.lowered == l.lowered {
-			l.lower()
-		}
+	case isTooMuch(err):
+		l.overloaded(a)
 	case err != nil || !deleted:
 	case l.before > 0:
 		l.comeBack()
@@ -155,7 +157,12 @@ func (l *ConcurrencyLimiter) check() {
 	if l.limited || l.before > 0 || l.limit == l.most {
 		return
 	}
-	long := leastWait
+	long, limit := leastWait, 2*l.limit
+	if l.limit < quickLimit {
+		limit = min(limit, quickLimit)
+	} else {
+		long = longWait
+	}
 	if l.ended > 0 {
 		long = max(long, longerThanOthers*l.took/time.Duration(l.ended))
 	}
@@ -166,13 +173,24 @@ func (l *ConcurrencyLimiter) check() {
 		}
 	}
 	if 2*waiting > l.allowed() {
-		l.set(2 * l.limit)
+		l.set(limit)
 		l.ended, l.took = 0, 0
 	}
 }
 
-// lower halves the limit because the API server has too much to do.
-func (l *ConcurrencyLimiter) lower() {
+// Overloaded notes that the API server had too much to do during an attempt, as what is not an error can show too.
+func (l *ConcurrencyLimiter) Overloaded(a *Attempt) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	l.overloaded(a)
+}
+
+// overloaded halves the limit because the API server had too much to do during an attempt, unless that began before it was
+// halved last.
+func (l *ConcurrencyLimiter) overloaded(a *Attempt) {
+	if a.lowered < l.lowered {
+		return
+	}
 	l.lowered++
 	l.before, l.well = max(l.before, l.limit), 0
 	l.set(l.limit / 2)

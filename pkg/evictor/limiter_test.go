@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -74,7 +75,7 @@ func (s *server) serve(d time.Duration, random *rand.Rand) float64 {
 	finish := func(answer time.Time, deleted bool) {
 		a := attempts[answer]
 		attempts[answer] = a[1:]
-		s.limiter.End(a[0], deleted, false, nil)
+		s.limiter.End(a[0], deleted, nil)
 	}
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		for len(running) < s.queue.allowed() {
@@ -149,11 +150,11 @@ func TestLimiterFollowsTheServer(t *testing.T) {
 func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
 	for name, err := range map[string]error{
 		"429": apierrors.NewTooManyRequests("slow down", 1), "server timeout": apierrors.NewTimeoutError("later", 1),
-		"no answer": context.DeadlineExceeded, "a slow read of a node": nil,
+		"no answer": fmt.Errorf("reading: %w", context.DeadlineExceeded),
 	} {
 		l, q := limiter(100)
 		for _, want := range []int{10, 5, 4, 4} {
-			if l.End(l.Begin(), false, err == nil, err); q.allowed() != want {
+			if l.End(l.Begin(), false, err); q.allowed() != want {
 				t.Errorf("%s: %d slots, want %d", name, q.allowed(), want)
 			}
 		}
@@ -161,17 +162,15 @@ func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(100, 50*time.Millisecond, 50)
 		for range 10 {
-			s.limiter.End(s.limiter.Begin(), false, false, apierrors.NewTooManyRequests("slow down", 1))
+			s.limiter.End(s.limiter.Begin(), false, apierrors.NewTooManyRequests("slow down", 1))
 		}
 		if s.serve(10*time.Second, rand.New(rand.NewPCG(1, 1))); s.queue.allowed() < 50 {
 			t.Errorf("%d slots, 10 s after the API server had too much to do", s.queue.allowed())
 		}
 	})
 	l, q := limiter(100)
-	for _, err := range []error{errors.New("another"), apierrors.NewUnauthorized("who are you")} {
-		for range 1000 {
-			l.End(l.Begin(), false, false, err)
-		}
+	for range 1000 {
+		l.End(l.Begin(), false, errors.New("another"))
 	}
 	if q.allowed() != firstLimit {
 		t.Errorf("%d slots after errors that say nothing of the load", q.allowed())
@@ -184,8 +183,10 @@ func TestLimiterHalvesOnceForAllThatGoOn(t *testing.T) {
 	for range 20 {
 		running = append(running, l.Begin())
 	}
+	l.Overloaded(running[0])
+	l.Overloaded(running[1])
 	for _, a := range running {
-		l.End(a, false, false, apierrors.NewTooManyRequests("slow down", 1))
+		l.End(a, false, apierrors.NewTooManyRequests("slow down", 1))
 	}
 	if q.allowed() != 10 {
 		t.Errorf("%d slots after 20 attempts at the same time were too many", q.allowed())
@@ -195,7 +196,7 @@ func TestLimiterHalvesOnceForAllThatGoOn(t *testing.T) {
 func TestLimiterNeedsDemand(t *testing.T) {
 	l, q := limiter(100)
 	for range 1000 { // never more than one at a time
-		l.End(l.Begin(), true, false, nil)
+		l.End(l.Begin(), true, nil)
 	}
 	if q.allowed() != firstLimit {
 		t.Errorf("%d slots, though they were never in use", q.allowed())
@@ -212,23 +213,24 @@ func TestLimiterRaisesWhileAttemptsWait(t *testing.T) {
 		limited bool
 		// before is how the first attempts end.
 		before func(l *ConcurrencyLimiter)
-		want   int
+		// soon and late are the limits after 2.5 s and after 13 s.
+		soon, late int
 	}{
-		{"nothing is known", false, func(*ConcurrencyLimiter) {}, 400},
+		{"nothing is known", false, func(*ConcurrencyLimiter) {}, 100, 400},
 		{"others are quick", false, func(l *ConcurrencyLimiter) {
 			a := l.Begin()
 			time.Sleep(10 * time.Millisecond)
-			l.End(a, true, false, nil)
-		}, 400},
+			l.End(a, true, nil)
+		}, 100, 400},
 		{"others take as long", false, func(l *ConcurrencyLimiter) {
 			a := l.Begin()
-			time.Sleep(time.Second)
-			l.End(a, true, false, nil)
-		}, firstLimit},
+			time.Sleep(5 * time.Second)
+			l.End(a, true, nil)
+		}, firstLimit, firstLimit},
 		{"the API server had too much to do", false, func(l *ConcurrencyLimiter) {
-			l.End(l.Begin(), false, false, apierrors.NewTooManyRequests("slow down", 1))
-		}, firstLimit / 2},
-		{"the client has a rate limit", true, func(*ConcurrencyLimiter) {}, firstLimit},
+			l.End(l.Begin(), false, apierrors.NewTooManyRequests("slow down", 1))
+		}, firstLimit / 2, firstLimit / 2},
+		{"the client has a rate limit", true, func(*ConcurrencyLimiter) {}, firstLimit, firstLimit},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -241,15 +243,18 @@ func TestLimiterRaisesWhileAttemptsWait(t *testing.T) {
 				synctest.Wait()
 				test.before(l)
 				used := 0
-				for range 35 {
+				for i := range 130 {
 					for ; used < q.allowed()*4/5; used++ {
 						l.Begin()
 					}
 					time.Sleep(100 * time.Millisecond)
 					synctest.Wait()
+					if i == 24 && q.allowed() != test.soon {
+						t.Errorf("%d slots after 2.5 s, want %d", q.allowed(), test.soon)
+					}
 				}
-				if q.allowed() != test.want {
-					t.Errorf("%d slots after 3.5 s, want %d", q.allowed(), test.want)
+				if q.allowed() != test.late {
+					t.Errorf("%d slots after 13 s, want %d", q.allowed(), test.late)
 				}
 				cancel()
 				running.Wait()
@@ -268,7 +273,7 @@ func TestLimiterForgetsWhenNoPodHasWaitedForLong(t *testing.T) {
 		for range 400 {
 			l.Begin()
 		}
-		time.Sleep(5 * time.Second)
+		time.Sleep(15 * time.Second)
 		q.idle.Store(true)
 		for _, step := range []struct {
 			pause time.Duration

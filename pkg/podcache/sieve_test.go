@@ -23,7 +23,7 @@ import (
 
 var (
 	plain  = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
-	sieved = sievingSerializer{plain, kinds()}
+	sieved = newSievingSerializer(plain)
 )
 
 // filler fills API objects at random, every field of them, the same each time.
@@ -103,6 +103,7 @@ func TestSieveTakesTheRest(t *testing.T) {
 	fill := filler().NilChance(0).NumElements(1, 1)
 	fill.Fill(pod)
 	fill.Fill(node)
+	pod.Status.Phase = v1.PodFailed
 	gotPod := decoded(t, sieved, encoded(t, pod, "Pod")).(*v1.Pod)
 	if left := (v1.PodSpec{NodeName: pod.Spec.NodeName, Tolerations: pod.Spec.Tolerations, Priority: pod.Spec.Priority}); !reflect.DeepEqual(gotPod.Spec, left) {
 		t.Errorf("pod has %+v", gotPod.Spec)
@@ -110,10 +111,20 @@ func TestSieveTakesTheRest(t *testing.T) {
 	if gotPod.ManagedFields != nil || gotPod.Labels != nil || gotPod.Status.HostIPs != nil {
 		t.Errorf("pod has %+v, %+v", gotPod.ObjectMeta, gotPod.Status)
 	}
-	for _, got := range slices.Concat(gotPod.Status.ContainerStatuses, gotPod.Status.InitContainerStatuses, gotPod.Status.EphemeralContainerStatuses) {
+	statuses := func(pod *v1.Pod) []v1.ContainerStatus {
+		return slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses)
+	}
+	if n := len(statuses(gotPod)); n != 3 {
+		t.Errorf("a pod that failed has %d containers", n)
+	}
+	for _, got := range statuses(gotPod) {
 		if got.Name != "" || got.Image != "" || got.Resources != nil || got.State.Terminated != nil && got.State.Terminated.Message != "" {
 			t.Errorf("a container has %+v", got)
 		}
+	}
+	pod.Status.Phase = v1.PodRunning
+	if n := len(statuses(decoded(t, sieved, encoded(t, pod, "Pod")).(*v1.Pod))); n != 0 {
+		t.Errorf("a pod that runs has %d containers", n)
 	}
 	gotNode := decoded(t, sieved, encoded(t, node, "Node")).(*v1.Node)
 	if gotNode.Status.Images != nil || gotNode.Labels != nil || gotNode.ManagedFields == nil {
@@ -181,7 +192,9 @@ func BenchmarkDecode(b *testing.B) {
 	pod := &v1.Pod{}
 	filler().NilChance(0.1).Fill(pod)
 	data := encoded(b, pod, "Pod")
-	for name, serializer := range map[string]runtime.Decoder{"whole": plain, "sieved": sieved} {
+	for name, serializer := range map[string]runtime.Decoder{
+		"whole": plain, "sieved": sieved, "sieved, with containers": sievingSerializer{plain, sieved.failed, sieved.failed},
+	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(data)))

@@ -97,10 +97,10 @@ func (s *state) outdated(records taintstart.Records, now time.Time) bool {
 	switch {
 	case !maps.EqualFunc(records.Nodes, s.records.Nodes, taintstart.Record.Equal):
 		return true
-	case !records.ConfirmedUntil.After(s.records.ConfirmedUntil):
-		return false
+	case records.Unsettled() < s.records.Unsettled():
+		return true
 	default:
-		return (records.HasPeriods() && now.Sub(s.at) >= freshInterval) || (s.records.Unconfirmed() && !records.Unconfirmed())
+		return records.ConfirmedUntil.After(s.records.ConfirmedUntil) && records.HasPeriods() && now.Sub(s.at) >= freshInterval
 	}
 }
 

@@ -222,8 +222,8 @@ func TestConfirmedUntilIsKeptFresh(t *testing.T) {
 				if age := time.Since(back.ConfirmedUntil); back.ConfirmedUntil.IsZero() || age > test.within {
 					t.Errorf("confirmed until %s ago", age)
 				}
-				if back.Unconfirmed() {
-					t.Error("a change is not confirmed")
+				if back.Unsettled() > 0 {
+					t.Error("a change is not settled")
 				}
 				if n := writes(client); n > test.writes {
 					t.Errorf("%d writes in an hour", n)

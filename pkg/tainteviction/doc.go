@@ -13,6 +13,9 @@
 // the pod's deadline, all while holding a lock for that pod's UID: whoever evaluates last has seen the latest state, so what
 // is scheduled converges to what the rules say, whichever worker was faster.
 //
+// One goroutine takes due pods out of the eviction queue, and each attempt has one of its own: as many as the concurrency limit
+// allows at the moment, which evictor.ConcurrencyLimiter sets.
+//
 // The taint tracker, not the informer's store, is what evaluation reads of nodes: the two may differ for a moment, and the
 // starts belong to the tracker's version.
 //

@@ -91,9 +91,9 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	attempt := c.concurrency.Begin()
 	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
 	if result.Overloaded() {
-		c.slowRead(logger, result)
+		c.slowRead(logger, attempt, result)
 	}
-	c.concurrency.End(attempt, result.Outcome == evictor.Deleted, result.Overloaded(), err)
+	c.concurrency.End(attempt, result.Outcome == evictor.Deleted, err)
 	if result.Outcome == evictor.Deleted {
 		c.assistance.gone()
 	}
@@ -129,7 +129,8 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 }
 
 // slowRead records that a read of a node was slow, which holds up all evictions from it.
-func (c *Controller) slowRead(logger klog.Logger, result evictor.Result) {
+func (c *Controller) slowRead(logger klog.Logger, attempt *evictor.Attempt, result evictor.Result) {
+	c.concurrency.Overloaded(attempt)
 	c.config.Metrics.SlowNodeReads.Inc()
 	logger.V(2).Info("Reading the node was slow", "took", result.NodeRead)
 	c.slowReads.Do(func() {

@@ -80,3 +80,34 @@ func TestSlowNamespaceGetsAllSlotsButAReserve(t *testing.T) {
 		}
 	}
 }
+
+// TestManySlowNamespacesHoldUpNobody has more slow calls than there are slots, in two namespaces.
+func TestManySlowNamespacesHoldUpNobody(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		const nodes = 4
+		for i := range nodes {
+			f.api.AddNode(fmt.Sprint("node", i))
+		}
+		f.slowDeletes(9*time.Second, "slow1", "slow2")
+		for i := range 400 {
+			f.api.AddPod(fmt.Sprint("p", i), fmt.Sprint("node", i%nodes), inNamespace("slow1"))
+			f.api.AddPod(fmt.Sprint("p", i), fmt.Sprint("node", i%nodes), inNamespace("slow2"))
+		}
+		for i := range 20 {
+			f.api.AddPod(fmt.Sprint("p", i), fmt.Sprint("node", i%nodes), inNamespace("quick"), tolerating("a", 7))
+		}
+		f.start(func(c *Config) { c.ConcurrentEvictions = 400 })
+		f.wait(1 - float64(time.Now().Nanosecond())/1e9)
+		for i := range nodes {
+			f.api.Taint(fmt.Sprint("node", i), taintOf("a"))
+		}
+		f.wait(7)
+		if n := f.c.taintEvictionQueue.Len(); n != 820 {
+			t.Errorf("%d are scheduled", n)
+		}
+		f.wait(1)
+		if n := f.left("quick", 20); n > 0 {
+			t.Errorf("%d of 20 pods of another namespace are left after 1 s", n)
+		}
+	})
+}

@@ -2,9 +2,11 @@ package tainteviction
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 )
@@ -15,8 +17,10 @@ const (
 	// clockMoved is by how much the estimate of the API server's clock has to move before deadlines are worked out again.
 	clockMoved = 50 * time.Millisecond
 	// confirmInterval is the time between two looks whether the nodes' state has to be confirmed, and confirmTimeout bounds
-	// the call that does.
+	// the calls that do.
 	confirmInterval, confirmTimeout = 5 * time.Second, 10 * time.Second
+	// maxConfirmed is how many nodes are read for that at a time.
+	maxConfirmed = 50
 )
 
 // keepTime has deadlines follow what is known of the API server's clock, and the taint tracker know up to which time the
@@ -45,20 +49,49 @@ func (c *Controller) keepTime(ctx context.Context) {
 	}
 }
 
-// confirmNodes reads one node consistently where a not-ready period may depend on it. The answer's resourceVersion is at
-// least that of all that had happened when it was asked for.
+// confirmNodes has the taint tracker know up to when nodes are as it has them, where a not-ready period or a record may depend
+// on it.
 func (c *Controller) confirmNodes(ctx context.Context) {
-	c.starts.Prune()
-	sent := c.config.Clock.Now()
-	if !c.starts.NeedsConfirmation(sent) {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
+	c.starts.Prune()
+	err := c.confirmAll(ctx)
+	for _, name := range c.starts.Unsettled(c.config.Clock.Now(), maxConfirmed) {
+		if err != nil {
+			break
+		}
+		err = c.confirmNode(ctx, name)
+	}
+	if err != nil {
+		klog.FromContext(ctx).V(2).Info("Cannot confirm the state of nodes", "error", err.Error())
+	}
+}
+
+// confirmAll reads one node consistently. The answer's resourceVersion is at least that of all that had happened when it was
+// asked for.
+func (c *Controller) confirmAll(ctx context.Context) error {
+	sent := c.config.Clock.Now()
+	if !c.starts.NeedsConfirmation(sent) {
+		return nil
+	}
 	nodes, err := c.config.Informers.Nodes().List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
-		klog.FromContext(ctx).V(2).Info("Cannot confirm the state of the nodes that are not ready", "error", err.Error())
-		return
+		return fmt.Errorf("reading a node: %w", err)
 	}
 	c.starts.Confirm(sent, nodes.ResourceVersion)
+	return nil
+}
+
+// confirmNode reads a node consistently. If it has the resourceVersion that was observed, it was like that when it was asked for.
+func (c *Controller) confirmNode(ctx context.Context, name string) error {
+	sent := c.config.Clock.Now()
+	node, err := c.config.Informers.Nodes().Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading node %s: %w", name, err)
+	}
+	c.starts.ConfirmNode(name, sent, node.ResourceVersion)
+	return nil
 }

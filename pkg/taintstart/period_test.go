@@ -238,3 +238,35 @@ func TestMarks(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Node lifecycle controllers taint a node within the second in which it is not ready any more. That the node was still so
+// when the second was over is told by a read of it alone.
+func TestAReadOfTheNodeSettlesItsPeriod(t *testing.T) {
+	node := sees("1", 4.5, stamped(notReady, 4)).wrote(4).notReady(4)
+	again := sees("20", 30.5, stamped(notReady, 30)).wrote(30).notReady(4)
+	for _, test := range []struct {
+		name string
+		do   func(*Tracker)
+		want float64
+	}{
+		{"not read", func(*Tracker) {}, 30.5},
+		{"read as it is", func(tracker *Tracker) { tracker.ConfirmNode("n", at(6), "1") }, 4.5},
+		{"read within the second", func(tracker *Tracker) { tracker.ConfirmNode("n", at(4.7), "1") }, 30.5},
+		{"read in another version", func(tracker *Tracker) { tracker.ConfirmNode("n", at(6), "2") }, 30.5},
+	} {
+		for name, went := range map[string]step{"relist": func(*history) {}, "restart": restarts()} {
+			t.Run(test.name+", and "+name, func(t *testing.T) {
+				tracker := run(t, shows(node), func(h *history) {
+					if got := h.tracker.Unsettled(at(4.8), 9); len(got) != 0 {
+						t.Errorf("within the second, these are to be read: %v", got)
+					}
+					if got := h.tracker.Unsettled(at(6), 9); len(got) != 1 {
+						t.Errorf("to be read are %v", got)
+					}
+					test.do(h.tracker)
+				}, went, shows(again.relisted()))
+				check(t, tracker.Taints("n"), map[string][]float64{notReady: {30.5, test.want}})
+			})
+		}
+	}
+}

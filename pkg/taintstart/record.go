@@ -21,12 +21,13 @@ type Records struct {
 // Record is what has to be remembered of a node, and how it may prove that it still holds.
 type Record struct {
 	UID types.UID `json:"uid"`
-	// ResourceVersion, Changed, Written and NotReadySince are those of the version that was recorded. An equal
-	// ResourceVersion proves that nothing has changed, and an equal Changed that the taints have not.
+	// ResourceVersion, Changed and NotReadySince are those of the version that was recorded. An equal ResourceVersion proves
+	// that nothing has changed, and an equal Changed that the taints have not.
 	ResourceVersion string    `json:"resourceVersion"`
 	Changed         time.Time `json:"changed,omitzero"`
-	Written         time.Time `json:"written,omitzero"`
 	NotReadySince   time.Time `json:"notReadySince,omitzero"`
+	// Confirmed is a time at which the node was certainly as it is recorded, where that is later than what is known of all.
+	Confirmed time.Time `json:"confirmed,omitzero"`
 	// Starts are those of taints that the node does not show, or shows wrongly.
 	Starts []RecordedStart `json:"starts,omitempty"`
 	// Periods are the not-ready periods of the node, while they last.
@@ -60,16 +61,20 @@ func (r Records) HasPeriods() bool {
 	return false
 }
 
-// Unconfirmed reports whether the taints of a node may have changed once more within the second of their last change, by
-// what is recorded: such a record cannot be proven by the time of that change.
-func (r Records) Unconfirmed() bool {
+// Unsettled returns how many nodes may have changed once more within the seconds of their last changes, by what is recorded:
+// such a record cannot be proven by the times of those changes.
+func (r Records) Unsettled() (n int) {
 	for name := range r.Nodes {
-		if changed := r.Nodes[name].Changed; !changed.IsZero() && r.ConfirmedUntil.Before(endOf(changed)) {
-			return true
+		record := r.Nodes[name]
+		if state := record.state(r.ConfirmedUntil); !state.settled(state.confirmed) {
+			n++
 		}
 	}
-	return false
+	return n
 }
+
+// empty reports whether there is nothing to record.
+func (r Record) empty() bool { return len(r.Starts)+len(r.Periods) == 0 }
 
 // Equal reports whether two records are of the same version, or of versions between which nothing changed that matters.
 func (r Record) Equal(other Record) bool {
@@ -93,7 +98,7 @@ func (t *Tracker) Records() Records {
 	records := Records{Nodes: map[string]Record{}}
 	for name, n := range t.nodes {
 		r := n.record(t.clock)
-		if len(r.Starts)+len(r.Periods) == 0 {
+		if r.empty() {
 			continue
 		}
 		if until := t.reachedTime(n.last.List).UTC(); len(records.Nodes) == 0 || until.Before(records.ConfirmedUntil) {
@@ -122,7 +127,10 @@ func (t *Tracker) ForgetRecalled() {
 // record returns what has to be written down of a node.
 func (n *nodeState) record(clock *serverclock.Clock) Record {
 	o := n.last
-	r := Record{UID: o.UID, ResourceVersion: o.ResourceVersion, Changed: o.Changed, Written: o.Written, NotReadySince: o.NotReadySince}
+	r := Record{
+		UID: o.UID, ResourceVersion: o.ResourceVersion, Changed: o.Changed, NotReadySince: o.NotReadySince,
+		Confirmed: latest(o.Written, n.confirmed),
+	}
 	for _, taint := range o.Taints {
 		id := identity{taint.Key, taint.Value}
 		if p, known := n.presences[id]; known && !shown(o, taint, p.start.server(clock)) {
@@ -152,9 +160,9 @@ func shown(o Observation, taint Taint, start time.Time) bool {
 func (r Record) state(confirmed time.Time) *nodeState {
 	n := &nodeState{
 		last: Observation{
-			UID: r.UID, ResourceVersion: r.ResourceVersion, Changed: r.Changed, Written: r.Written, NotReadySince: r.NotReadySince,
+			UID: r.UID, ResourceVersion: r.ResourceVersion, Changed: r.Changed, NotReadySince: r.NotReadySince,
 		},
-		recorded: true, confirmed: latest(confirmed, r.Written),
+		confirmed: latest(confirmed, r.Confirmed),
 		presences: map[identity]presence{}, periods: map[string]*period{},
 	}
 	for _, s := range r.Starts {

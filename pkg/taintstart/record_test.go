@@ -82,10 +82,10 @@ func TestOnlyWhatTheAPIDoesNotShowIsRecorded(t *testing.T) {
 
 func TestRecordsAreConfirmedAsFarAsTheWatchWasObserved(t *testing.T) {
 	tracker := run(t, shows(on("1", 4, notReady)), confirms("7", 100), confirms("9", 110), reaches("1", "8"))
-	if got := tracker.Records(); !got.ConfirmedUntil.Equal(at(100)) || !got.HasPeriods() || got.Unconfirmed() {
+	if got := tracker.Records(); !got.ConfirmedUntil.Equal(at(100)) || !got.HasPeriods() || got.Unsettled() > 0 {
 		t.Errorf("%+v", got)
 	}
-	if got := run(t, shows(on("1", 4, notReady))).Records(); !got.Unconfirmed() {
+	if got := run(t, shows(on("1", 4, notReady))).Records(); got.Unsettled() != 1 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -114,7 +114,7 @@ func TestRecordsAreEqual(t *testing.T) {
 	elsewhere := time.FixedZone("elsewhere", 3600)
 	for name, change := range map[string]func(*Record){
 		"zone":             func(r *Record) { r.Changed, r.Starts[0].Time = r.Changed.In(elsewhere), at(11).In(elsewhere) },
-		"resource version": func(r *Record) { r.ResourceVersion, r.Written = "2", at(90) },
+		"resource version": func(r *Record) { r.ResourceVersion, r.Confirmed = "2", at(90) },
 	} {
 		if !record().Equal(record(change)) {
 			t.Errorf("another %s makes another record", name)

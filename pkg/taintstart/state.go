@@ -28,10 +28,9 @@ func (p presence) before() absence { return absence{changed: p.changed, until: p
 // nodeState is what is known of one node that has NoExecute taints, or had node-condition taints a moment ago.
 type nodeState struct {
 	last Observation
-	// confirmed is a time of the API server's clock up to which this was certainly the state of the node. Of a state that was
-	// observed, and not recorded by another process, it is worked out when it is asked for.
+	// confirmed is a time of the API server's clock at which this was certainly the state of the node, as far as a read of the
+	// node alone, or another process, has told; zero where none has.
 	confirmed time.Time
-	recorded  bool
 
 	presences map[identity]presence
 	// periods are the not-ready periods, by the value of their taints.
@@ -74,6 +73,17 @@ func (n *nodeState) taints(clock *serverclock.Clock) []deadline.Taint {
 		})
 	}
 	return taints
+}
+
+// settled reports whether this was still the state when the seconds of its last changes were over, where that is known up to a
+// time. Within them there may have been others, so until then it cannot be told from a later state of the same times.
+func (n *nodeState) settled(confirmed time.Time) bool {
+	return !confirmed.Before(n.settles())
+}
+
+// settles returns when those seconds are over.
+func (n *nodeState) settles() time.Time {
+	return latest(endOf(n.last.Changed), endOf(n.last.NotReadySince))
 }
 
 // isCondition reports whether a key is one of those that the node lifecycle controller puts on a node that is not ready.

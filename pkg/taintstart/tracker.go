@@ -155,20 +155,45 @@ func (t *Tracker) Prune() {
 }
 
 // NeedsConfirmation reports whether a call of Confirm would help at a local time: a not-ready period may have to be carried
-// over an absence of its taints, or a record over a restart, and nothing else has told the time for a while.
+// over an absence of its taints, and nothing else has told the time for a while.
 func (t *Tracker) NeedsConfirmation(now time.Time) bool {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
-	last := t.marks.last()
-	if !last.IsZero() && t.clock.Earliest(now).Sub(last) < confirmAfter {
+	if last := t.marks.last(); !last.IsZero() && t.clock.Earliest(now).Sub(last) < confirmAfter {
 		return false
 	}
 	for _, n := range t.nodes {
-		if len(n.periods) > 0 || (len(n.record(t.clock).Starts) > 0 && last.Before(endOf(n.last.Changed))) {
+		if len(n.periods) > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// Unsettled returns the nodes, so many at most, of which a call of ConfirmNode would help at a local time: what has to be
+// remembered of them could not be proven otherwise after a gap or a restart.
+func (t *Tracker) Unsettled(now time.Time, most int) (names []string) {
+	t.lock.RLock()
+	defer t.lock.RUnlock()
+	server := t.clock.Earliest(now)
+	for name, n := range t.nodes {
+		if len(names) == most {
+			break
+		}
+		if !n.settled(t.confirmedUntil(n)) && !server.Before(n.settles()) && !n.record(t.clock).empty() {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ConfirmNode takes in that a consistent read of a node, which was sent at a local time, had a resourceVersion.
+func (t *Tracker) ConfirmNode(node string, sent time.Time, resourceVersion string) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if n := t.nodes[node]; n != nil && n.last.ResourceVersion == resourceVersion {
+		n.confirmed = latest(n.confirmed, t.clock.Earliest(sent).UTC())
+	}
 }
 
 // transition returns the step from a state, which may be nil, to the next version.
@@ -176,16 +201,18 @@ func (t *Tracker) transition(before *nodeState, o Observation) transition {
 	if before == nil || before.last.UID != o.UID {
 		before = &nodeState{}
 	}
-	step := transition{before: before, o: o, clock: t.clock}
-	switch {
-	case before.recorded:
-		step.confirmed = before.confirmed
-	case o.Gap:
-		step.confirmed = latest(before.last.Written, t.reachedTime(before.last.List))
-	default:
-		step.confirmed = latest(before.last.Written, t.marks.upTo(max(1, versionOf(o.ResourceVersion))-1))
+	confirmed := latest(before.last.Written, before.confirmed)
+	if o.Gap {
+		confirmed = latest(confirmed, t.reachedTime(before.last.List))
+	} else {
+		confirmed = latest(confirmed, t.marks.upTo(max(1, versionOf(o.ResourceVersion))-1))
 	}
-	return step
+	return transition{before: before, o: o, clock: t.clock, confirmed: confirmed}
+}
+
+// confirmedUntil returns the latest time of the API server's clock at which a node is known to have been as it was observed last.
+func (t *Tracker) confirmedUntil(n *nodeState) time.Time {
+	return latest(latest(n.last.Written, n.confirmed), t.reachedTime(n.last.List))
 }
 
 // reachedTime returns a time of the API server's clock up to which all that happened has been observed, of what a list
