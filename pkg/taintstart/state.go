@@ -143,8 +143,8 @@ func (t transition) kept(taint Taint, was presence) presence {
 	if t.o.Changed.After(t.before.last.Changed) {
 		says = earliest(says, endOf(t.o.Changed))
 	}
-	if !says.IsZero() && t.clock.Local(says).Before(was.start.Local(t.clock)) {
-		was.start.Server = says
+	if says.Before(t.clock.Latest(was.start.Local(t.clock))) { // it may be earlier, when more is known of the API server's clock
+		was.start.Server = earliest(was.start.Server, says)
 	}
 	return was
 }
