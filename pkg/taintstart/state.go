@@ -136,6 +136,7 @@ func (t transition) fresh(taint Taint) presence {
 // kept returns a presence that goes on. What this version says counts where it is earlier than what was known: a timeAdded
 // that is not disproved, or a later change of the list, where the versions reached us late.
 func (t transition) kept(taint Taint, was presence) presence {
+	was.start = was.start.or(Start{Seen: t.o.Seen}) // one that another process has recorded was not seen by this one
 	says := time.Time{}
 	if comesAfter(taint.TimeAdded, was.absent) {
 		says = endOf(taint.TimeAdded)
