@@ -11,6 +11,7 @@
 //     taken from managedFields before these are dropped.
 //   - Lists are streamed where the API server can do that, and where that does not come to an end within 45 s without another object,
 //     they are consistent lists in pages.
-//   - An informer whose lists make no progress, or that cannot watch, says so after 15 s: see [Source.Blind].
+//   - An informer whose list makes no progress says so after 15 s, and one that is refused lists and watches after 90 s: see
+//     [Source.Blind].
 //   - Each object knows when it reached us; a node knows too whether changes of it may have escaped us before.
 package podcache
