@@ -19,7 +19,7 @@ const standInBound = 5 * time.Second
 func TestFaultLeaderKilled(t *testing.T) {
 	suite.OursOnly(t, "it starts all countdowns anew")
 	s := suite.Alone(t)
-	leader, standbys := leaderAndStandbys(s, 2)
+	leader, standbys := leaderAndStandbys(s, "killed", 2)
 	stream := s.Stream("killed", 2, 24)
 	stream.Begin()
 	stream.At(2.6)
@@ -52,7 +52,7 @@ func TestFaultLeaderKilled(t *testing.T) {
 func TestFaultLeaderPaused(t *testing.T) {
 	suite.OursOnly(t, "it starts all countdowns anew")
 	s := suite.Alone(t)
-	leader, standbys := leaderAndStandbys(s, 2)
+	leader, standbys := leaderAndStandbys(s, "paused", 2)
 	stream := s.Stream("paused", 2, 28)
 	stream.Begin()
 	stream.At(2.6)
@@ -73,12 +73,13 @@ func TestFaultLeaderPaused(t *testing.T) {
 	}
 }
 
-// leaderAndStandbys starts a leader, and then so many standbys, with the default settings of the Lease.
-func leaderAndStandbys(s *harness.Scene, n int) (leader *harness.Controller, standbys []*harness.Controller) {
-	leader = s.Start(harness.Options{Name: "leader", LeaderElect: true})
+// leaderAndStandbys starts a leader, and then so many standbys, with the default settings of the Lease. No other test may use the name:
+// controllers of one name write to one log.
+func leaderAndStandbys(s *harness.Scene, name string, n int) (leader *harness.Controller, standbys []*harness.Controller) {
+	leader = s.Start(harness.Options{Name: name + "-leader", LeaderElect: true})
 	s.Eventually("leadership", 30*time.Second, func(context.Context) error { return leads(leader) })
 	for i := range n {
-		standbys = append(standbys, s.Start(harness.Options{Name: fmt.Sprint("standby-", i), LeaderElect: true}))
+		standbys = append(standbys, s.Start(harness.Options{Name: fmt.Sprintf("%s-standby-%d", name, i), LeaderElect: true}))
 	}
 	return leader, standbys
 }
