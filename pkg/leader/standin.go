@@ -85,7 +85,7 @@ func (s *standIn) actFor(ctx context.Context, last *renewal) {
 			}
 		}
 		// Who has lost the claim, or could not read, has nothing to hurry for.
-		if !s.pause(ctx, last, err == nil && lease != nil && !s.overdue()) {
+		if !s.pause(ctx, last, err == nil && !s.overdue()) {
 			return
 		}
 	}
