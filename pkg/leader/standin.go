@@ -78,7 +78,7 @@ func (s *standIn) actFor(ctx context.Context, last *renewal) {
 		case lease == nil:
 			return
 		case s.overdue():
-			if s.claim(ctx, lease) {
+			if s.claim(ctx, lease, last) {
 				logger.Info("The leader does not renew its Lease and pods are overdue: evicting in its place",
 					"renewed", last.renewed.UTC(), "seen", time.Since(last.seen))
 				s.act(ctx, last)
@@ -107,9 +107,9 @@ func (s *standIn) silent(ctx context.Context, last *renewal) (*coordinationv1.Le
 	return lease, nil
 }
 
-// claim reports whether it is we who act for the holder of a Lease, as it was just read.
-func (s *standIn) claim(ctx context.Context, lease *coordinationv1.Lease) bool {
-	since := " since " + lease.Spec.RenewTime.UTC().Format(time.RFC3339Nano)
+// claim reports whether it is we who act for the holder of a Lease since its last renewal, as it was just read.
+func (s *standIn) claim(ctx context.Context, lease *coordinationv1.Lease, last *renewal) bool {
+	since := " since " + last.renewed.UTC().Format(time.RFC3339Nano)
 	if claim, found := strings.CutSuffix(lease.Annotations[standInAnnotation], since); found {
 		return claim == s.identity
 	}

@@ -191,6 +191,20 @@ func TestAStandbyDoesNotActOnALeaseThatItCannotRead(t *testing.T) {
 	})
 }
 
+// TestALeaseWithoutATime has somebody hold the Lease who writes no time of renewal.
+func TestALeaseWithoutATime(t *testing.T) {
+	withStandbys(t, 2, func(c *cluster) {
+		c.overdue.Store(true)
+		lease := c.lease()
+		lease.Spec.RenewTime = nil
+		if _, err := c.client.CoordinationV1().Leases(leaseName.Namespace).Update(c.Context(), lease, metav1.UpdateOptions{}); err != nil {
+			c.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		c.want(1, 1, 0)
+	})
+}
+
 func TestAStandbyThatIsBlindDoesNotAct(t *testing.T) {
 	withStandbys(t, 1, func(c *cluster) {
 		c.overdue.Store(true)
