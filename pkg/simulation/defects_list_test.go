@@ -1,19 +1,22 @@
 package simulation
 
+import "slices"
+
 // defects are those that the simulation must find.
-func defects() []defect {
+func defects() []defect { return slices.Concat(evictionDefects(), startDefects(), refusalDefects()) }
+
+// evictionDefects are of how a pod goes, and of what is scheduled.
+func evictionDefects() []defect {
 	const (
-		calls, evict, evaluate  = "evictor/calls.go", "tainteviction/evict.go", "tainteviction/evaluate.go"
-		handlers, reader        = "tainteviction/handlers.go", "evictor/nodereader.go"
-		tracker, attempt, queue = "taintstart/tracker.go", "evictor/attempt.go", "evictionqueue/queue.go"
+		calls, evict, evaluate = "evictor/calls.go", "tainteviction/evict.go", "tainteviction/evaluate.go"
+		handlers, reader       = "tainteviction/handlers.go", "evictor/nodereader.go"
+		attempt, queue         = "evictor/attempt.go", "evictionqueue/queue.go"
 	)
 	const (
 		version = `live.ResourceVersion != ""`
 		failed  = "outcome, retry = evictionqueue.Failed, backoff(item.Failures, err)\n"
-		start   = "start := earliest(o.Seen, endOf(taint.TimeAdded), starts[p])"
 	)
 	const confirmed = "outcome, retry = evictionqueue.Again, confirmation\n"
-	const dated = "start = earliest(start, endOf(o.Changed))"
 	return []defect{
 		{"no UID precondition, and a PATCH without UID", []edit{
 			{calls, "UID: ptr.To(live.UID)", ""}, {calls, version, "false"}, {calls, `json:"uid"`, `json:"-"`},
@@ -41,23 +44,12 @@ func defects() []defect {
 			{evict, "	switch {\n	case err != nil:\n", "	if err != nil {\n\t\tresult.Outcome, err = evictor.Deleted, nil\n\t}\n\tswitch {\n	case err != nil:\n"}}, false},
 		{"deletes what is being deleted already", []edit{{attempt, "live.DeletionTimestamp != nil", "false"}, {"podcache/pod.go", "pod.DeletionTimestamp != nil", "false"}}, false},
 		{"never moves a deadline", []edit{{queue, "case !e.deadline().Equal(deadline):", "case false:"}}, false},
-		{"counts from now at a start", []edit{{tracker, start, "start := earliest(o.Seen, starts[p])"}, {tracker, dated, "_ = 0"}}, false},
-		{"does not know managedFields", []edit{{tracker, dated, "_ = 0"}}, false},
-		{"honours a timeAdded in the future", []edit{
-			{tracker, start, start + "\n\t\tif taint.TimeAdded.After(o.Seen) {\n\t\t\tstart = taint.TimeAdded\n\t\t\tstarts[p] = start\n\t\t\tcontinue\n\t\t}"}}, false},
-		{"counts a stored second as its beginning", []edit{{tracker, "return t.Add(apiResolution)", "return t"}}, false},
-		{"begins anew when illness taints take turns", []edit{
-			{tracker, "	case v1.TaintNodeNotReady, v1.TaintNodeUnreachable:\n", "	case v1.TaintNodeMemoryPressure:\n"}}, false},
-		{"begins anew when illness taints pause", []edit{{tracker, "start = earliest(start, paused.start)", "_ = paused"}}, false},
-		{"lets illness taints pause for ever", []edit{{tracker, "maxPause = time.Minute", "maxPause = time.Hour"}}, false},
-		{"takes a relist for a watch without a gap", []edit{{"podcache/node.go", "n.list != before.list", "false"}}, false},
-		{"keeps a start across any gap", []edit{{tracker, "	case unmoved(before.Changed, now.Changed, before.Written):\n", "	case true:\n"}}, false},
 		{"forgets when a pod was first seen", []edit{{"podcache/pod.go", "	lower(&p.seen, earlier.seen.Load())\n", ""}}, false},
 		{"ignores pods that a relist does not show", []edit{{handlers, "pod := deleted.OptionalObj; pod != nil", "pod := deleted.OptionalObj; pod != nil && false"}}, false},
 		{"ignores a pod that another one of its name replaced", []edit{{handlers, "before.UID != pod.UID", "false"}}, false},
 		{"forgets what is scheduled when it leads no more", []edit{
 			{evict, "	defer c.leading.Store(false)\n", "	defer func() { c.taintEvictionQueue = evictionqueue.New(c.config.Clock, 1, evictionqueue.Gauges{Scheduled: c.config.Metrics.Scheduled, Slots: c.config.Metrics.Slots}) }()\n"}}, false},
-		{"remembers nodes for ever", []edit{{tracker, "		delete(t.nodes, node)\n	}\n	return changed", "		t.nodes[node] = now\n	}\n	return changed"}}, false},
+		{"remembers nodes for ever", []edit{{"taintstart/tracker.go", "		delete(t.nodes, node)\n	}\n	return changed", "		t.nodes[node] = now\n	}\n	return changed"}}, false},
 		{"reads a node for each pod", []edit{{reader, "rate.Every(readInterval), savedReads)", "rate.Inf, savedReads)"}, {reader, "soonInterval = 400 *", "soonInterval = 4 *"}}, false},
 	}
 }

@@ -88,10 +88,16 @@ func (d defect) simulate(t *testing.T, binary string, args ...string) (f finding
 	return f
 }
 
-// build compiles the tests of this package with the defect laid over the files.
-func (d defect) build(t *testing.T) string {
+// TestDefectsApply says which of the known defects cannot be put into the controller any more, as it is now.
+func TestDefectsApply(t *testing.T) {
+	for _, d := range defects() {
+		t.Run(d.name, func(t *testing.T) { d.overlay(t, t.TempDir()) })
+	}
+}
+
+// overlay writes the files with the defect, and returns them by those that they stand for.
+func (d defect) overlay(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	dir := t.TempDir()
 	replace := map[string]string{}
 	for i, e := range d.edits {
 		path, err := filepath.Abs(filepath.Join("..", e.file))
@@ -114,7 +120,14 @@ func (d defect) build(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	return replace
+}
+
+// build compiles the tests of this package with the defect laid over the files.
+func (d defect) build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	overlay, err := json.Marshal(map[string]any{"Replace": d.overlay(t, dir)})
 	if err != nil {
 		t.Fatal(err)
 	}

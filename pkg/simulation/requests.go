@@ -19,6 +19,8 @@ const (
 	freshRead = time.Second
 	// savedReads are the reads of a node that may follow one another at once; after that there is one a second.
 	savedReads = 30
+	// confirmations are those that may come besides, after a change of the taints.
+	confirmations = 3
 	// allowedConflicts is how many DELETEs of one pod fail by another version of it before one has the UID alone.
 	allowedConflicts = 4
 )
@@ -128,7 +130,7 @@ func (r *replica) spend(c *call) {
 	b.at = c.began
 	left := b.left
 	r.sim.lock.Unlock()
-	if left < -1.01 {
+	if left < -confirmations-0.01 {
 		r.sim.violation(c.name, "a node is read %d times, and then once a second: %s reads more", savedReads, r.name)
 	}
 }
@@ -290,19 +292,12 @@ func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince
 	return fmt.Sprintf("it is due at %s at the earliest, by all that was so since %s", r.sim.clock(earliest), r.sim.clock(began))
 }
 
-// decidedOn is when the read of a node began that a call was decided on which was sent at a moment: the last one that was
-// answered when it was decided.
+// decidedOn is when the read of a node began that a call was decided on which was sent at a moment: the earliest one of those
+// that had been answered when it was decided, and not too long ago when it was sent.
 func (r *replica) decidedOn(node string, decided, sent time.Time) (began time.Time, ok bool) {
-	reads := r.reads[node]
-	for i := len(reads) - 1; i >= 0; i-- {
-		if reads[i].ended.After(decided) || reads[i].ended.Before(sent.Add(-freshRead)) {
-			continue
-		}
-		if !ok || reads[i].began.Before(began) {
-			began, ok = reads[i].began, true
-		}
-		if reads[i].ended.Before(decided) {
-			break // those that ended at that very moment may have come too late
+	for _, read := range r.reads[node] {
+		if !read.ended.After(decided) && !read.ended.Before(sent.Add(-freshRead)) && (!ok || read.began.Before(began)) {
+			began, ok = read.began, true
 		}
 	}
 	return began, ok

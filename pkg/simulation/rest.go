@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"container/list"
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -48,6 +47,10 @@ func (s *sim) checkSizes() {
 				scheduled++
 			}
 		}
+		due := 0
+		if s.plan.incurable != nil {
+			due = scheduled // they wait for those that take long
+		}
 		nodes := 0
 		for name := range s.history.nodes {
 			if node := s.history.node(name); node != nil && (len(node.Spec.Taints) > 0 || !isReady(node)) {
@@ -58,12 +61,13 @@ func (s *sim) checkSizes() {
 		for what, sizes := range map[string][2]int{
 			"pods that are scheduled":       {size(c, "taintEvictionQueue", "entries"), scheduled},
 			"pods that wait for their time": {size(c, "taintEvictionQueue", "waiting", "entries"), scheduled},
-			"flows of pods that are due":    {size(c, "taintEvictionQueue", "ready", "rotation"), 0},
+			"pods that are due":             {size(c, "taintEvictionQueue", "ready", "due"), due},
 			"nodes that are tainted":        {size(c, "starts", "nodes"), nodes},
 			"nodes that are read":           {size(c, "evictor", "nodes", "nodes"), s.plan.nodes},
 			"nodes in the queue":            {size(c, "nodeUpdateQueue", "queue"), 0},
 			"pods in the queue":             {size(c, "podUpdateQueue", "queue"), 0},
 			"nodes whose evictions go on":   {size(c, "taintEvictionQueue", "ready", "nodes"), len(s.history.nodes)},
+			"namespaces they go on in":      {size(c, "taintEvictionQueue", "ready", "namespaces"), 2},
 		} {
 			if sizes[0] > sizes[1] {
 				s.fail(r.name, "nothing is held for long: %s holds %d %s, and there are %d", r.name, sizes[0], what, sizes[1])
@@ -72,7 +76,7 @@ func (s *sim) checkSizes() {
 	}
 }
 
-// size is the length of a field of a field and so on. It reads what is not exported, because it is nobody else's business.
+// size is the length of a field of a field and so on, or the number that it is. It reads what is not exported, because it is nobody else's business.
 func size(v reflect.Value, path ...string) int {
 	for _, name := range path {
 		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
@@ -83,11 +87,12 @@ func size(v reflect.Value, path ...string) int {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		v = v.Elem()
 	}
-	if v.Type() == reflect.TypeFor[list.List]() {
-		return int(v.FieldByName("len").Int())
-	}
-	if v.Kind() == reflect.Struct { // a queue within a queue
+	switch v.Kind() {
+	case reflect.Struct: // a queue within a queue
 		return size(v, "items")
+	case reflect.Int:
+		return int(v.Int())
+	default:
+		return v.Len()
 	}
-	return v.Len()
 }

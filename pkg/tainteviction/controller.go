@@ -157,6 +157,7 @@ func (c *Controller) Run(ctx context.Context) {
 	running.Go(func() { c.pods.RunWithContext(ctx) })
 	running.Go(func() { c.recorder.Run(ctx, eventGrace) })
 	running.Go(func() { c.keepTime(ctx) })
+	running.Go(func() { c.every(ctx, confirmInterval, func() { c.confirmNodes(ctx) }) })
 	defer c.podUpdateQueue.ShutDown()
 	defer c.nodeUpdateQueue.ShutDown()
 

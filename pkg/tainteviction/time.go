@@ -23,28 +23,31 @@ const (
 	maxConfirmed = 50
 )
 
-// keepTime has deadlines follow what is known of the API server's clock, and the taint tracker know up to which time the
-// nodes are as it has them, until ctx is over.
+// keepTime has deadlines follow what is known of the API server's clock, until ctx is over.
 func (c *Controller) keepTime(ctx context.Context) {
-	ticker := c.config.Clock.NewTicker(timeInterval)
-	defer ticker.Stop()
 	evaluated := time.Duration(math.MinInt64 / 2) // by none yet
-	confirmed := c.config.Clock.Now()
+	c.every(ctx, timeInterval, func() {
+		low, _, _ := c.config.ServerClock.Offset()
+		if (low - evaluated).Abs() < clockMoved {
+			return
+		}
+		evaluated = low
+		for _, node := range c.starts.Nodes() {
+			c.nodeUpdateQueue.Add(node)
+		}
+	})
+}
+
+// every calls a function at intervals until ctx is over.
+func (c *Controller) every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := c.config.Clock.NewTicker(interval)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C():
-		}
-		if low, _, _ := c.config.ServerClock.Offset(); (low - evaluated).Abs() >= clockMoved {
-			evaluated = low
-			for _, node := range c.starts.Nodes() {
-				c.nodeUpdateQueue.Add(node)
-			}
-		}
-		if c.config.Clock.Since(confirmed) >= confirmInterval {
-			confirmed = c.config.Clock.Now()
-			c.confirmNodes(ctx)
+			do()
 		}
 	}
 }

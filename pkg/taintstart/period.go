@@ -121,7 +121,7 @@ func (t transition) begin(was *period, on []Taint) *period {
 
 // resume returns the period with the taints that are on now.
 func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
-	p := &period{start: was.start, on: make(map[string]presence, len(on))}
+	p := &period{start: was.start.or(Start{Seen: t.o.Seen}), on: make(map[string]presence, len(on))}
 	for _, taint := range on {
 		own, present := was.on[taint.Key]
 		if was.absent {

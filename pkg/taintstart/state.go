@@ -136,6 +136,7 @@ func (t transition) fresh(taint Taint) presence {
 // kept returns a presence that goes on. What this version says counts where it is earlier than what was known: a timeAdded
 // that is not disproved, or a later change of the list, where the versions reached us late.
 func (t transition) kept(taint Taint, was presence) presence {
+	was.start = was.start.or(Start{Seen: t.o.Seen}) // one that another process has recorded was not seen by this one
 	says := time.Time{}
 	if comesAfter(taint.TimeAdded, was.absent) {
 		says = endOf(taint.TimeAdded)
@@ -143,8 +144,8 @@ func (t transition) kept(taint Taint, was presence) presence {
 	if t.o.Changed.After(t.before.last.Changed) {
 		says = earliest(says, endOf(t.o.Changed))
 	}
-	if !says.IsZero() && t.clock.Local(says).Before(was.start.Local(t.clock)) {
-		was.start.Server = says
+	if says.Before(t.clock.Latest(was.start.Local(t.clock))) { // it may be earlier, when more is known of the API server's clock
+		was.start.Server = earliest(was.start.Server, says)
 	}
 	return was
 }

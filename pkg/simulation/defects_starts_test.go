@@ -1,0 +1,71 @@
+package simulation
+
+// startDefects are of when a pod must go: since when taints, not-ready periods and bindings count.
+func startDefects() []defect {
+	const (
+		start, state, period = "taintstart/start.go", "taintstart/state.go", "taintstart/period.go"
+		pod, formula         = "podcache/pod.go", "deadline/deadline.go"
+	)
+	const (
+		changed = "		start.Server = endOf(o.Changed)\n"
+		later   = "		says = earliest(says, endOf(t.o.Changed))\n"
+		added   = "		start.Server = earliest(start.Server, endOf(taint.TimeAdded))\n"
+		bounded = "return !since.IsZero() && (!on ||"
+		swapped = "bySwap := addSeconds(own, seconds)\n"
+	)
+	return []defect{
+		{"counts from now at a start", []edit{{start, changed, "		_ = 0\n"}, {start, added, "		_ = 0\n"}, {state, later, "		_ = 0\n"}}, false},
+		{"does not know managedFields", []edit{{start, changed, "		_ = 0\n"}, {state, later, "		_ = 0\n"}}, false},
+		{"honours a timeAdded in the future", []edit{
+			{start, added, "		if start.Server = endOf(taint.TimeAdded); taint.TimeAdded.After(o.Seen) {\n\t\t\tstart.Seen = time.Time{}\n\t\t}\n"}}, false},
+		{"counts a stored second as its beginning", []edit{{start, "return t.Add(apiResolution)", "return t"}}, false},
+		{"takes a relist for a watch without a gap", []edit{{"taintstart/observation.go", "o.List != before.List", "false"}}, false},
+		{"keeps a start across any gap", []edit{{state, "	case unchanged || !t.o.Gap:\n		return t.kept", "	case true:\n		return t.kept"}}, false},
+		{"counts an old timeAdded that is put back", []edit{
+			{start, "comesAfter(taint.TimeAdded, before.until)", "!taint.TimeAdded.IsZero()"}, {state, "comesAfter(taint.TimeAdded, was.absent)", "!taint.TimeAdded.IsZero()"}}, false},
+		{"counts it after an absence within a period", []edit{{period, "		if was.absent {\n			off :=", "		if false {\n			off :="}}, false},
+		{"dates what an admission plugin added by the change before", []edit{{start, "comesAfter(o.Changed, before.changed)", "!o.Changed.IsZero()"}}, false},
+		{"binds a pod by PodScheduled before its creation", []edit{
+			{pod, "max(p.boundAt, condition.LastTransitionTime.Unix())", "condition.LastTransitionTime.Unix()"}}, false},
+
+		{"begins anew when the two taints take turns", []edit{{period, "own = t.fresh(taint)\n", "own = t.fresh(taint)\n\t\t\tp.start = own.start\n"}}, false},
+		{"begins anew when they are off for a moment", []edit{{period, "maxAbsence = time.Minute", "maxAbsence = time.Nanosecond"}}, false},
+		{"lets them be off for ever", []edit{{period, "maxAbsence = time.Minute", "maxAbsence = 1000 * time.Hour"}}, false},
+		{"goes on over any absence that a gap hid", []edit{{period, bounded, "return t.o.Gap || !since.IsZero() && (!on ||"}}, false},
+		{"goes on over any absence across a restart", []edit{{period, bounded, "return t.before.recorded || !since.IsZero() && (!on ||"}}, false},
+		{"measures an absence from when it was seen", []edit{
+			{period, "now.absent, now.lastOn = true, t.confirmed", "now.absent, now.lastOn = true, t.clock.Latest(t.o.Seen)"}}, false},
+		{"goes on over a time in which the node was ready", []edit{{period, "if t.o.NotReadySince.IsZero() ||", "if false && t.o.NotReadySince.IsZero() ||"}}, false},
+		{"an absence moves the start of a taint of its own", []edit{{period, "		case !present:\n", "		case !present || was.absent:\n"}}, false},
+		{"does not confirm what is on nodes that are not ready", []edit{
+			{"taintstart/tracker.go", "	t.marks.add(versionOf(resourceVersion), t.clock.Earliest(sent))\n", ""}}, false},
+		{"counts the period alone, not from the swap", []edit{{formula, swapped, "bySwap := addSeconds(period, seconds)\n"}}, false},
+		{"counts from the swap alone, not the period", []edit{{formula, "byPeriod.Before(bySwap)", "false"}}, false},
+		{"forgets a start over a restart where there are no managedFields", []edit{
+			{state, "before.ResourceVersion == t.o.ResourceVersion ||", "!t.before.recorded && before.ResourceVersion == t.o.ResourceVersion ||"}}, false},
+
+		{"takes its own clock for the API server's", []edit{{"tainteviction/controller.go", "if config.ServerClock == nil {", "if true {"}}, false},
+		{"takes the earlier time where the clock is in doubt", []edit{
+			{"serverclock/clock.go", "	low, _, _ := c.Offset()\n	return t.Add(-low)", "	_, low, _ := c.Offset()\n	return t.Add(-low)"}}, false},
+		{"keeps to what the first answer told of the clock", []edit{{"tainteviction/time.go", "c.every(ctx, timeInterval,", "c.every(ctx, 1000*time.Hour,"}}, false},
+	}
+}
+
+// refusalDefects are of pods that cannot go in the usual way.
+func refusalDefects() []defect {
+	const (
+		pod, refusals = "podcache/pod.go", "evictor/refusals.go"
+		calls, reader = "evictor/calls.go", "evictor/nodereader.go"
+	)
+	return []defect{
+		{"gives up a call after 10 s", []edit{{calls, "callTimeout = 70 * time.Second", "callTimeout = 10 * time.Second"}}, false},
+		{"counts the age of a read of the node from its beginning", []edit{
+			{reader, "r.clock.Since(read.answered) < freshFor", "r.clock.Since(read.began) < freshFor"}}, false},
+		{"never evicts without the condition after errors of the server", []edit{{refusals, "r.serverErrors >= maxServerErrors", "false"}}, false},
+		{"never evicts without the condition from an overloaded server", []edit{{refusals, "now.Sub(*since) >= patience", "false"}}, false},
+		{"takes the condition of somebody else for ours", []edit{{pod, "condition.Reason == DisruptionReason", "true"}}, false},
+		{"leaves pods that their kubelet rejected", []edit{{pod, "v1.PodFailed && started(&pod.Status)", "v1.PodFailed"}}, false},
+		{"drops the Event at any 404", []edit{{"events/events.go", "return details != nil && details.Kind == \"namespaces\"", "return true"}}, false},
+		{"waits for the end of a streaming list for ever", []edit{{"podcache/progress.go", "stallAfter = 45 * time.Second", "stallAfter = 10000 * time.Hour"}}, false},
+	}
+}
