@@ -36,6 +36,8 @@ type Options struct {
 	LeaderElect bool
 	// Proxy, if not nil, is what it reaches the API server through.
 	Proxy *Proxy
+	// Relay, if not nil, is what its connections to the API server go through.
+	Relay *Relay
 	// BuiltinArgs are for the built-in controller only, and so is BuiltinAlone: it runs without the other controller that
 	// indexes pods by node.
 	BuiltinArgs  []string
@@ -118,13 +120,19 @@ func (c *cluster) runBuiltin(ctx context.Context, o Options) (*controlplane.Proc
 }
 
 func (c *cluster) runOurs(ctx context.Context, o Options) (*controlplane.Process, error) {
-	kubeconfig := o.Kubeconfig
-	if o.Proxy != nil {
+	kubeconfig, server := o.Kubeconfig, ""
+	switch {
+	case o.Proxy != nil:
+		server = o.Proxy.URL
+	case o.Relay != nil:
+		server = o.Relay.URL
+	}
+	if server != "" {
 		direct, err := manager.Account(ctx, c.cp, "taint-manager", manager.Rules())
 		if err != nil {
 			return nil, err
 		}
-		if kubeconfig, err = redirect(direct, o.Proxy.URL, filepath.Join(c.cp.Dir(), "kubeconfig-proxied")); err != nil {
+		if kubeconfig, err = redirect(direct, server, filepath.Join(c.cp.Dir(), "kubeconfig-of-"+o.Name)); err != nil {
 			return nil, err
 		}
 	}

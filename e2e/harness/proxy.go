@@ -3,7 +3,6 @@ package harness
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,12 +34,16 @@ type Proxy struct {
 	delay  atomic.Int64 // of the events that arrive from now on
 	old    atomic.Bool  // refuses streaming lists
 	slow   atomic.Pointer[slowness]
+	// swallows keeps the bookmarks at their end to itself.
+	swallows atomic.Bool
 
 	mu   sync.Mutex
 	busy bool
 	// open are the watches that are open, and refused counts the requests that were answered with 429.
 	open    map[context.Context]context.CancelFunc
 	refused int
+	// expired are the paths whose next watch cannot go on where it ended.
+	expired map[string]bool
 }
 
 // Proxy starts one, on a port of 127.0.0.1 or, with 0, on any. It ends with the test.
@@ -164,7 +167,7 @@ func (p *Proxy) refuse(next http.Handler) http.Handler {
 			http.Error(w, "Too many requests, please try again later.", http.StatusTooManyRequests)
 			return
 		}
-		if !p.hold(r) {
+		if !p.hold(r) || p.expire(w, r) {
 			return
 		}
 		r, done := p.endable(r)
@@ -174,15 +177,12 @@ func (p *Proxy) refuse(next http.Handler) http.Handler {
 			return
 		}
 		reason := field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
-		status := apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "ListOptions"}, "", field.ErrorList{reason}).Status()
-		status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(int(status.Code))
-		_ = json.NewEncoder(w).Encode(status) // who went away needs no answer
+		answerWith(w, apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "ListOptions"}, "", field.ErrorList{reason}))
 	})
 }
 
 func (p *Proxy) holdBack(response *http.Response) error {
+	p.unmarked(response)
 	if r := response.Request; r.URL.Path == "/api/v1/nodes" && r.URL.Query().Get("watch") != "" {
 		response.Body = newSlowBody(r.Context(), response.Body, &p.delay)
 	}

@@ -38,6 +38,8 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
+
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 const (
@@ -59,6 +61,7 @@ const (
 type Recorder struct {
 	client  kubernetes.Interface
 	clock   clock.WithTicker
+	server  *serverclock.Clock
 	counter *metrics.CounterVec
 	busy    func() bool
 	queue   workqueue.TypedRateLimitingInterface[*record]
@@ -79,13 +82,14 @@ type Recorder struct {
 	named time.Time
 }
 
-// NewRecorder returns a recorder whose Events are written while Run runs, and wait while others are busy. The counter has the
-// label result.
-func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, counter *metrics.CounterVec, busy func() bool) *Recorder {
+// NewRecorder returns a recorder whose Events are written while Run runs, and wait while others are busy. Their times are those
+// of the API server's clock. The counter has the label result.
+func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, server *serverclock.Clock, counter *metrics.CounterVec, busy func() bool) *Recorder {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[*record](firstRetry, lastRetry)
 	return &Recorder{
 		client:   client,
 		clock:    clock,
+		server:   server,
 		counter:  counter,
 		busy:     busy,
 		capacity: capacity,
@@ -123,6 +127,14 @@ type record struct {
 	at time.Time
 	// series is nil for an Event that occurs once.
 	series *series
+}
+
+// event returns the Event of a record as it is now.
+func (r *Recorder) event(record *record) *v1.Event {
+	event := record.event()
+	event.FirstTimestamp = metav1.NewTime(r.server.At(event.FirstTimestamp.Time))
+	event.LastTimestamp = metav1.NewTime(r.server.At(event.LastTimestamp.Time))
+	return event
 }
 
 func (r *record) event() *v1.Event {
@@ -267,7 +279,7 @@ func (r *Recorder) write(ctx context.Context, record *record) (count int32, err 
 	if record.series != nil {
 		return r.writeSeries(ctx, record)
 	}
-	err = r.post(ctx, record.event())
+	err = r.post(ctx, r.event(record))
 	if apierrors.IsAlreadyExists(err) {
 		err = nil // the answer of an earlier try was lost
 	}

@@ -23,6 +23,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/taint-manager/taint-manager/pkg/apitest"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 // bubble runs a test in virtual time with a recorder that writes to a model of the API server, until stop.
@@ -38,7 +39,7 @@ func bubble(t *testing.T, test func(t *testing.T, api *apitest.Server, r *Record
 		if err := metrics.NewKubeRegistry().Register(counter); err != nil {
 			t.Fatal(err)
 		}
-		r := NewRecorder(client, clock.RealClock{}, counter, func() bool { return false })
+		r := NewRecorder(client, clock.RealClock{}, nil, counter, func() bool { return false })
 		_, ctx := ktesting.NewTestContext(t)
 		ctx, cancel := context.WithCancel(ctx)
 		var running sync.WaitGroup
@@ -282,4 +283,19 @@ func TestEventsWaitForOthers(t *testing.T) {
 		stop()
 		r.counts(t, "dropped", 1)
 	})
+}
+
+// Our own clock may be wrong: what people compare with other objects is the API server's time.
+func TestEventsHaveTheServersTime(t *testing.T) {
+	local := serverclock.NewSteady()
+	server := serverclock.New(local)
+	now := local.Now()
+	server.Observe(now, now, now.Add(time.Hour))
+	r := &Recorder{server: server}
+	event := r.event(&record{at: now})
+	for _, at := range []time.Time{event.FirstTimestamp.Time, event.LastTimestamp.Time} {
+		if ahead := at.Sub(now); ahead < time.Hour || ahead > time.Hour+time.Second {
+			t.Errorf("the Event is %s ahead of our clock", ahead)
+		}
+	}
 }

@@ -105,7 +105,7 @@ func (r *Recorder) naming(now time.Time) time.Time {
 // writeSeries writes what has occurred of a series, and returns the count that it wrote.
 func (r *Recorder) writeSeries(ctx context.Context, record *record) (count int32, err error) {
 	r.lock.Lock()
-	event, exists := record.event(), record.series.written > 0
+	event, exists := r.event(record), record.series.written > 0
 	r.lock.Unlock()
 	if exists {
 		err = r.patch(ctx, event)

@@ -118,8 +118,9 @@ func (e *Elector) Run(ctx context.Context) error {
 	return nil
 }
 
-// term stands for election once, and leads until the Lease is lost, this replica is not fit to lead, or ctx is over. The Lease is held until the evictions
-// in flight have ended. A term ends as well when the Lease became free before we lead, because the next one looks at it at once.
+// term stands for election once, and leads until the Lease is lost, this replica is not fit to lead, or ctx is over. The Lease is
+// held until the evictions in flight have ended. A term ends as well when the Lease became free before we lead, because the next
+// one looks at it at once.
 func (e *Elector) term(ctx context.Context) error {
 	logger := klog.FromContext(ctx)
 	holding, release := context.WithCancel(context.WithoutCancel(ctx))
@@ -203,6 +204,8 @@ func pause(ctx context.Context) {
 	}
 }
 
-// Name and Check make the Elector a check of health: it fails when the Lease should have been given up long ago.
-func (e *Elector) Name() string                  { return e.health.Name() }
+// Name is that of the check of health that an Elector is.
+func (e *Elector) Name() string { return e.health.Name() }
+
+// Check fails when the Lease should have been given up long ago.
 func (e *Elector) Check(req *http.Request) error { return e.health.Check(req) }

@@ -34,6 +34,7 @@ type standIn struct {
 	identity string
 	retry    time.Duration
 	watch    *leaseWatch
+	blind    func() error
 	overdue  func() bool
 	assist   func(context.Context)
 }
@@ -45,7 +46,8 @@ func newStandIn(config *Config, watch *leaseWatch) *standIn {
 		identity: config.Identity,
 		retry:    config.RetryPeriod,
 		watch:    watch,
-		overdue:  config.Overdue,
+		blind:    config.Blind,
+		overdue:  func() bool { return config.Blind() == nil && config.Overdue() },
 		assist:   config.Assist,
 	}
 }
@@ -76,13 +78,14 @@ func (s *standIn) actFor(ctx context.Context, last *renewal) {
 		case lease == nil:
 			return
 		case s.overdue():
-			if s.claim(ctx, lease) {
-				logger.Info("The leader does not renew its Lease and pods are overdue: evicting in its place", "lastRenewal", time.Since(last.seen))
+			if s.claim(ctx, lease, last) {
+				logger.Info("The leader does not renew its Lease and pods are overdue: evicting in its place",
+					"renewed", last.renewed.UTC(), "seen", time.Since(last.seen))
 				s.act(ctx, last)
 			}
 		}
 		// Who has lost the claim, or could not read, has nothing to hurry for.
-		if !s.pause(ctx, last, err == nil && lease != nil && !s.overdue()) {
+		if !s.pause(ctx, last, err == nil && !s.overdue()) {
 			return
 		}
 	}
@@ -104,9 +107,9 @@ func (s *standIn) silent(ctx context.Context, last *renewal) (*coordinationv1.Le
 	return lease, nil
 }
 
-// claim reports whether it is we who act for the holder of a Lease, as it was just read.
-func (s *standIn) claim(ctx context.Context, lease *coordinationv1.Lease) bool {
-	since := " since " + lease.Spec.RenewTime.UTC().Format(time.RFC3339Nano)
+// claim reports whether it is we who act for the holder of a Lease since its last renewal, as it was just read.
+func (s *standIn) claim(ctx context.Context, lease *coordinationv1.Lease, last *renewal) bool {
+	since := " since " + last.renewed.UTC().Format(time.RFC3339Nano)
 	if claim, found := strings.CutSuffix(lease.Annotations[standInAnnotation], since); found {
 		return claim == s.identity
 	}
@@ -118,7 +121,7 @@ func (s *standIn) claim(ctx context.Context, lease *coordinationv1.Lease) bool {
 	return err == nil // else another one was faster, or the leader was
 }
 
-// act evicts until the Lease is renewed, released or taken, by the watch or by a read now and again.
+// act evicts until the Lease is renewed, released or taken, by the watch or by a read now and again, or this replica is blind.
 func (s *standIn) act(ctx context.Context, last *renewal) {
 	acting, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -127,7 +130,7 @@ func (s *standIn) act(ctx context.Context, last *renewal) {
 		s.assist(acting)
 	}()
 	for s.pause(ctx, last, false) {
-		if lease, err := s.silent(ctx, last); err != nil || lease == nil {
+		if lease, err := s.silent(ctx, last); err != nil || lease == nil || s.blind() != nil {
 			break
 		}
 	}

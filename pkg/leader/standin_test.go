@@ -26,6 +26,7 @@ type cluster struct {
 	overdue atomic.Bool
 	// away has reads of the Lease fail, and unseen has them show renewals that no watch shows.
 	away, unseen atomic.Bool
+	blind        atomic.Bool
 
 	mu      sync.Mutex
 	acting  []string // who acts now
@@ -65,7 +66,13 @@ func (c *cluster) standby(ctx context.Context, identity string) {
 	e, err := New(Config{
 		Client: c.client, Watch: c.client, Lease: leaseName, Identity: identity,
 		LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second,
-		Lead:    func(ctx context.Context) { c.noting(ctx, identity, &c.leading) },
+		Lead: func(ctx context.Context) { c.noting(ctx, identity, &c.leading) },
+		Blind: func() error {
+			if c.blind.Load() {
+				return errors.New("the list of nodes makes no progress")
+			}
+			return nil
+		},
 		Overdue: c.overdue.Load,
 		Assist:  func(ctx context.Context) { c.noting(ctx, identity, &c.acting) },
 	})
@@ -180,6 +187,35 @@ func TestAStandbyDoesNotActOnALeaseThatItCannotRead(t *testing.T) {
 		c.want(1, 1, 0)
 		c.away.Store(true)
 		time.Sleep(2100 * time.Millisecond)
+		c.want(0, 1, 0)
+	})
+}
+
+// TestALeaseWithoutATime has somebody hold the Lease who writes no time of renewal.
+func TestALeaseWithoutATime(t *testing.T) {
+	withStandbys(t, 2, func(c *cluster) {
+		c.overdue.Store(true)
+		lease := c.lease()
+		lease.Spec.RenewTime = nil
+		if _, err := c.client.CoordinationV1().Leases(leaseName.Namespace).Update(c.Context(), lease, metav1.UpdateOptions{}); err != nil {
+			c.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		c.want(1, 1, 0)
+	})
+}
+
+func TestAStandbyThatIsBlindDoesNotAct(t *testing.T) {
+	withStandbys(t, 1, func(c *cluster) {
+		c.overdue.Store(true)
+		c.blind.Store(true)
+		time.Sleep(7 * time.Second)
+		c.want(0, 0, 0)
+		c.blind.Store(false)
+		time.Sleep(2 * time.Second)
+		c.want(1, 1, 0)
+		c.blind.Store(true)
+		time.Sleep(2 * time.Second)
 		c.want(0, 1, 0)
 	})
 }

@@ -9,5 +9,9 @@
 //   - A distilled object shares no memory with the API object that it came from, so that one can be freed at once.
 //   - Nothing that package deadline or package taintstart reads is lost: the time of the last change of the taints is
 //     taken from managedFields before these are dropped.
+//   - Lists are streamed where the API server can do that, and where that does not come to an end within 45 s without another object,
+//     they are consistent lists in pages.
+//   - An informer whose list makes no progress says so after 15 s, and one that is refused lists and watches after 90 s: see
+//     [Source.Blind].
 //   - Each object knows when it reached us; a node knows too whether changes of it may have escaped us before.
 package podcache

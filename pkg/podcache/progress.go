@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// blindAfter is how long a list may make no progress, or a watch not be open, until the source counts as blind. It is more than
-	// an API server takes that restarts.
-	blindAfter = 15 * time.Second
+	// blindAfter is how long a list may make no progress until the source counts as blind, and refusedAfter is that where the API
+	// server refuses lists and watches or cannot be reached: it does so to others too, and the reflector's backoff ends in a minute.
+	blindAfter, refusedAfter = 15 * time.Second, 90 * time.Second
 	// stallAfter is how long a streaming list may bring nothing until it is given up: longer than dialling and a TLS handshake may
 	// take, 30 s and 10 s.
 	stallAfter = 45 * time.Second
@@ -91,13 +91,13 @@ func (p *progress) idle() time.Duration {
 
 // Blind returns why changes escape this source at the moment and have done so for a while, or nil.
 func (s *Source) Blind() error {
-	idle := s.progress.idle()
-	if idle <= blindAfter {
+	idle, cause := s.progress.idle(), s.failure.Load()
+	switch {
+	case cause == nil && idle > blindAfter:
+		return fmt.Errorf("%s are not kept up to date: their list has made no progress for %s", s.resource, idle.Round(time.Second))
+	case cause != nil && idle > refusedAfter:
+		return fmt.Errorf("%s are not kept up to date for %s: %w", s.resource, idle.Round(time.Second), *cause)
+	default:
 		return nil
 	}
-	err := fmt.Errorf("%s are not kept up to date: reading them has made no progress for %s", s.resource, idle.Round(time.Second))
-	if cause := s.failure.Load(); cause != nil {
-		err = fmt.Errorf("%w: %w", err, *cause)
-	}
-	return err
 }

@@ -109,10 +109,13 @@ func (c *Clock) Latest(local time.Time) time.Time {
 	return local.Add(high)
 }
 
-// Now returns the API server's time, as near as it is known: for what is shown to people, not for decisions.
-func (c *Clock) Now() time.Time {
+// Now returns the API server's time, as near as it is known: for what people read, not for decisions.
+func (c *Clock) Now() time.Time { return c.At(c.local.Now()) }
+
+// At returns a local moment as the API server's clock shows it, as near as that is known: for what people read.
+func (c *Clock) At(local time.Time) time.Time {
 	low, high, _ := c.Offset()
-	return c.local.Now().Add((low + high) / 2)
+	return local.Add((low + high) / 2)
 }
 
 // Skew returns by how much the API server's clock is ahead of this machine's wall clock, and by how much that may be wrong.
@@ -120,10 +123,4 @@ func (c *Clock) Now() time.Time {
 func (c *Clock) Skew() (ahead, within time.Duration, known bool) {
 	low, high, known := c.Offset()
 	return c.Now().Sub(time.Now()), (high - low) / 2, known
-}
-
-// Shown returns a local moment as the API server's clock shows it, for people to read.
-func (c *Clock) Shown(local time.Time) string {
-	low, high, _ := c.Offset()
-	return local.Add((low + high) / 2).UTC().Format(time.RFC3339Nano)
 }

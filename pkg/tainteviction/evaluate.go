@@ -77,7 +77,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		if decision.Due(c.config.Clock.Now()) {
 			level = 4 // what comes of it is said soon
 		}
-		logger.V(level).Info("Scheduled the eviction of a pod", "deadline", c.config.ServerClock.Shown(decision.Deadline), "taint", decision.Taint)
+		logger.V(level).Info("Scheduled the eviction of a pod", "deadline", c.config.ServerClock.At(decision.Deadline).UTC().Format(time.RFC3339Nano), "taint", decision.Taint)
 		return scheduled, decision
 	}
 	return unchanged, decision

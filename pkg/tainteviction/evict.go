@@ -126,7 +126,7 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 			retry = min(retry, max(firstBackoff, left))
 		}
 		logger.V(2).Info("Not evicting: due by the caches only", "outcome", result.Outcome, "reason", result.Decision.Reason,
-			"deadline", result.Decision.Deadline, "retryAfter", retry)
+			"deadline", c.config.ServerClock.At(result.Decision.Deadline), "retryAfter", retry)
 	}
 	c.config.Metrics.Evictions.WithLabelValues(string(result.Outcome)).Inc()
 }
@@ -161,9 +161,9 @@ func (c *Controller) evicted(logger klog.Logger, pod *podcache.Pod, item evictio
 		m.UnversionedDeletions.Inc()
 	}
 	logger.Info("Evicted pod", "taint", result.Decision.Taint, "reason", result.Decision.Reason,
-		"deadline", due, "lateness", lateness, "failures", item.Failures,
+		"deadline", c.config.ServerClock.At(due), "lateness", lateness, "failures", item.Failures,
 		"conditionRefused", result.ConditionRefused, "unversioned", result.Unversioned)
-	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node(), due, lateness, result.Decision))
+	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node(), c.config.ServerClock.At(due), lateness, result.Decision))
 }
 
 // backoff is how long to wait after a failure: doubled each time up to a bound, with half of it left to chance so that

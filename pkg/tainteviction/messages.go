@@ -11,6 +11,7 @@ import (
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 const (
@@ -101,7 +102,7 @@ func (c *Controller) summarise(ctx context.Context, name string, s summary) {
 		"calledOff", s.calledOff, "stay", s.stay)
 	if s.now+s.later > 0 {
 		taints := describeTaints(c.starts.Taints(name))
-		c.recorder.RecordSeries(about, scheduledEventReason, taints, s.message(taints))
+		c.recorder.RecordSeries(about, scheduledEventReason, taints, s.message(taints, c.config.ServerClock))
 	}
 	if s.calledOff > 0 {
 		c.recorder.RecordSeries(about, calledOffEventReason, "", fmt.Sprintf("Called off the scheduled eviction of %s", pods(s.calledOff)))
@@ -116,11 +117,11 @@ func describeTaints(taints []deadline.Taint) string {
 	return strings.Join(texts, ", ")
 }
 
-func (s *summary) message(taints string) string {
+func (s *summary) message(taints string, clock *serverclock.Clock) string {
 	message := fmt.Sprintf("Taint %s: %s due now", taints, pods(s.now))
 	if s.later > 0 {
 		message += fmt.Sprintf(", %s scheduled from %s to %s", pods(s.later),
-			s.first.UTC().Format(time.RFC3339), s.last.UTC().Format(time.RFC3339))
+			clock.At(s.first).UTC().Format(time.RFC3339), clock.At(s.last).UTC().Format(time.RFC3339))
 	}
 	return message + fmt.Sprintf(", %s not to be evicted", pods(s.stay))
 }

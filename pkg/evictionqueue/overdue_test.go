@@ -1,0 +1,36 @@
+package evictionqueue
+
+import (
+	"testing"
+	"time"
+)
+
+func TestOverdue(t *testing.T) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
+		want := func(want bool) {
+			t.Helper()
+			if q.Overdue(2*time.Second) != want {
+				t.Errorf("overdue: %v", !want)
+			}
+		}
+		want(false)
+		q.Set(pod("a"), after(10))
+		time.Sleep(11 * time.Second)
+		want(false)
+		time.Sleep(time.Second)
+		want(true)
+		q.Set(pod("a"), after(10)) // moved to later, after it was seen to be overdue
+		want(false)
+		none(t, q, 9)
+		time.Sleep(4 * time.Second)
+		want(true)
+		item := get(t, q)
+		want(false) // it is being tried
+		q.Done(item, Failed, 5*time.Second)
+		want(false)
+		time.Sleep(7 * time.Second)
+		want(true)
+		q.Cancel("a")
+		want(false)
+	})
+}

@@ -1,0 +1,40 @@
+package tainteviction
+
+import (
+	"testing"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
+)
+
+// TestBlindWhileAListDoesNotEnd has a proxy swallow the bookmarks that end streaming lists, when a controller has to list again: it
+// is not ready and says so of itself, and then lists in the old way.
+func TestBlindWhileAListDoesNotEnd(t *testing.T) {
+	for _, resource := range []string{"pods", "nodes"} {
+		bubble(t, func(f *fixture) {
+			proxy := &apitest.Proxy{Next: f.api}
+			client, err := proxy.Client()
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.start(func(c *Config) { c.Informers = client.CoreV1() })
+			if f.c.Blind() != nil || f.c.Ready() != nil {
+				t.Fatalf("%v, %v", f.c.Blind(), f.c.Ready())
+			}
+			proxy.Swallow(true)
+			f.api.CutWatches(resource, true)
+			f.wait(1)
+			f.api.AddPod("p", "n")
+			f.api.Taint("n", taintOf("a"))
+			f.wait(29)
+			if f.c.Blind() == nil || f.c.Ready() == nil {
+				t.Errorf("%s: blind %v, ready %v", resource, f.c.Blind(), f.c.Ready())
+			}
+			f.exists(true, "p")
+			f.wait(30)
+			if f.c.Blind() != nil || f.c.Ready() != nil {
+				t.Errorf("%s: blind %v, ready %v", resource, f.c.Blind(), f.c.Ready())
+			}
+			f.exists(false, "p")
+		})
+	}
+}
