@@ -69,7 +69,8 @@ func someAilment(r *rand.Rand) ailment {
 	}
 	if r.IntN(2) == 0 {
 		a.delay = someDelay(r)
-	} else {
+	}
+	for a.delay == 0 && (a.refusal == nil || apierrors.IsResourceExpired(a.refusal)) { // no version is too old for ever
 		a.refusal = refusal(r, http.MethodGet)
 	}
 	return a

@@ -49,7 +49,9 @@ func evictionDefects() []defect {
 		{"ignores a pod that another one of its name replaced", []edit{{handlers, "before.UID != pod.UID", "false"}}, false},
 		{"forgets what is scheduled when it leads no more", []edit{
 			{evict, "	defer c.leading.Store(false)\n", "	defer func() { c.taintEvictionQueue = evictionqueue.New(c.config.Clock, 1, evictionqueue.Gauges{Scheduled: c.config.Metrics.Scheduled, Slots: c.config.Metrics.Slots}) }()\n"}}, false},
-		{"remembers nodes for ever", []edit{{"taintstart/tracker.go", "		delete(t.nodes, node)\n	}\n	return changed", "		t.nodes[node] = now\n	}\n	return changed"}}, false},
+		{"remembers nodes for ever", []edit{
+			{"taintstart/tracker.go", "		delete(t.nodes, node)\n	}\n	return changed", "		t.nodes[node] = now\n	}\n	return changed"},
+			{"taintstart/tracker.go", "if len(n.last.Taints)+len(n.periods) == 0 {", "if false {"}}, false},
 		{"reads a node for each pod", []edit{{reader, "rate.Every(readInterval), savedReads)", "rate.Inf, savedReads)"}, {reader, "soonInterval = 400 *", "soonInterval = 4 *"}}, false},
 	}
 }

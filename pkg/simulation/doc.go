@@ -11,8 +11,8 @@
 //   - history.go is the model's truth; truth.go says how early it allows a pod to go, whatever a replica was shown.
 //   - view.go is what one replica was shown; latest.go says how late that allows a pod to go.
 //   - steps.go, nodes.go and pods.go change the cluster as its writers do; trouble.go is what else goes wrong.
-//   - faults.go and transport.go are between a replica and the API server.
-//   - replica.go is the controller, from its start to its end.
+//   - faults.go, ailment.go and transport.go are between a replica and the API server; clocks.go has the clocks of both.
+//   - replica.go is the controller, from its start to its end; election.go who of several leads.
 //   - requests.go, schedule.go and rest.go are the checks.
 //
 // The controller is the real one, with client-go's clients, informers and queues; only the transport is replaced, by

@@ -39,11 +39,14 @@ type replica struct {
 	running sync.WaitGroup
 	ended   bool
 
-	// clock is its own.
-	clock ownClock
-	// What follows is guarded by the sim's lock.
-	view  *view
-	calls map[string]int
+	// config is how it reaches the API server, clock its own clock.
+	config *rest.Config
+	clock  ownClock
+
+	// What follows is guarded by the sim's lock. leadsSince is zero while it does not lead.
+	leadsSince time.Time
+	view       *view
+	calls      map[string]int
 	// pages are those of lists of which more are to come, by resource.
 	pages map[string][]arrival
 	// unmarkable are the pods of which a PATCH did not go well.
@@ -67,13 +70,15 @@ func (s *sim) start() *replica {
 	r := &replica{
 		clock: ownClock{skew: s.ownSkew()},
 		sim:   s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
-		view: newView(s.plan.apiSkew), calls: map[string]int{}, conflicts: map[types.UID]int{}, podReads: map[types.UID]time.Time{}, pages: map[string][]arrival{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
+		view: newView(s.plan.apiSkew), calls: map[string]int{}, conflicts: map[types.UID]int{}, podReads: map[types.UID]time.Time{},
+		pages: map[string][]arrival{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
 	}
 	r.life, r.kill = context.WithCancel(context.Background())
 	serverClock := serverclock.New(r.clock)
 	config := &rest.Config{Host: "http://model", Transport: serverClock.Wrap(transport{r}), QPS: -1, UserAgent: r.name}
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	r.config = config
 	client, err := kubernetes.NewForConfig(config)
 	s.must(err)
 	reading, err := podcache.NewClient(config)
@@ -110,21 +115,6 @@ func (r *replica) dated(answer *http.Response) {
 	r.sim.lock.Lock()
 	defer r.sim.lock.Unlock()
 	r.view.apiClock.dated(answer, time.Now())
-}
-
-// lead has the replica lead until stopLeading, once it has ended what it led before.
-func (r *replica) lead() {
-	ctx, stop := context.WithCancel(klog.NewContext(context.Background(), r.sim.logger(r.name)))
-	before, led := r.led, make(chan struct{})
-	r.led, r.stopLeading = led, stop
-	r.running.Go(func() {
-		defer close(led)
-		if before != nil {
-			<-before
-		}
-		r.controller.Lead(ctx)
-	})
-	r.sim.note(r.name, "leads")
 }
 
 // resign has the replica lead no more.

@@ -139,7 +139,9 @@ func (r *replica) spend(c *call) {
 func (r *replica) opened(c *call) {
 	r.sim.lock.Lock()
 	defer r.sim.lock.Unlock()
-	r.view.opened(c.resource, c.streamsList)
+	if c.resource != "leases" {
+		r.view.opened(c.resource, c.streamsList)
+	}
 }
 
 // answered is called when the client is told the whole answer.
@@ -157,7 +159,7 @@ func (r *replica) answered(c *call, answer reply) {
 		r.podReads[metaOf(answer.body).UID] = now
 	case c.verb() == "get" && c.resource == "nodes":
 		r.reads[c.name] = append(r.reads[c.name], nodeRead{c.began, now})
-	case c.verb() == "list" && c.limit != "1":
+	case c.verb() == "list" && c.resource != "leases" && c.limit != "1":
 		r.listed(c, answer.body)
 	case c.verb() == "delete":
 		if e := s.history.evictions[metaOf(answer.body).UID]; e != nil && e.by == r {

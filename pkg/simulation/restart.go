@@ -41,7 +41,7 @@ func (s *sim) restarts() {
 func (s *sim) bequeath(r *replica) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	if clear(s.bequests); r.stopLeading == nil || !s.plan.keeps || time.Since(r.started) < kept {
+	if clear(s.bequests); r.leadsSince.IsZero() || !s.plan.keeps || time.Since(r.started) < kept {
 		return
 	}
 	for uid := range s.history.pods {

@@ -114,6 +114,7 @@ func (s *sim) rest() {
 	}
 	if !s.failed() {
 		s.checkCaughtUp()
+		s.checkLed()
 		s.checkEvents()
 		s.checkSizes()
 	}

@@ -84,7 +84,7 @@ func (s *sim) checkLate() {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	for _, r := range s.replicas {
-		if r.ended || r.stopLeading == nil || !r.view.synced(now.Add(-starting-onTime)) {
+		if r.ended || r.leadsSince.IsZero() || !r.view.synced(now.Add(-starting-onTime)) {
 			continue
 		}
 		for _, pod := range r.view.pods {
@@ -95,7 +95,7 @@ func (s *sim) checkLate() {
 			}
 			// It was not known before what made it due.
 			versions := r.view.nodes[pod.Spec.NodeName]
-			for _, known := range []time.Time{s.history.pods[pod.UID][len(s.history.pods[pod.UID])-1].at, versions[len(versions)-1].at, r.view.podSeen[pod.UID]} {
+			for _, known := range []time.Time{s.history.pods[pod.UID][len(s.history.pods[pod.UID])-1].at, versions[len(versions)-1].at, r.view.podSeen[pod.UID], r.leadsSince} {
 				due = last(due, known)
 			}
 			late := now.Sub(due)

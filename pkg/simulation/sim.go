@@ -28,6 +28,8 @@ type plan struct {
 	calm bool
 	// keeps says that there is a ConfigMap which keeps starts over restarts.
 	keeps bool
+	// elects says that replicas elect who leads; otherwise that is assigned, to several at a time or none.
+	elects bool
 	// crowds says that many pods come at once at times, which takes long to run.
 	crowds bool
 	// noStreaming says that the API server streams no lists, and noManagedFields that nodes have none.
@@ -57,6 +59,7 @@ func newPlan(r *rand.Rand) plan {
 		a := incurable(r)
 		p.incurable, p.crowds, p.slots = &a, false, max(p.slots, 4)
 	}
+	p.elects = r.IntN(3) == 0
 	p.swallows = !p.calm && r.IntN(16) == 0
 	p.bookmarks = []time.Duration{0, time.Minute, time.Minute, 5 * time.Second}[r.IntN(4)]
 	p.maxPage = []int{0, 0, 1, 3}[r.IntN(4)]
@@ -137,7 +140,9 @@ func newSim(seed uint64, options Options) *sim {
 	s.api.Delivered = func(client, resource string, e apitest.Event) {
 		s.lock.Lock()
 		defer s.lock.Unlock()
-		s.byName[client].view.delivered(resource, e)
+		if resource == "pods" || resource == "nodes" {
+			s.byName[client].view.delivered(resource, e)
+		}
 	}
 	return s
 }
