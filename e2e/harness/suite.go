@@ -13,6 +13,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/taint-manager/taint-manager/e2e/controlplane"
@@ -204,7 +206,19 @@ func (s *Suite) Alone(t *testing.T) *Scene {
 	if s.shared != nil {
 		t.Fatalf("the shared controller runs already: a test with parallel subtests did not call Parallel itself")
 	}
+	if err := c.freeLease(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	return newScene(t, s, c)
+}
+
+// freeLease takes away the Lease of a controller that an earlier test has killed. Nobody holds it.
+func (c *cluster) freeLease(ctx context.Context) error {
+	err := c.client.CoordinationV1().Leases(manager.Namespace).Delete(ctx, manager.Name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("taking away the Lease of an earlier test: %w", err)
+	}
+	return nil
 }
 
 // Shared returns a scene for a test whose controller others use too, at the same time.
@@ -215,6 +229,9 @@ func (s *Suite) Shared(t *testing.T) *Scene {
 	s.sharedOnce.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
+		if s.sharedErr = c.freeLease(ctx); s.sharedErr != nil {
+			return
+		}
 		// The built-in one would wait for the end of the Lease of an earlier test's.
 		s.shared, s.sharedErr = s.run(ctx, c, Options{Name: "shared", LeaderElect: !s.Builtin()})
 	})

@@ -196,8 +196,9 @@ const (
 	Torn
 	// Swallowed: it never does, as if there had been none.
 	Swallowed
-	// Expired and TooMany: an error takes its place, and the watch ends.
+	// Expired: an error 410 takes its place, and the watch ends.
 	Expired
+	// TooMany: an error 429 does.
 	TooMany
 )
 

@@ -122,5 +122,5 @@ func (c *Clock) At(local time.Time) time.Time {
 // It is for people: no decision depends on the wall clock. known is false while no answer has told.
 func (c *Clock) Skew() (ahead, within time.Duration, known bool) {
 	low, high, known := c.Offset()
-	return c.Now().Sub(time.Now()), (high - low) / 2, known
+	return time.Until(c.Now()), (high - low) / 2, known
 }

@@ -28,8 +28,8 @@ func shows(o Observation) step {
 }
 
 // confirms has a read of limit 1 tell the time of a resourceVersion.
-func confirms(version string, at_ float64) step {
-	return func(h *history) { h.tracker.Confirm(at(at_), version) }
+func confirms(version string, sent float64) step {
+	return func(h *history) { h.tracker.Confirm(at(sent), version) }
 }
 
 // reaches has a bookmark tell how far the watch after the first list is.
