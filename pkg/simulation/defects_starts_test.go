@@ -32,7 +32,7 @@ func startDefects() []defect {
 		{"begins anew when they are off for a moment", []edit{{period, "maxAbsence = time.Minute", "maxAbsence = time.Nanosecond"}}, false},
 		{"lets them be off for ever", []edit{{period, "maxAbsence = time.Minute", "maxAbsence = 1000 * time.Hour"}}, false},
 		{"goes on over any absence that a gap hid", []edit{{period, bounded, "return t.o.Gap || !since.IsZero() && (!on ||"}}, false},
-		{"goes on over any absence across a restart", []edit{{period, bounded, "return t.before.recorded || !since.IsZero() && (!on ||"}}, false},
+		{"goes on over any absence across a restart", []edit{{period, bounded, "return t.before.last.List == 0 || !since.IsZero() && (!on ||"}}, false},
 		{"measures an absence from when it was seen", []edit{
 			{period, "now.absent, now.lastOn = true, t.confirmed", "now.absent, now.lastOn = true, t.clock.Latest(t.o.Seen)"}}, false},
 		{"goes on over a time in which the node was ready", []edit{{period, "if t.o.NotReadySince.IsZero() ||", "if false && t.o.NotReadySince.IsZero() ||"}}, false},
@@ -41,8 +41,6 @@ func startDefects() []defect {
 			{"taintstart/tracker.go", "	t.marks.add(versionOf(resourceVersion), t.clock.Earliest(sent))\n", ""}}, false},
 		{"counts the period alone, not from the swap", []edit{{formula, swapped, "bySwap := addSeconds(period, seconds)\n"}}, false},
 		{"counts from the swap alone, not the period", []edit{{formula, "byPeriod.Before(bySwap)", "false"}}, false},
-		{"forgets a start over a restart where there are no managedFields", []edit{
-			{state, "before.ResourceVersion == t.o.ResourceVersion ||", "!t.before.recorded && before.ResourceVersion == t.o.ResourceVersion ||"}}, false},
 
 		{"takes its own clock for the API server's", []edit{{"tainteviction/controller.go", "if config.ServerClock == nil {", "if true {"}}, false},
 		{"takes the earlier time where the clock is in doubt", []edit{
@@ -65,7 +63,7 @@ func refusalDefects() []defect {
 		{"never evicts without the condition from an overloaded server", []edit{{refusals, "now.Sub(*since) >= patience", "false"}}, false},
 		{"takes the condition of somebody else for ours", []edit{{pod, "condition.Reason == DisruptionReason", "true"}}, false},
 		{"leaves pods that their kubelet rejected", []edit{{pod, "v1.PodFailed && started(&pod.Status)", "v1.PodFailed"}}, false},
-		{"drops the Event at any 404", []edit{{"events/events.go", "return details != nil && details.Kind == \"namespaces\"", "return true"}}, false},
+		{"drops the Event at any 404", []edit{{"events/events.go", "return details != nil && details.Kind == \"namespaces\"", "return details == nil || details.Kind != \"\""}}, false},
 		{"waits for the end of a streaming list for ever", []edit{{"podcache/progress.go", "stallAfter = 45 * time.Second", "stallAfter = 10000 * time.Hour"}}, false},
 	}
 }

@@ -70,6 +70,9 @@ func (s *sim) bequeathed(pod *v1.Pod, node *v1.Node) time.Time {
 	if !ok || pod.ResourceVersion != b.pod.ResourceVersion || !sameCondition(b.node, node) {
 		return never()
 	}
+	if changedAt(node).IsZero() && node.ResourceVersion != b.node.ResourceVersion {
+		return never() // without managedFields, nothing else proves that the taints are the same
+	}
 	return b.at.Add(mayMove)
 }
 

@@ -36,7 +36,7 @@ func steps() []step {
 		{weight: 3, do: (*sim).oldSnapshot},
 		{weight: 3, do: (*sim).admissionTaint},
 		{weight: 2, do: (*sim).podIsRejected},
-		{weight: 2, do: (*sim).restarts},
+		{weight: 4, do: (*sim).restarts},
 		{weight: 5, do: func(s *sim) { s.heartbeat(s.anyNode()) }},
 		{weight: 2, do: (*sim).ownerWritesMore},
 		{weight: 3, do: (*sim).nodeComesOrGoes},
