@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 )
 
@@ -64,6 +66,23 @@ func (s *sim) closeCall() {
 			s.moreTolerations()
 		}
 		s.wait(s.upTo(400 * time.Millisecond))
+	}
+}
+
+// busyPod has something change a pod more often than its eviction takes.
+func (s *sim) busyPod() {
+	node := s.anyNode()
+	s.setTaint(node, "a", "", nil)
+	s.names++
+	pod := s.podNamed(types.NamespacedName{Namespace: "default", Name: fmt.Sprintf("busy-%d", s.names)})
+	pod.Spec.NodeName, pod.Spec.Tolerations, pod.Annotations = node, nil, nil
+	s.putPod(pod, "is made, and changes all the time")
+	apart := time.Duration(1+s.rng.Int64N(20)) * time.Millisecond
+	for i := range 200 {
+		if s.wait(apart); s.api.Pod(pod.Name) == nil {
+			return
+		}
+		s.api.UpdatePod(pod.Name, func(pod *v1.Pod) { pod.Labels = map[string]string{"change": fmt.Sprint(i)} })
 	}
 }
 
