@@ -54,6 +54,11 @@ func (r *replica) fate(c *call) fate {
 	if s.total++; s.total > maxRequests {
 		panic(fmt.Sprintf("seed %d: %d requests, the last one %s", s.seed, s.total, what))
 	}
+	if c.resource == "events" {
+		event := &v1.Event{}
+		_ = apitest.Decode(c.body, event) // of what is no Event there is none
+		s.told[event.InvolvedObject.UID]++
+	}
 	f := fateOf(dice(s.seed, what, n), s.profile, c.method)
 	if time.Now().Before(s.outages[r.name]) && f.manner == well {
 		f.manner = unsent
@@ -70,13 +75,6 @@ func (r *replica) sending(c *call, f fate) {
 	r.sim.note(r.name, "sends %s (%s)", c, f.manner)
 	if c.verb() == "get" && c.resource == "nodes" {
 		r.spend(c)
-	}
-	if c.resource == "events" {
-		r.sim.lock.Lock()
-		event := &v1.Event{}
-		_ = apitest.Decode(c.body, event) // of what is no Event there is none
-		r.sim.told[event.InvolvedObject.UID]++
-		r.sim.lock.Unlock()
 	}
 	if r.sim.options.TrustRequests {
 		return

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -28,6 +29,8 @@ type clockWatch struct {
 	server *serverclock.Clock
 	offset *metrics.Gauge
 	probe  rest.Interface
+	// told is in which way the clocks differ, as of the last look; nil where they do not, and before run.
+	told atomic.Pointer[string]
 }
 
 // run measures until ctx is over.
@@ -42,17 +45,26 @@ func (w *clockWatch) run(ctx context.Context) {
 			return
 		case <-time.After(skewInterval):
 		}
-		ahead, _, known := w.server.Skew()
-		if !known {
-			continue
+		if ahead, _, known := w.server.Skew(); known {
+			w.offset.Set(ahead.Seconds())
 		}
-		w.offset.Set(ahead.Seconds())
-		if text := w.differs(); text != "" {
+		if text := w.look(); text != "" {
 			complaints.Do(func() {
 				klog.FromContext(ctx).Error(nil, "The clocks differ: check the time synchronisation of both machines; evictions are not affected", "apiServer", text)
 			})
 		}
 	}
+}
+
+// look finds out in which way the clocks differ, and has Name tell it.
+func (w *clockWatch) look() string {
+	text := w.differs()
+	if text == "" {
+		w.told.Store(nil)
+	} else {
+		w.told.Store(&text)
+	}
+	return text
 }
 
 // ask makes a request whose answer tells the time.
@@ -74,10 +86,11 @@ func (w *clockWatch) differs() string {
 	}
 }
 
-// Name makes this a check of readiness that never fails, and tells of a difference by its name: see /readyz?verbose.
+// Name makes this a check of readiness that never fails, and tells of a difference by its name: see /readyz?verbose. Until run
+// it is a plain word, of which the path of the check is made.
 func (w *clockWatch) Name() string {
-	if text := w.differs(); text != "" {
-		return fmt.Sprintf("clock (the API server's is %s)", text)
+	if text := w.told.Load(); text != nil {
+		return fmt.Sprintf("clock (the API server's is %s)", *text)
 	}
 	return "clock"
 }

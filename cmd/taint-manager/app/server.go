@@ -78,7 +78,6 @@ func Run(ctx context.Context, o *Options) error {
 	permissions := newPermissions(o, clients.others, clock.RealClock{})
 	running.Go(func() { permissions.run(background) })
 	clocks := &clockWatch{server: server, offset: m.ClockOffset, probe: clients.others.Discovery().RESTClient()}
-	running.Go(func() { clocks.run(background) })
 	if o.Serving.SecurePort != 0 {
 		serving, err := newServer(background, &o.Serving, clients.others, clients.reviews, []healthz.HealthChecker{healthz.PingHealthz, elector},
 			healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }),
@@ -89,6 +88,7 @@ func Run(ctx context.Context, o *Options) error {
 		}
 		running.Go(func() { serving.run(background) })
 	}
+	running.Go(func() { clocks.run(background) }) // not before its check is served
 	logger.Info("Starting taint-manager", "version", version.Get().GitVersion, "revision", version.Get().GitCommit)
 	running.Go(func() { controller.Run(background) })
 	// Whoever stands for election is ready to lead: a standby with full caches is the better leader.
