@@ -98,8 +98,8 @@ test-fuzz: ## Search for inputs on which pkg/deadline, or what it is given, and 
 	go test -run '^$$' -fuzz FuzzObjects -fuzztime $(FUZZTIME) ./pkg/simulation
 
 .PHONY: test-simulation
-test-simulation: ## Run the whole controller under faults, in virtual time, for 2,000 seeds (see make simulate).
-	go test -race -count=1 -v -timeout 30m ./pkg/simulation -run '^TestSimulation$$' -seeds 2000
+test-simulation: ## Run the whole controller under faults, in virtual time, for 400 seeds (see make simulate).
+	go test -race -count=1 -v -timeout 30m ./pkg/simulation -run '^TestSimulation$$' -seeds 400
 
 .PHONY: test-defects
 test-defects: ## Put known defects into the controller, and show that the simulation finds each, and by how many of 150 seeds.

@@ -1,0 +1,33 @@
+package apitest
+
+import apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+// Delivery is what becomes of an event that is written to a watch.
+type Delivery int
+
+const (
+	// Written: it reaches the client.
+	Written Delivery = iota
+	// Torn: half of it does, and the connection breaks.
+	Torn
+	// Swallowed: it never does, as if there had been none.
+	Swallowed
+	// Expired: an error 410 takes its place, and the watch ends.
+	Expired
+	// TooMany: an error 429 does.
+	TooMany
+)
+
+// failed is the event of an error that takes the place of another one.
+func (d Delivery) failed() (Event, bool) {
+	var err *apierrors.StatusError
+	switch d {
+	case Expired:
+		err = apierrors.NewResourceExpired("too old resource version")
+	case TooMany:
+		err = apierrors.NewTooManyRequests("slow down", 1)
+	default:
+		return Event{}, false
+	}
+	return Event{Type: failed, status: failure(err).object}, true
+}
