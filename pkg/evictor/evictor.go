@@ -95,6 +95,12 @@ func (e *Evictor) Evict(ctx context.Context, pod *podcache.Pod) (Result, error) 
 	return result, err
 }
 
+// ReadNode returns a live read of a node, which evictions may share: a node is read once a second at most, whatever for.
+func (e *Evictor) ReadNode(ctx context.Context, name string) (NodeReading, error) {
+	reading, _, err := e.nodes.read(ctx, name, time.Time{})
+	return reading, err
+}
+
 // outcomeOf is the outcome that an error means, or empty where it is a failure.
 func outcomeOf(err error) Outcome {
 	switch {

@@ -19,8 +19,6 @@ const (
 	freshRead = time.Second
 	// savedReads are the reads of a node that may follow one another at once; after that there is one a second.
 	savedReads = 30
-	// confirmations are those that may come besides, after a change of the taints.
-	confirmations = 3
 	// allowedConflicts is how many DELETEs of one pod fail by another version of it before one has the UID alone.
 	allowedConflicts = 4
 )
@@ -128,7 +126,7 @@ func (r *replica) spend(c *call) {
 	b.at = c.began
 	left := b.left
 	r.sim.lock.Unlock()
-	if left < -confirmations-0.01 {
+	if left < -1.01 {
 		r.sim.violation(c.name, "a node is read %d times, and then once a second: %s reads more", savedReads, r.name)
 	}
 }

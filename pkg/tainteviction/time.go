@@ -6,7 +6,6 @@ import (
 	"math"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 )
@@ -17,7 +16,7 @@ const (
 	// clockMoved is by how much the estimate of the API server's clock has to move before deadlines are worked out again.
 	clockMoved = 50 * time.Millisecond
 	// confirmInterval is the time between two looks whether the nodes' state has to be confirmed, and confirmTimeout bounds
-	// the calls that do.
+	// the call that does so for all.
 	confirmInterval, confirmTimeout = 5 * time.Second, 10 * time.Second
 	// maxConfirmed is how many nodes are read for that at a time.
 	maxConfirmed = 50
@@ -55,8 +54,6 @@ func (c *Controller) every(ctx context.Context, interval time.Duration, do func(
 // confirmNodes has the taint tracker know up to when nodes are as it has them, where a not-ready period or a record may depend
 // on it.
 func (c *Controller) confirmNodes(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
-	defer cancel()
 	c.starts.Prune()
 	err := c.confirmAll(ctx)
 	for _, name := range c.starts.Unsettled(c.config.Clock.Now(), maxConfirmed) {
@@ -77,6 +74,8 @@ func (c *Controller) confirmAll(ctx context.Context) error {
 	if !c.starts.NeedsConfirmation(sent) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
 	nodes, err := c.config.Informers.Nodes().List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
 		return fmt.Errorf("reading a node: %w", err)
@@ -85,16 +84,14 @@ func (c *Controller) confirmAll(ctx context.Context) error {
 	return nil
 }
 
-// confirmNode reads a node consistently. If it has the resourceVersion that was observed, it was like that when it was asked for.
+// confirmNode reads a node consistently. If it has the resourceVersion that was observed, it was like that when the read began.
 func (c *Controller) confirmNode(ctx context.Context, name string) error {
-	sent := c.config.Clock.Now()
-	node, err := c.config.Informers.Nodes().Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
+	node, err := c.evictor.ReadNode(ctx, name)
 	if err != nil {
-		return fmt.Errorf("reading node %s: %w", name, err)
+		return err
 	}
-	c.starts.ConfirmNode(name, sent, node.ResourceVersion)
+	if node.Exists {
+		c.starts.ConfirmNode(name, node.Began, node.ResourceVersion)
+	}
 	return nil
 }
