@@ -122,8 +122,9 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 		// The caches are behind what was read live. They will follow, and cancel what need not be; until then look again,
 		// ever less often, but not later than at the deadline by what was read.
 		outcome, retry = evictionqueue.Again, backoff(item.Rechecks, nil)
-		if left := result.Decision.Deadline.Sub(c.config.Clock.Now()); result.Decision.Evict && left > 0 {
-			retry = min(retry, max(firstBackoff, left))
+		// A deadline that has just come was not yet there when the read began.
+		if result.Decision.Evict {
+			retry = min(retry, max(firstBackoff, result.Decision.Deadline.Sub(c.config.Clock.Now())))
 		}
 		logger.V(2).Info("Not evicting: due by the caches only", "outcome", result.Outcome, "reason", result.Decision.Reason,
 			"deadline", c.config.ServerClock.At(result.Decision.Deadline), "retryAfter", retry)

@@ -134,12 +134,12 @@ func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
 			own = t.fresh(taint)
 		case unchanged || !t.o.Gap:
 			own = t.kept(taint, own)
-			p.start = p.start.or(own.start)
 		default:
 			// They may have taken turns meanwhile: in doubt, the later time.
 			own = presence{start: startOf(t.o, taint, own.before()), absent: own.absent, changed: own.changed}
 		}
 		p.on[taint.Key] = own
+		p.start = p.start.or(own.start) // what dates a taint of the period dates the period
 	}
 	return p
 }

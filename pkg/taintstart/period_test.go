@@ -132,6 +132,10 @@ func TestNotReadyPeriods(t *testing.T) {
 		{"a relist, in which the other one may have been on: in doubt, its own start is later", []step{
 			shows(on("1", 4, notReady)), shows(on("2", 30, unreachable)), confirms("7", 100), reaches("2", "8"), shows(on("20", 150, unreachable).relisted())},
 			map[string][]float64{unreachable: {150.5, 4.5}}},
+		{"a relist, and another timeAdded dates the period too", []step{
+			shows(sees("1", 50.5, stamped(notReady, 43)).wrote(43).notReady(3)), confirms("7", 100), reaches("1", "8"),
+			shows(sees("20", 120.5, stamped(notReady, 41)).wrote(120).notReady(3).relisted())},
+			map[string][]float64{notReady: {42, 42}}},
 		{"a relist, and the list has not changed", []step{
 			shows(on("1", 4, notReady)), shows(on("2", 30, unreachable)), confirms("3", 40), reaches("2", "3"),
 			shows(on("20", 150, unreachable).changed(30).written(150).relisted())},
