@@ -2,6 +2,7 @@ package podcache
 
 import (
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,18 +13,29 @@ import (
 // bookmark shortly before that, and otherwise once a minute only: too seldom to tell for how long a taint has been off.
 const nodeWatchSeconds int64 = 20
 
-// Reached is told that the watch after the list of a number has brought everything up to a resourceVersion. after is that of
-// the last event before; empty where there was none.
-type Reached func(list uint64, after, resourceVersion string)
+// Follower is told how far nodes are known.
+type Follower interface {
+	// Listed tells that the list of a number, which was asked for at a local time, is of a resourceVersion: it has all that had
+	// happened when it was asked for.
+	Listed(list uint64, sent time.Time, resourceVersion string)
+	// Bookmark tells that the watch after the list of a number has brought everything up to a resourceVersion. after is that of
+	// the last event before; empty where there was none.
+	Bookmark(list uint64, after, resourceVersion string)
+}
 
-// watchBookmarks has a watch that was opened tell of its bookmarks.
-func watchBookmarks(events watch.Interface, err error, list uint64, reached Reached) (watch.Interface, error) {
-	if err != nil || reached == nil {
-		return events, err
-	}
+// follow has a watch that was opened tell a follower of its bookmarks. sent is when it was asked for, where it begins with a
+// consistent list; otherwise zero.
+func follow(events watch.Interface, list uint64, sent time.Time, follower Follower) watch.Interface {
 	w := &bookmarked{upstream: events, events: make(chan watch.Event), stopped: make(chan struct{})}
-	go w.pass(func(after, resourceVersion string) { reached(list, after, resourceVersion) })
-	return w, nil
+	go w.pass(func(last string, mark metav1.Object) {
+		switch {
+		case mark.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "":
+			follower.Bookmark(list, last, mark.GetResourceVersion())
+		case !sent.IsZero():
+			follower.Listed(list, sent, mark.GetResourceVersion())
+		}
+	})
+	return w
 }
 
 // bookmarked is a watch whose bookmarks are told of. (That of apimachinery's watch.Filter is not enough: it leaves its
@@ -44,18 +56,17 @@ func (w *bookmarked) Stop() {
 	})
 }
 
-// pass passes events on until the watch ends.
-func (w *bookmarked) pass(reached func(after, resourceVersion string)) {
+// pass passes events on until the watch ends, and tells of bookmarks and of the resourceVersion of the event before.
+func (w *bookmarked) pass(tell func(last string, mark metav1.Object)) {
 	defer close(w.events)
 	last := ""
 	for event := range w.upstream.ResultChan() {
-		object, err := meta.Accessor(event.Object)
-		switch {
-		case err != nil: // a Status: the watch ends
-		case event.Type != watch.Bookmark:
+		if object, err := meta.Accessor(event.Object); err != nil {
+			// a Status: the watch ends
+		} else if event.Type == watch.Bookmark {
+			tell(last, object)
+		} else {
 			last = object.GetResourceVersion()
-		case object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "":
-			reached(last, object.GetResourceVersion())
 		}
 		select {
 		case w.events <- event:

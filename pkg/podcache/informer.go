@@ -3,6 +3,7 @@ package podcache
 import (
 	"context"
 	"fmt"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,8 +72,8 @@ type Nodes struct {
 	*Source
 }
 
-// NewNodes returns an informer that has not been started. reached, if not nil, is told by bookmarks how far a watch has come.
-func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, reached Reached) (*Nodes, error) {
+// NewNodes returns an informer that has not been started. The follower may be nil.
+func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, follower Follower) (*Nodes, error) {
 	api := client.Nodes()
 	var source *Source
 	source = newSource("nodes", client,
@@ -80,15 +81,21 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, reache
 			return api.List(ctx, options)
 		},
 		func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			list := source.lists.Load()
-			if ptr.Deref(options.SendInitialEvents, false) {
-				list++ // it will be another one
-			} else {
+			list, sent := source.lists.Load(), time.Time{}
+			if !ptr.Deref(options.SendInitialEvents, false) {
 				options.TimeoutSeconds = ptr.To(nodeWatchSeconds)
+			} else if list++; options.ResourceVersion == "" { // it will be another list
+				sent = now.Now()
 			}
 			events, err := api.Watch(ctx, options)
-			return watchBookmarks(events, err, list, reached)
+			if err != nil || follower == nil {
+				return events, err
+			}
+			return follow(events, list, sent, follower), nil
 		})
+	if follower != nil {
+		source.now, source.listed = now.Now, follower.Listed
+	}
 	informer, err := source.informer(&v1.Node{}, cache.Indexers{}, func(obj any) (any, error) {
 		if node, ok := obj.(*v1.Node); ok {
 			return newNode(node, now.Now(), source.lists.Load()), nil

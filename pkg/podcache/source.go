@@ -36,6 +36,9 @@ type Source struct {
 	progress      progress
 	failure       atomic.Pointer[error]
 	complaints    *rate.Sometimes
+	// listed, where it is set, is told of each list that has been read: see Follower. now is its clock.
+	listed func(list uint64, sent time.Time, resourceVersion string)
+	now    func() time.Time
 }
 
 type (

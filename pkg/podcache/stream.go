@@ -28,12 +28,20 @@ func (s *Source) list(ctx context.Context, list listFunc) (runtime.Object, error
 		return page, err
 	})
 	pages.PageSize = pageSize
-	objects, _, err := pages.ListWithAlloc(ctx, metav1.ListOptions{})
-	s.lists.Add(1)
-	if err == nil {
-		s.progress.complete()
+	var sent time.Time
+	if s.listed != nil {
+		sent = s.now()
 	}
-	return objects, err
+	objects, _, err := pages.ListWithAlloc(ctx, metav1.ListOptions{})
+	number := s.lists.Add(1)
+	if err != nil {
+		return objects, err
+	}
+	s.progress.complete()
+	if list, err := meta.ListAccessor(objects); err == nil && s.listed != nil {
+		s.listed(number, sent, list.GetResourceVersion())
+	}
+	return objects, nil
 }
 
 // watch opens a watch that goes on where a list or a watch has ended.

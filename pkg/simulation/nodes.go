@@ -42,6 +42,15 @@ func (s *sim) written() metav1.Time {
 	return metav1.NewTime(s.api.Now().Add(skew).UTC().Truncate(time.Second))
 }
 
+// writtenBy is the time of a writer whose clock is wrong by the same all the time.
+func (s *sim) writtenBy(writer string) metav1.Time {
+	skew := time.Duration(0)
+	if r := dice(s.seed, writer, 0); s.plan.writerSkew > 0 && r.IntN(2) == 0 {
+		skew = about(r, s.plan.writerSkew)
+	}
+	return metav1.NewTime(s.api.Now().Add(skew).UTC().Truncate(time.Second))
+}
+
 // addNode makes a node that is ready.
 func (s *sim) addNode(name string, taints ...v1.Taint) {
 	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -98,7 +107,12 @@ func (s *sim) setReady(name string, status v1.ConditionStatus) {
 		return
 	}
 	if ready := &node.Status.Conditions[0]; ready.Status != status {
-		ready.Status, ready.LastTransitionTime = status, s.written()
+		// The kubelet says that a node is ready or not, and the node lifecycle controller that nothing is heard of it.
+		writer := "kubelet " + name
+		if status == v1.ConditionUnknown {
+			writer = "node lifecycle controller"
+		}
+		ready.Status, ready.LastTransitionTime = status, s.writtenBy(writer)
 	}
 	s.putNode(node, "kubelet", ownsStatus, "reports status")
 }
@@ -148,7 +162,7 @@ func (s *sim) reconcileNotReady(name string) {
 	}
 	want := notReadyKey(node)
 	if want != "" && !slices.ContainsFunc(node.Spec.Taints, func(t v1.Taint) bool { return t.Key == want }) {
-		s.setTaint(name, want, "", ptr.To(s.written()))
+		s.setTaint(name, want, "", ptr.To(s.writtenBy("node lifecycle controller")))
 		s.moment()
 	}
 	s.dropTaints(name, func(t v1.Taint) bool { return isNotReadyTaint(t) && t.Key != want })

@@ -50,6 +50,9 @@ func (s *sim) bequeath(r *replica) {
 		if !scheduled || pod == nil || r.view.pods[nameOf(pod)] != pod {
 			continue
 		}
+		if boundBy(pod).Add(-s.history.apiSkew).After(time.Now()) {
+			continue // its binding is stamped by a clock that is ahead: when it was is known only to who saw it
+		}
 		versions := s.history.nodes[pod.Spec.NodeName]
 		node, steady := s.history.node(pod.Spec.NodeName), true
 		if seen := r.view.nodes[pod.Spec.NodeName]; len(seen) == 0 || seen[len(seen)-1].node != node {

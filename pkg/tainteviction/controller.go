@@ -113,7 +113,7 @@ func New(config Config) (*Controller, error) {
 		config.ServerClock = serverclock.New(config.Clock)
 	}
 	starts := taintstart.NewTracker(config.ServerClock)
-	nodes, err := podcache.NewNodes(config.Informers, config.Clock, starts.Bookmark)
+	nodes, err := podcache.NewNodes(config.Informers, config.Clock, starts)
 	if err != nil {
 		return nil, err
 	}

@@ -30,8 +30,11 @@ type Observation struct {
 	Changed time.Time
 	// Written is the API server's time of the last write that this version shows, in whole seconds; zero where unknown.
 	Written time.Time
-	// NotReadySince is the transition time of the Ready condition, in whole seconds; zero while Ready is True or missing.
+	// NotReadySince is the transition time of the Ready condition, in whole seconds, and NotReady its status, False or Unknown;
+	// zero while Ready is True or missing. The kubelet writes the one and the node lifecycle controller the other, each by a
+	// clock of its own.
 	NotReadySince time.Time
+	NotReady      v1.ConditionStatus
 	// Seen is when this version reached us, on the local clock.
 	Seen time.Time
 	// List numbers the list that this version came with, or that was made before the watch that brought it. Within one list
@@ -73,6 +76,7 @@ func Observe(node *v1.Node, seen time.Time, list uint64) Observation {
 	ready := slices.IndexFunc(node.Status.Conditions, func(c v1.NodeCondition) bool { return c.Type == v1.NodeReady })
 	if ready >= 0 && node.Status.Conditions[ready].Status != v1.ConditionTrue {
 		o.NotReadySince = node.Status.Conditions[ready].LastTransitionTime.UTC()
+		o.NotReady = node.Status.Conditions[ready].Status
 	}
 	return o
 }

@@ -41,7 +41,7 @@ func TestObserve(t *testing.T) {
 	want := Observation{
 		UID: "u", ResourceVersion: "7", Seen: at(50), List: 3,
 		Taints:  []Taint{{Key: "a", Value: "x", TimeAdded: at(19)}, {Key: "b"}},
-		Changed: at(20), Written: at(40), NotReadySince: at(15),
+		Changed: at(20), Written: at(40), NotReadySince: at(15), NotReady: v1.ConditionUnknown,
 	}
 	if got := Observe(node, at(50), 3); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -80,7 +80,7 @@ func (t transition) goesOn(was *period, on, unchanged bool) bool {
 		return true
 	}
 	// There is an absence, or may have been one. The node must not have been ready meanwhile.
-	if t.o.NotReadySince.IsZero() || (t.o.Gap && !unmoved(t.before.last.NotReadySince, t.o.NotReadySince, t.confirmed)) {
+	if t.o.NotReadySince.IsZero() || (t.o.Gap && !t.stayedNotReady()) {
 		return false
 	}
 	since := t.confirmed
@@ -88,6 +88,12 @@ func (t transition) goesOn(was *period, on, unchanged bool) bool {
 		since = was.lastOn
 	}
 	return !since.IsZero() && (!on || t.returned(since).Sub(since) <= maxAbsence)
+}
+
+// stayedNotReady reports whether the Ready condition is proven not to have been True between the two versions.
+func (t transition) stayedNotReady() bool {
+	before := t.before.last
+	return before.NotReady == t.o.NotReady && unmoved(before.NotReadySince, t.o.NotReadySince, t.confirmed)
 }
 
 // returned returns a time of the API server's clock at which the taints that are on now were back for sure.

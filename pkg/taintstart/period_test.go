@@ -37,6 +37,17 @@ func reaches(after, version string) step {
 	return func(h *history) { h.tracker.Bookmark(1, after, version) }
 }
 
+// lists has a list tell the time of its resourceVersion.
+func lists(list uint64, version string, sent float64) step {
+	return func(h *history) { h.tracker.Listed(list, at(sent), version) }
+}
+
+// unknown is not ready by the word of the node lifecycle controller, not of the kubelet.
+func (o Observation) unknown() Observation {
+	o.NotReady = "Unknown"
+	return o
+}
+
 // restarts has another process go on with what this one has recorded.
 func restarts() step {
 	return func(h *history) {
@@ -129,6 +140,18 @@ func TestNotReadyPeriods(t *testing.T) {
 		{"a relist, and the node may have been ready", []step{
 			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), shows(on("20", 150, notReady).notReady(140).relisted())},
 			map[string][]float64{notReady: {150.5, 150.5}}},
+		{"a relist, and another writer says that it is not ready, with the same time by its clock", []step{
+			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), shows(on("20", 150, notReady).unknown().relisted())},
+			map[string][]float64{notReady: {150.5, 150.5}}},
+		{"the list that a watch began with confirms what it has", []step{
+			lists(1, "9", 100), shows(on("1", 4, notReady)), shows(off("12", 110)), shows(on("13", 120, notReady))},
+			map[string][]float64{notReady: {4.5, 4.5}}},
+		{"and over a relist", []step{
+			lists(1, "9", 100), shows(on("1", 4, notReady)), shows(on("20", 150, notReady).relisted())},
+			map[string][]float64{notReady: {150.5, 4.5}}},
+		{"and it was made too long ago", []step{
+			lists(1, "9", 55), shows(on("1", 4, notReady)), shows(off("12", 110)), shows(on("13", 120, notReady))},
+			map[string][]float64{notReady: {120.5, 120.5}}},
 		{"a relist, in which the other one may have been on: in doubt, its own start is later", []step{
 			shows(on("1", 4, notReady)), shows(on("2", 30, unreachable)), confirms("7", 100), reaches("2", "8"), shows(on("20", 150, unreachable).relisted())},
 			map[string][]float64{unreachable: {150.5, 4.5}}},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
@@ -21,11 +22,12 @@ type Records struct {
 // Record is what has to be remembered of a node, and how it may prove that it still holds.
 type Record struct {
 	UID types.UID `json:"uid"`
-	// ResourceVersion, Changed and NotReadySince are those of the version that was recorded. An equal ResourceVersion proves
+	// ResourceVersion, Changed, NotReadySince and NotReady are those of the version that was recorded. An equal ResourceVersion proves
 	// that nothing has changed, and an equal Changed that the taints have not.
-	ResourceVersion string    `json:"resourceVersion"`
-	Changed         time.Time `json:"changed,omitzero"`
-	NotReadySince   time.Time `json:"notReadySince,omitzero"`
+	ResourceVersion string             `json:"resourceVersion"`
+	Changed         time.Time          `json:"changed,omitzero"`
+	NotReadySince   time.Time          `json:"notReadySince,omitzero"`
+	NotReady        v1.ConditionStatus `json:"notReady,omitempty"`
 	// Confirmed is a time at which the node was certainly as it is recorded, where that is later than what is known of all.
 	Confirmed time.Time `json:"confirmed,omitzero"`
 	// Starts are those of taints that the node does not show, or shows wrongly.
@@ -78,7 +80,7 @@ func (r Record) empty() bool { return len(r.Starts)+len(r.Periods) == 0 }
 
 // Equal reports whether two records are of the same version, or of versions between which nothing changed that matters.
 func (r Record) Equal(other Record) bool {
-	return r.UID == other.UID && r.Changed.Equal(other.Changed) && r.NotReadySince.Equal(other.NotReadySince) &&
+	return r.UID == other.UID && r.Changed.Equal(other.Changed) && r.NotReadySince.Equal(other.NotReadySince) && r.NotReady == other.NotReady &&
 		(!r.Changed.IsZero() || r.ResourceVersion == other.ResourceVersion) &&
 		slices.EqualFunc(r.Starts, other.Starts, RecordedStart.equal) &&
 		slices.EqualFunc(r.Periods, other.Periods, func(a, b RecordedPeriod) bool {
@@ -128,7 +130,7 @@ func (t *Tracker) ForgetRecalled() {
 func (n *nodeState) record(clock *serverclock.Clock) Record {
 	o := n.last
 	r := Record{
-		UID: o.UID, ResourceVersion: o.ResourceVersion, Changed: o.Changed, NotReadySince: o.NotReadySince,
+		UID: o.UID, ResourceVersion: o.ResourceVersion, Changed: o.Changed, NotReadySince: o.NotReadySince, NotReady: o.NotReady,
 		Confirmed: latest(o.Written, n.confirmed),
 	}
 	for _, taint := range o.Taints {
@@ -160,7 +162,7 @@ func shown(o Observation, taint Taint, start time.Time) bool {
 func (r Record) state(confirmed time.Time) *nodeState {
 	n := &nodeState{
 		last: Observation{
-			UID: r.UID, ResourceVersion: r.ResourceVersion, Changed: r.Changed, NotReadySince: r.NotReadySince,
+			UID: r.UID, ResourceVersion: r.ResourceVersion, Changed: r.Changed, NotReadySince: r.NotReadySince, NotReady: r.NotReady,
 		},
 		confirmed: latest(confirmed, r.Confirmed),
 		presences: map[identity]presence{}, periods: map[string]*period{},

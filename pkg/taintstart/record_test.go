@@ -124,6 +124,7 @@ func TestRecordsAreEqual(t *testing.T) {
 		"UID":             func(r *Record) { r.UID = "other" },
 		"changed":         func(r *Record) { r.Changed = at(7) },
 		"not ready since": func(r *Record) { r.NotReadySince = at(7) },
+		"not ready":       func(r *Record) { r.NotReady = "Unknown" },
 		"fewer starts":    func(r *Record) { r.Starts = nil },
 		"key":             func(r *Record) { r.Starts[0].Key = "c" },
 		"value":           func(r *Record) { r.Starts[0].Value = "c" },

@@ -125,6 +125,14 @@ func (t *Tracker) Resolve(node string, o Observation) []deadline.Taint {
 	return t.transition(before, o).next().taints(t.clock)
 }
 
+// Listed takes in that a consistent list, which was sent at a local time, has a resourceVersion.
+func (t *Tracker) Listed(list uint64, sent time.Time, resourceVersion string) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.marks.add(versionOf(resourceVersion), t.clock.Earliest(sent))
+	t.reach(list, versionOf(resourceVersion)) // what it has of a node is of that version, whenever that is observed
+}
+
 // Bookmark takes in that the watch after a list has reached a resourceVersion, right after the event of another one.
 func (t *Tracker) Bookmark(list uint64, after, reached string) {
 	t.lock.Lock()
