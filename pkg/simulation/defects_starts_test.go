@@ -12,6 +12,8 @@ func startDefects() []defect {
 		added   = "		start.Server = earliest(start.Server, endOf(taint.TimeAdded))\n"
 		bounded = "return !since.IsZero() && (!on ||"
 		swapped = "bySwap := addSeconds(own, seconds)\n"
+		confirm = "func (t *Tracker) Confirm(sent time.Time, resourceVersion string) {\n"
+		nothing = "\tif resourceVersion != \"\" {\n\t\treturn\n\t}\n"
 	)
 	return []defect{
 		{"counts from now at a start", []edit{{start, changed, "		_ = 0\n"}, {start, added, "		_ = 0\n"}, {state, later, "		_ = 0\n"}}, false},
@@ -38,7 +40,7 @@ func startDefects() []defect {
 		{"goes on over a time in which the node was ready", []edit{{period, "if t.o.NotReadySince.IsZero() ||", "if false && t.o.NotReadySince.IsZero() ||"}}, false},
 		{"an absence moves the start of a taint of its own", []edit{{period, "		case !present:\n", "		case !present || was.absent:\n"}}, false},
 		{"does not confirm what is on nodes that are not ready", []edit{
-			{"taintstart/tracker.go", "	t.marks.add(versionOf(resourceVersion), t.clock.Earliest(sent))\n", ""}}, false},
+			{"taintstart/tracker.go", confirm, confirm + nothing}}, false},
 		{"counts the period alone, not from the swap", []edit{{formula, swapped, "bySwap := addSeconds(period, seconds)\n"}}, false},
 		{"counts from the swap alone, not the period", []edit{{formula, "byPeriod.Before(bySwap)", "false"}}, false},
 
