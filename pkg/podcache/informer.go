@@ -39,17 +39,24 @@ func NewPods(client typedcorev1.CoreV1Interface, now clock.PassiveClock) (*Pods,
 			options.FieldSelector = bound
 			return api.Watch(ctx, options)
 		})
+	var pods *Pods
 	index := cache.TypedIndexers[*Pod]{ByNode: func(pod *Pod) ([]string, error) { return []string{pod.Node()}, nil }}
 	informer, err := source.informer(&v1.Pod{}, cache.TypedIndexersToIndexers(index), func(obj any) (any, error) {
 		if pod, ok := obj.(*v1.Pod); ok {
-			return NewPod(pod, now.Now()), nil
+			next := NewPod(pod, now.Now())
+			// Handlers are not told of a pod that a list shows as it was, but it is kept anew.
+			if before := pods.Get(pod.Namespace, pod.Name); before != nil {
+				next.inherit(before)
+			}
+			return next, nil
 		}
 		return obj, nil // distilled already, or a tombstone
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Pods{cache.NewTypedSharedIndexInformer[*Pod](informer), source}, nil
+	pods = &Pods{cache.NewTypedSharedIndexInformer[*Pod](informer), source}
+	return pods, nil
 }
 
 // Get is the pod of a namespace and name, or nil where there is none.
@@ -84,21 +91,27 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, follow
 			list, sent := source.lists.Load(), time.Time{}
 			if !ptr.Deref(options.SendInitialEvents, false) {
 				options.TimeoutSeconds = ptr.To(nodeWatchSeconds)
-			} else if list++; options.ResourceVersion == "" { // it will be another list
-				sent = now.Now()
+			} else {
+				// It will be another list, and a consistent one: a reflector that lists again is content with what it had already.
+				list++
+				options.ResourceVersion, sent = "", now.Now()
 			}
 			events, err := api.Watch(ctx, options)
 			if err != nil || follower == nil {
 				return events, err
 			}
-			return follow(events, list, sent, follower), nil
+			return follow(events, list, options.ResourceVersion, sent, follower), nil
 		})
 	if follower != nil {
 		source.now, source.listed = now.Now, follower.Listed
 	}
 	informer, err := source.informer(&v1.Node{}, cache.Indexers{}, func(obj any) (any, error) {
 		if node, ok := obj.(*v1.Node); ok {
-			return newNode(node, now.Now(), source.lists.Load()), nil
+			list := source.lists.Load()
+			if follower != nil {
+				follower.Read(node.Name, node.ResourceVersion, list)
+			}
+			return newNode(node, now.Now(), list), nil
 		}
 		return obj, nil // distilled already, or a tombstone
 	})

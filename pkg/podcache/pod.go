@@ -127,12 +127,19 @@ func (p *Pod) Follows(earlier *Pod, clock *serverclock.Clock) (changed bool) {
 		return true
 	}
 	bound := p.Bound(clock)
-	lower(&p.seen, earlier.seen.Load())
-	if !p.SameInput(earlier) {
-		return true
+	return !p.inherit(earlier) || !bound.Equal(p.Bound(clock))
+}
+
+// inherit takes over what is known from an earlier version of the same pod, and reports whether the API says the same of both.
+func (p *Pod) inherit(earlier *Pod) (same bool) {
+	if p.UID != earlier.UID {
+		return false
 	}
-	lower(&p.known, earlier.known.Load())
-	return !bound.Equal(p.Bound(clock))
+	lower(&p.seen, earlier.seen.Load())
+	if same = p.SameInput(earlier); same {
+		lower(&p.known, earlier.known.Load())
+	}
+	return same
 }
 
 func lower(to *atomic.Int64, n int64) {

@@ -203,7 +203,7 @@ func TestConfirmedUntilIsKeptFresh(t *testing.T) {
 		writes int
 		within time.Duration
 	}{
-		"not ready":     {taintstart.Record{UID: "u", Periods: []taintstart.RecordedPeriod{{Time: time.Unix(1, 0).UTC()}}}, 4 * 60, 30 * time.Second},
+		"not ready":     {taintstart.Record{UID: "u", Periods: []taintstart.RecordedPeriod{{Time: time.Unix(1, 0).UTC()}}}, 4*60 + 1, 30 * time.Second},
 		"another taint": {record("u", 100), 2, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {

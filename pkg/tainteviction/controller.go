@@ -157,7 +157,8 @@ func (c *Controller) Run(ctx context.Context) {
 	running.Go(func() { c.pods.RunWithContext(ctx) })
 	running.Go(func() { c.recorder.Run(ctx, eventGrace) })
 	running.Go(func() { c.keepTime(ctx) })
-	running.Go(func() { c.every(ctx, confirmInterval, func() { c.confirmNodes(ctx) }) })
+	running.Go(func() { c.every(ctx, confirmInterval, func() { c.confirmAll(ctx) }) })
+	running.Go(func() { c.every(ctx, confirmInterval, func() { c.settleNodes(ctx) }) })
 	defer c.podUpdateQueue.ShutDown()
 	defer c.nodeUpdateQueue.ShutDown()
 

@@ -2,7 +2,6 @@ package tainteviction
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -51,37 +50,32 @@ func (c *Controller) every(ctx context.Context, interval time.Duration, do func(
 	}
 }
 
-// confirmNodes has the taint tracker know up to when nodes are as it has them, where a not-ready period or a record may depend
-// on it.
-func (c *Controller) confirmNodes(ctx context.Context) {
+// confirmAll has the taint tracker know up to when all nodes are as it has them, where a not-ready period may depend on it. It reads
+// one node consistently: the answer's resourceVersion is at least that of all that had happened when it was asked for.
+func (c *Controller) confirmAll(ctx context.Context) {
 	c.starts.Prune()
-	err := c.confirmAll(ctx)
-	for _, name := range c.starts.Unsettled(c.config.Clock.Now(), maxConfirmed) {
-		if err != nil {
-			break
-		}
-		err = c.confirmNode(ctx, name)
-	}
-	if err != nil {
-		klog.FromContext(ctx).V(2).Info("Cannot confirm the state of nodes", "error", err.Error())
-	}
-}
-
-// confirmAll reads one node consistently. The answer's resourceVersion is at least that of all that had happened when it was
-// asked for.
-func (c *Controller) confirmAll(ctx context.Context) error {
 	sent := c.config.Clock.Now()
 	if !c.starts.NeedsConfirmation(sent) {
-		return nil
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	nodes, err := c.config.Informers.Nodes().List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
-		return fmt.Errorf("reading a node: %w", err)
+		klog.FromContext(ctx).V(2).Info("Cannot confirm the state of nodes", "error", err.Error())
+		return
 	}
 	c.starts.Confirm(sent, nodes.ResourceVersion)
-	return nil
+}
+
+// settleNodes reads the nodes of which a record could not be proven otherwise, one after another.
+func (c *Controller) settleNodes(ctx context.Context) {
+	for _, name := range c.starts.Unsettled(c.config.Clock.Now(), maxConfirmed) {
+		if err := c.confirmNode(ctx, name); err != nil {
+			klog.FromContext(ctx).V(2).Info("Cannot confirm the state of a node", "node", klog.KRef("", name), "error", err.Error())
+			return
+		}
+	}
 }
 
 // confirmNode reads a node consistently. If it has the resourceVersion that was observed, it was like that when the read began.

@@ -87,7 +87,13 @@ func (t transition) goesOn(was *period, on, unchanged bool) bool {
 	if was.absent {
 		since = was.lastOn
 	}
-	return !since.IsZero() && (!on || t.returned(since).Sub(since) <= maxAbsence)
+	return !since.IsZero() && (!on || within(since, t.returned(since), maxAbsence))
+}
+
+// within reports whether a time is at most so long after another one, and not before it: then one of them is of a clock that has
+// been set.
+func within(since, until time.Time, most time.Duration) bool {
+	return !until.Before(since) && until.Sub(since) <= most
 }
 
 // stayedNotReady reports whether the Ready condition is proven not to have been True between the two versions.
@@ -116,7 +122,7 @@ func (t transition) begin(was *period, on []Taint) *period {
 		if was != nil && !was.absent {
 			// It was on before as well, so the change of the taints that both versions show may be the one that brought it.
 			if before, present := was.on[taint.Key]; present {
-				own = presence{start: startOf(t.o, taint, before.before()), absent: before.absent, changed: before.changed}
+				own = presence{start: startOf(t.o, taint, before.before(), t.clock), absent: before.absent, changed: before.changed}
 			}
 		}
 		p.on[taint.Key] = own
@@ -127,7 +133,7 @@ func (t transition) begin(was *period, on []Taint) *period {
 
 // resume returns the period with the taints that are on now.
 func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
-	p := &period{start: was.start.or(Start{Seen: t.o.Seen}), on: make(map[string]presence, len(on))}
+	p := &period{start: was.start.or(seenAt(t.o.Seen, t.clock)), on: make(map[string]presence, len(on))}
 	for _, taint := range on {
 		own, present := was.on[taint.Key]
 		if was.absent {
@@ -142,7 +148,7 @@ func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
 			own = t.kept(taint, own)
 		default:
 			// They may have taken turns meanwhile: in doubt, the later time.
-			own = presence{start: startOf(t.o, taint, own.before()), absent: own.absent, changed: own.changed}
+			own = presence{start: startOf(t.o, taint, own.before(), t.clock), absent: own.absent, changed: own.changed}
 		}
 		p.on[taint.Key] = own
 		p.start = p.start.or(own.start) // what dates a taint of the period dates the period

@@ -3,7 +3,10 @@ package taintstart
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 // step is something that happens to a tracker.
@@ -296,4 +299,64 @@ func TestAReadOfTheNodeSettlesItsPeriod(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A clock of an API server may be set back, and what it wrote before shows times that have not come yet.
+func TestTimesToComeProveNothing(t *testing.T) {
+	clock := serverclock.New(still{at(0)})
+	clock.Observe(at(0), at(0), at(0))
+	tracker := NewTracker(clock)
+	ahead := func(o Observation) Observation { return o.written(3600) }
+	first := ahead(sees("1", 4.5, stamped(notReady, 4)).changed(4).notReady(3))
+	second := ahead(sees("5", 65, plain("a")).changed(65).notReady(3)).After(first)
+	third := ahead(sees("9", 665.5, stamped(notReady, 665)).changed(665).notReady(3)).After(second)
+	for _, o := range []Observation{first, second, third} {
+		tracker.Observe("n", o)
+	}
+	if got := tracker.Taints("n")[0].Period; got.Before(at(665)) {
+		t.Errorf("the period began at %s, ten minutes before its taint was back", got)
+	}
+}
+
+// still is a clock that stands still.
+type still struct{ time.Time }
+
+func (s still) Now() time.Time                  { return s.Time }
+func (s still) Since(t time.Time) time.Duration { return s.Sub(t) }
+
+// A list shows nodes that have not changed since the one before, and nobody observes them again.
+func TestANodeThatAListShowsUnchangedIsConfirmedByIt(t *testing.T) {
+	tracker := run(t, shows(on("1", 4, notReady)))
+	tracker.Read("n", "1", 2)
+	tracker.Listed(2, at(300), "50")
+	if got := tracker.Records().ConfirmedUntil; !got.Equal(at(300)) {
+		t.Errorf("confirmed until %s", got)
+	}
+	again := on("60", 340, notReady).After(on("1", 4, notReady))
+	again.List = 3
+	again.Gap = true
+	tracker.Observe("n", again)
+	check(t, tracker.Taints("n"), map[string][]float64{notReady: {340.5, 4.5}})
+}
+
+// What is recorded of a start does not change while nothing happens, however much the clocks drift.
+func TestARecordStaysTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		local := serverclock.NewSteady()
+		clock := serverclock.New(local)
+		now := local.Now()
+		clock.Observe(now, now, now)
+		tracker := NewTracker(clock)
+		o := sees("1", 0, stamped(notReady, 0))
+		o.Seen, o.Taints[0].TimeAdded = now, now.Add(time.Minute)
+		tracker.Observe("n", o)
+		first := tracker.Records().Nodes["n"]
+		for range 10 {
+			time.Sleep(10 * time.Second)
+			clock.Observe(local.Now(), local.Now(), local.Now().Add(300*time.Millisecond))
+			if !tracker.Records().Nodes["n"].Equal(first) {
+				t.Fatalf("%+v became %+v", first, tracker.Records().Nodes["n"])
+			}
+		}
+	})
 }

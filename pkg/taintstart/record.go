@@ -7,8 +7,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 // Records are what a process that starts again could not learn from the API. All times are the API server's.
@@ -99,7 +97,7 @@ func (t *Tracker) Records() Records {
 	defer t.lock.RUnlock()
 	records := Records{Nodes: map[string]Record{}}
 	for name, n := range t.nodes {
-		r := n.record(t.clock)
+		r := n.record()
 		if r.empty() {
 			continue
 		}
@@ -127,7 +125,7 @@ func (t *Tracker) ForgetRecalled() {
 }
 
 // record returns what has to be written down of a node.
-func (n *nodeState) record(clock *serverclock.Clock) Record {
+func (n *nodeState) record() Record {
 	o := n.last
 	r := Record{
 		UID: o.UID, ResourceVersion: o.ResourceVersion, Changed: o.Changed, NotReadySince: o.NotReadySince, NotReady: o.NotReady,
@@ -135,15 +133,15 @@ func (n *nodeState) record(clock *serverclock.Clock) Record {
 	}
 	for _, taint := range o.Taints {
 		id := identity{taint.Key, taint.Value}
-		if p, known := n.presences[id]; known && !shown(o, taint, p.start.server(clock)) {
-			r.Starts = append(r.Starts, RecordedStart{id.key, id.value, p.start.server(clock)})
+		if p, known := n.presences[id]; known && !shown(o, taint, p.start.server()) {
+			r.Starts = append(r.Starts, RecordedStart{id.key, id.value, p.start.server()})
 		}
 	}
 	slices.SortFunc(r.Starts, func(a, b RecordedStart) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value)) })
 	for value, p := range n.periods {
-		recorded := RecordedPeriod{Value: value, Time: p.start.server(clock), LastOn: p.lastOn}
+		recorded := RecordedPeriod{Value: value, Time: p.start.server(), LastOn: p.lastOn}
 		for _, key := range p.keysOn() {
-			recorded.On = append(recorded.On, RecordedStart{key, value, p.on[key].start.server(clock)})
+			recorded.On = append(recorded.On, RecordedStart{key, value, p.on[key].start.server()})
 		}
 		r.Periods = append(r.Periods, recorded)
 	}

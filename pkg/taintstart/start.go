@@ -9,13 +9,18 @@ import (
 // apiResolution is the unit of the API's times. They are cut to it, so the moment itself lies up to one unit later.
 const apiResolution = time.Second
 
-// Start is since when something has been so, by the evidence of two clocks. Either is zero where there is no such evidence;
-// the earlier one counts.
+// Start is since when something has been so, by the evidence of two clocks. Any of it is zero where there is none; the earliest
+// counts.
 type Start struct {
 	// Server is on the API server's clock: the end of the second that the API has stored.
 	Server time.Time
-	// Seen is when we saw it first, on the local clock.
-	Seen time.Time
+	// Seen is when we saw it first, on the local clock, and SeenBy the most that the API server's clock could show then.
+	Seen, SeenBy time.Time
+}
+
+// seenAt returns the evidence that something was there at a local moment.
+func seenAt(local time.Time, clock *serverclock.Clock) Start {
+	return Start{Seen: local, SeenBy: clock.Latest(local).UTC()}
 }
 
 // Local returns the start on the local clock.
@@ -24,16 +29,13 @@ func (s Start) Local(clock *serverclock.Clock) time.Time {
 }
 
 // server returns the start on the API server's clock, for a process that has another local clock.
-func (s Start) server(clock *serverclock.Clock) time.Time {
-	if s.Seen.IsZero() {
-		return s.Server
-	}
-	return earliest(s.Server, clock.Latest(s.Seen)).UTC()
-}
+func (s Start) server() time.Time { return earliest(s.Server, s.SeenBy) }
 
 // or returns the earlier evidence of both.
 func (s Start) or(other Start) Start {
-	return Start{Server: earliest(s.Server, other.Server), Seen: earliest(s.Seen, other.Seen)}
+	return Start{
+		Server: earliest(s.Server, other.Server), Seen: earliest(s.Seen, other.Seen), SeenBy: earliest(s.SeenBy, other.SeenBy),
+	}
 }
 
 // absence is what is known of a node without a taint that it has now: the time of the last change of its taints, and until
@@ -43,8 +45,8 @@ type absence struct{ changed, until time.Time }
 // startOf returns the evidence that a version has of the start of a taint that was not known before. What is from before an
 // absence is no evidence: a writer may have put back an old timeAdded, or its clock may be behind; and an admission plugin
 // may have added the taint in a write that is not known as a change of the taints.
-func startOf(o Observation, taint Taint, before absence) Start {
-	start := Start{Seen: o.Seen}
+func startOf(o Observation, taint Taint, before absence, clock *serverclock.Clock) Start {
+	start := seenAt(o.Seen, clock)
 	if comesAfter(o.Changed, before.changed) {
 		start.Server = endOf(o.Changed)
 	}

@@ -123,20 +123,20 @@ func (t transition) presence(taint Taint, was presence, present, unchanged bool)
 		return t.kept(taint, was)
 	default:
 		// Whether it was there all the time is not known: if not, it came even later than it did before.
-		return presence{start: startOf(t.o, taint, was.before()), absent: was.absent, changed: was.changed}
+		return presence{start: startOf(t.o, taint, was.before(), t.clock), absent: was.absent, changed: was.changed}
 	}
 }
 
 // fresh returns a presence that has just begun.
 func (t transition) fresh(taint Taint) presence {
 	a := t.absence()
-	return presence{start: startOf(t.o, taint, a), absent: a.until, changed: a.changed}
+	return presence{start: startOf(t.o, taint, a, t.clock), absent: a.until, changed: a.changed}
 }
 
 // kept returns a presence that goes on. What this version says counts where it is earlier than what was known: a timeAdded
 // that is not disproved, or a later change of the list, where the versions reached us late.
 func (t transition) kept(taint Taint, was presence) presence {
-	was.start = was.start.or(Start{Seen: t.o.Seen}) // one that another process has recorded was not seen by this one
+	was.start = was.start.or(seenAt(t.o.Seen, t.clock)) // one that another process has recorded was not seen by this one
 	says := time.Time{}
 	if comesAfter(taint.TimeAdded, was.absent) {
 		says = endOf(taint.TimeAdded)

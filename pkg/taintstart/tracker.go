@@ -48,7 +48,7 @@ func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 	}
 	now := t.transition(before, o).next()
 	t.reach(o.List, versionOf(o.ResourceVersion))
-	t.marks.add(versionOf(o.ResourceVersion), o.Written)
+	t.marks.add(versionOf(o.ResourceVersion), t.past(o.Written, o.Seen))
 	if before != nil && slices.Equal(before.taintStates(), now.taintStates()) {
 		now.seen = before.seen
 	} else {
@@ -125,6 +125,16 @@ func (t *Tracker) Resolve(node string, o Observation) []deadline.Taint {
 	return t.transition(before, o).next().taints(t.clock)
 }
 
+// Read takes in that a list of a number has a node in a version, or the watch after it. A node that has not changed since the list
+// before is not observed again, but it is known to be as it was.
+func (t *Tracker) Read(node, resourceVersion string, list uint64) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if n := t.nodes[node]; n != nil && n.last.ResourceVersion == resourceVersion {
+		n.last.List = list
+	}
+}
+
 // Listed takes in that a consistent list, which was sent at a local time, has a resourceVersion.
 func (t *Tracker) Listed(list uint64, sent time.Time, resourceVersion string) {
 	t.lock.Lock()
@@ -188,7 +198,7 @@ func (t *Tracker) Unsettled(now time.Time, most int) (names []string) {
 		if len(names) == most {
 			break
 		}
-		if !n.settled(t.confirmedUntil(n)) && !server.Before(n.settles()) && !n.record(t.clock).empty() {
+		if !n.settled(t.confirmedUntil(n)) && !server.Before(n.settles()) && !n.record().empty() {
 			names = append(names, name)
 		}
 	}
@@ -209,7 +219,8 @@ func (t *Tracker) transition(before *nodeState, o Observation) transition {
 	if before == nil || before.last.UID != o.UID {
 		before = &nodeState{}
 	}
-	confirmed := latest(before.last.Written, before.confirmed)
+	o.BeforeWritten = t.past(o.BeforeWritten, o.Seen)
+	confirmed := latest(t.past(before.last.Written, o.Seen), t.past(before.confirmed, o.Seen))
 	if o.Gap {
 		confirmed = latest(confirmed, t.reachedTime(before.last.List))
 	} else {
@@ -218,9 +229,18 @@ func (t *Tracker) transition(before *nodeState, o Observation) transition {
 	return transition{before: before, o: o, clock: t.clock, confirmed: confirmed}
 }
 
+// past returns a time of the API, or zero where that had not come yet at a local moment: then it is of a clock that has been set
+// since, and says nothing of what came after it.
+func (t *Tracker) past(api, now time.Time) time.Time {
+	if api.After(t.clock.Latest(now)) {
+		return time.Time{}
+	}
+	return api
+}
+
 // confirmedUntil returns the latest time of the API server's clock at which a node is known to have been as it was observed last.
 func (t *Tracker) confirmedUntil(n *nodeState) time.Time {
-	return latest(latest(n.last.Written, n.confirmed), t.reachedTime(n.last.List))
+	return latest(latest(t.past(n.last.Written, n.last.Seen), n.confirmed), t.reachedTime(n.last.List))
 }
 
 // reachedTime returns a time of the API server's clock up to which all that happened has been observed, of what a list

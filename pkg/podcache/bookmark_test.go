@@ -1,0 +1,84 @@
+package podcache
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/taint-manager/taint-manager/pkg/apitest"
+)
+
+// follower notes what it is told.
+type follower struct {
+	lock sync.Mutex
+	told []string
+}
+
+func (f *follower) note(format string, args ...any) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.told = append(f.told, fmt.Sprintf(format, args...))
+}
+
+func (f *follower) Read(node, resourceVersion string, list uint64) {
+	f.note("read %s %s %d", node, resourceVersion, list)
+}
+
+func (f *follower) Listed(list uint64, sent time.Time, resourceVersion string) {
+	f.note("listed %d %s %s", list, time.Since(sent).Round(time.Second), resourceVersion)
+}
+
+func (f *follower) Bookmark(list uint64, after, resourceVersion string) {
+	f.note("bookmark %d after %s at %s", list, after, resourceVersion)
+}
+
+func TestFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := apitest.New()
+		api.Bookmarks = 8 * time.Second
+		api.AddNode("n")
+		client, err := api.Client()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &follower{}
+		nodes, err := NewNodes(client.CoreV1(), clock.RealClock{}, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { nodes.RunWithContext(ctx) })
+		time.Sleep(10 * time.Second)
+		api.AddPod("p", "n") // which moves the resourceVersion
+		time.Sleep(50 * time.Second)
+		api.CutWatches("nodes", true)
+		time.Sleep(time.Minute)
+		stop()
+		running.Wait()
+
+		for _, want := range []string{"read n 1 1", "listed 1 0s 1", "bookmark 1 after 1 at 1", "bookmark 1 after 1 at 2", "read n 1 2", "listed 2 0s 3"} {
+			if !slices.Contains(f.told, want) {
+				t.Errorf("not told %q", want)
+			}
+		}
+		for _, told := range f.told {
+			if strings.HasPrefix(told, "bookmark") && strings.Contains(told, "after  at") {
+				t.Errorf("a bookmark that does not say after what: %s", told)
+			}
+		}
+		if t.Failed() {
+			t.Log(strings.Join(f.told, "\n"))
+		}
+		if n := len(slices.DeleteFunc(slices.Clone(f.told), func(s string) bool { return !strings.HasPrefix(s, "listed") })); n != 2 {
+			t.Errorf("listed %d times: a watch that ends goes on where it was", n)
+		}
+	})
+}
