@@ -73,7 +73,7 @@ func (w *bookmarked) pass(last string, tell func(last string, mark metav1.Object
 	var end <-chan time.Time
 	for {
 		var event watch.Event
-		open := true
+		var open bool
 		select {
 		case <-w.stopped:
 			return
