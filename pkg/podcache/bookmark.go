@@ -84,19 +84,19 @@ func (w *bookmarked) pass(last string, tell func(last string, mark metav1.Object
 		if !open {
 			return
 		}
+		select {
+		case w.events <- event:
+		case <-w.stopped:
+			return
+		}
 		if object, err := meta.Accessor(event.Object); err == nil { // else it is a Status: the watch ends
-			if event.Type == watch.Bookmark {
+			if event.Type == watch.Bookmark { // all that came before it has been taken in
 				tell(last, object)
 				if endsInitialEvents(object) {
 					end = time.After(firstWatchFor)
 				}
 			}
 			last = object.GetResourceVersion()
-		}
-		select {
-		case w.events <- event:
-		case <-w.stopped:
-			return
 		}
 	}
 }

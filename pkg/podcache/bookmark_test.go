@@ -63,6 +63,9 @@ func TestFollower(t *testing.T) {
 		time.Sleep(time.Minute)
 		stop()
 		running.Wait()
+		synctest.Wait()
+		f.lock.Lock()
+		defer f.lock.Unlock()
 
 		for _, want := range []string{"read n 1 1", "listed 1 0s 1", "bookmark 1 after 1 at 1", "bookmark 1 after 1 at 2", "read n 1 2", "listed 2 0s 3"} {
 			if !slices.Contains(f.told, want) {

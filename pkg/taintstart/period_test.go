@@ -332,8 +332,13 @@ func TestANodeThatAListShowsUnchangedIsConfirmedByIt(t *testing.T) {
 	if got := tracker.Records().ConfirmedUntil; !got.Equal(at(300)) {
 		t.Errorf("confirmed until %s", got)
 	}
+	tracker.Read("n", "1", 3) // of a list that does not come to its end
+	if got := tracker.Records().ConfirmedUntil; !got.Equal(at(300)) {
+		t.Errorf("a list that is not complete confirms until %s", got)
+	}
+	tracker.Listed(2, at(310), "51")
 	again := on("60", 340, notReady).After(on("1", 4, notReady))
-	again.List = 3
+	again.List = 4
 	again.Gap = true
 	tracker.Observe("n", again)
 	check(t, tracker.Taints("n"), map[string][]float64{notReady: {340.5, 4.5}})

@@ -32,6 +32,9 @@ type nodeState struct {
 	// node alone, or another process, has told; zero where none has.
 	confirmed time.Time
 
+	// unchangedIn is a list that is not complete yet and has the node as it was.
+	unchangedIn uint64
+
 	presences map[identity]presence
 	// periods are the not-ready periods, by the value of their taints.
 	periods map[string]*period

@@ -125,22 +125,32 @@ func (t *Tracker) Resolve(node string, o Observation) []deadline.Taint {
 	return t.transition(before, o).next().taints(t.clock)
 }
 
-// Read takes in that a list of a number has a node in a version, or the watch after it. A node that has not changed since the list
-// before is not observed again, but it is known to be as it was.
+// Read takes in that a list of a number, or the watch after it, has a node in a version. A node that has not changed since the
+// list before is not observed again, but when the list is complete it is known to be as it was.
 func (t *Tracker) Read(node, resourceVersion string, list uint64) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	if n := t.nodes[node]; n != nil && n.last.ResourceVersion == resourceVersion {
+	n := t.nodes[node]
+	switch {
+	case n == nil || n.last.ResourceVersion != resourceVersion:
+	case t.stream(list).reached > 0:
 		n.last.List = list
+	default:
+		n.unchangedIn = list
 	}
 }
 
-// Listed takes in that a consistent list, which was sent at a local time, has a resourceVersion.
+// Listed takes in that a consistent list, which was sent at a local time, has a resourceVersion. It is complete.
 func (t *Tracker) Listed(list uint64, sent time.Time, resourceVersion string) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	t.marks.add(versionOf(resourceVersion), t.clock.Earliest(sent))
 	t.reach(list, versionOf(resourceVersion)) // what it has of a node is of that version, whenever that is observed
+	for _, n := range t.nodes {
+		if n.unchangedIn == list && list != n.last.List {
+			n.last.List = list
+		}
+	}
 }
 
 // Bookmark takes in that the watch after a list has reached a resourceVersion, right after the event of another one.
