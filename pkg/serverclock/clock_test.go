@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,24 +78,27 @@ func TestNarrow(t *testing.T) {
 		local := NewSteady()
 		c := New(local)
 		s := &apiServer{rng: rand.New(rand.NewPCG(1, 1)), local: local, latency: 5 * time.Millisecond, offset: -5*time.Minute + 123*time.Millisecond}
-		probes := 0
+		var asked atomic.Int64
 		ctx, cancel := context.WithCancel(t.Context())
 		go c.Narrow(ctx, func(context.Context) error {
-			probes++
+			asked.Add(1)
 			ask(t, c, s)
 			return nil
 		})
-		time.Sleep(20 * time.Second)
+		time.Sleep(2100 * time.Millisecond)
 		low, high, _ := c.Offset()
 		if high-low > wideBound || s.offset < low || s.offset > high {
-			t.Errorf("after 20 s the bound is from %s to %s, around %s", low, high, s.offset)
+			t.Errorf("after 2 s the bound is from %s to %s, around %s", low, high, s.offset)
+		}
+		if n := asked.Load(); n > 1+rounds*probes {
+			t.Errorf("%d probes", n)
 		}
 		time.Sleep(time.Hour)
 		if low, high, _ = c.Offset(); high-low > wideBound+20*time.Millisecond || s.offset < low || s.offset > high {
 			t.Errorf("after an hour the bound is from %s to %s, around %s", low, high, s.offset)
 		}
-		if probes > 100 {
-			t.Errorf("%d probes in an hour", probes)
+		if n := asked.Load(); n > 150 {
+			t.Errorf("%d probes in an hour", n)
 		}
 		cancel()
 		synctest.Wait()

@@ -8,40 +8,52 @@ import (
 const (
 	// wideBound is the width of the bound from which it is narrowed again, and narrowBound when that ends.
 	wideBound, narrowBound = 250 * time.Millisecond, 60 * time.Millisecond
-	// maxProbes bounds the requests of one narrowing.
-	maxProbes = 8
+	// A narrowing takes two rounds of so many requests at most.
+	rounds, probes = 2, 8
 	// lookInterval is the time between two looks at the bound.
 	lookInterval = 10 * time.Second
 )
 
-// Narrow keeps the bound narrow until ctx is over. An answer tells the second that the API server's clock shows, so one
-// that is asked for when a second may have ended halves the bound. probe makes a cheap request through the transport.
+// Narrow keeps the bound narrow until ctx is over. An answer tells the second that the API server's clock shows, so the answers
+// before and after the end of a second tell when that was. probe makes a cheap request through the transport.
 func (c *Clock) Narrow(ctx context.Context, probe func(context.Context) error) {
 	for ctx.Err() == nil {
-		wait := lookInterval
-		switch low, high, known := c.Offset(); {
-		case !known:
-			wait = time.Second
+		low, high, known := c.Offset()
+		if !known {
 			_ = probe(ctx) // its answer is what is wanted, if there is one
-		case high-low > wideBound && high-low <= 3*resolution:
-			c.halve(ctx, probe)
+			if _, _, known = c.Offset(); !known {
+				sleep(ctx, time.Second)
+			}
+			continue
 		}
-		sleep(ctx, wait)
+		if high-low > wideBound && high-low <= 3*resolution {
+			c.narrow(ctx, probe)
+		}
+		sleep(ctx, lookInterval)
 	}
 }
 
-// halve asks for answers at moments that halve the bound.
-func (c *Clock) halve(ctx context.Context, probe func(context.Context) error) {
-	for range maxProbes {
+// narrow asks for answers around the end of a second.
+func (c *Clock) narrow(ctx context.Context, probe func(context.Context) error) {
+	for range rounds {
 		low, high, _ := c.Offset()
-		if high-low <= narrowBound || ctx.Err() != nil {
+		width := high - low
+		if width <= narrowBound {
 			return
 		}
-		// A second of the API server's clock ends then, by the middle of the bound.
-		guess := c.local.Now().Add((low + high) / 2)
-		sleep(ctx, guess.Truncate(resolution).Add(resolution).Sub(guess))
-		if err := probe(ctx); err != nil && ctx.Err() != nil {
-			return
+		// A second ends from now on for as long as the bound is wide, by the fastest that the clock may be.
+		now := c.local.Now().Add(high)
+		begin := c.local.Now().Add(now.Truncate(resolution).Add(resolution).Sub(now))
+		step := min(width, resolution) / probes
+		for i := range probes {
+			sleep(ctx, begin.Add(time.Duration(i)*step+step/2).Sub(c.local.Now()))
+			if ctx.Err() != nil {
+				return
+			}
+			_ = probe(ctx) // one that fails tells nothing
+			if low, high, _ := c.Offset(); high-low <= 2*step {
+				break // the end was between the last two
+			}
 		}
 	}
 }
