@@ -1,7 +1,6 @@
 package podcache
 
 import (
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -32,8 +31,8 @@ type Follower interface {
 // follow has a watch that was opened tell a follower of its bookmarks. since is the resourceVersion that it goes on from; sent is
 // when it was asked for, where it begins with a consistent list, and otherwise zero.
 func follow(events watch.Interface, list uint64, since string, sent time.Time, follower Follower) watch.Interface {
-	w := &bookmarked{upstream: events, events: make(chan watch.Event), stopped: make(chan struct{})}
-	go w.pass(since, func(last string, mark metav1.Object) {
+	w := &bookmarked{newRelay(events, nil)}
+	go w.follow(since, func(last string, mark metav1.Object) {
 		switch {
 		case !endsInitialEvents(mark):
 			follower.Bookmark(list, last, mark.GetResourceVersion())
@@ -44,30 +43,16 @@ func follow(events watch.Interface, list uint64, since string, sent time.Time, f
 	return w
 }
 
+// endsInitialEvents reports whether a bookmark is the one at the end of a streaming list.
 func endsInitialEvents(mark metav1.Object) bool {
-	return mark.GetAnnotations()[metav1.InitialEventsAnnotationKey] != ""
+	return mark.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true"
 }
 
-// bookmarked is a watch whose bookmarks are told of. (That of apimachinery's watch.Filter is not enough: it leaves its
-// goroutine behind where a watch is stopped while an event is passed on.)
-type bookmarked struct {
-	upstream watch.Interface
-	events   chan watch.Event
-	once     sync.Once
-	stopped  chan struct{}
-}
+// bookmarked is a watch whose bookmarks are told of.
+type bookmarked struct{ *relay }
 
-func (w *bookmarked) ResultChan() <-chan watch.Event { return w.events }
-
-func (w *bookmarked) Stop() {
-	w.once.Do(func() {
-		close(w.stopped)
-		w.upstream.Stop()
-	})
-}
-
-// pass passes events on until the watch ends, and tells of bookmarks and of the resourceVersion of the event before.
-func (w *bookmarked) pass(last string, tell func(last string, mark metav1.Object)) {
+// follow passes events on until the watch ends, and tells of bookmarks and of the resourceVersion of the event before.
+func (w *bookmarked) follow(last string, tell func(last string, mark metav1.Object)) {
 	defer close(w.events)
 	defer w.upstream.Stop()
 	var end <-chan time.Time
@@ -84,9 +69,7 @@ func (w *bookmarked) pass(last string, tell func(last string, mark metav1.Object
 		if !open {
 			return
 		}
-		select {
-		case w.events <- event:
-		case <-w.stopped:
+		if !w.pass(event) {
 			return
 		}
 		if object, err := meta.Accessor(event.Object); err == nil { // else it is a Status: the watch ends

@@ -2,7 +2,6 @@ package podcache
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -67,7 +66,7 @@ func (s *Source) stream(ctx context.Context, options metav1.ListOptions, open wa
 		cancel()
 		return nil, err
 	}
-	f := &followed{upstream: events, events: make(chan watch.Event), stopped: make(chan struct{}), cancel: cancel}
+	f := &followed{newRelay(events, cancel)}
 	go f.follow(ctx, s)
 	return f, nil
 }
@@ -93,24 +92,8 @@ func (s *Source) listPlainly(ctx context.Context) {
 		"resource", s.resource, "for", plainFor)
 }
 
-// followed is a watch that begins with a list, and passes on what comes.
-type followed struct {
-	upstream watch.Interface
-	events   chan watch.Event
-	once     sync.Once
-	stopped  chan struct{}
-	cancel   context.CancelFunc
-}
-
-func (f *followed) ResultChan() <-chan watch.Event { return f.events }
-
-func (f *followed) Stop() {
-	f.once.Do(func() {
-		close(f.stopped)
-		f.cancel()
-		f.upstream.Stop()
-	})
-}
+// followed is a watch that begins with a list.
+type followed struct{ *relay }
 
 // follow passes events on until the watch ends, or the list makes no progress. That is one more object of those that were there: these
 // come first. When anything else has come, what is missing is the end.
@@ -150,18 +133,11 @@ func (f *followed) follow(ctx context.Context, s *Source) {
 	}
 }
 
-func (f *followed) pass(event watch.Event) {
-	select {
-	case f.events <- event:
-	case <-f.stopped:
-	}
-}
-
 // endsList reports whether an event is the bookmark at the end of a streaming list.
 func endsList(event watch.Event) bool {
 	if event.Type != watch.Bookmark {
 		return false
 	}
 	object, err := meta.Accessor(event.Object)
-	return err == nil && object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true"
+	return err == nil && endsInitialEvents(object)
 }
