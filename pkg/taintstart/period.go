@@ -1,9 +1,6 @@
 package taintstart
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // maxAbsence is for how long both node-condition taints may be off while a not-ready period goes on.
 //
@@ -122,7 +119,7 @@ func (t transition) begin(was *period, on []Taint) *period {
 		if was != nil && !was.absent {
 			// It was on before as well, so the change of the taints that both versions show may be the one that brought it.
 			if before, present := was.on[taint.Key]; present {
-				own = presence{start: startOf(t.o, taint, before.before(), t.clock), absent: before.absent, changed: before.changed}
+				own = t.since(taint, before.before())
 			}
 		}
 		p.on[taint.Key] = own
@@ -148,7 +145,7 @@ func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
 			own = t.kept(taint, own)
 		default:
 			// They may have taken turns meanwhile: in doubt, the later time.
-			own = presence{start: startOf(t.o, taint, own.before(), t.clock), absent: own.absent, changed: own.changed}
+			own = t.since(taint, own.before())
 		}
 		p.on[taint.Key] = own
 		p.start = p.start.or(own.start) // what dates a taint of the period dates the period
@@ -159,14 +156,4 @@ func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
 // over reports whether the taints have been off for too long, by a time at which they still were.
 func (p *period) over(stillOff time.Time) bool {
 	return p.absent && stillOff.Sub(p.lastOn) > maxAbsence
-}
-
-// keysOn returns the keys that a period has, in order.
-func (p *period) keysOn() []string {
-	keys := make([]string, 0, len(p.on))
-	for key := range p.on {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -2,6 +2,7 @@ package taintstart
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -140,7 +141,7 @@ func (n *nodeState) record() Record {
 	slices.SortFunc(r.Starts, func(a, b RecordedStart) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value)) })
 	for value, p := range n.periods {
 		recorded := RecordedPeriod{Value: value, Time: p.start.server(), LastOn: p.lastOn}
-		for _, key := range p.keysOn() {
+		for _, key := range slices.Sorted(maps.Keys(p.on)) {
 			recorded.On = append(recorded.On, RecordedStart{key, value, p.on[key].start.server()})
 		}
 		r.Periods = append(r.Periods, recorded)

@@ -126,14 +126,18 @@ func (t transition) presence(taint Taint, was presence, present, unchanged bool)
 		return t.kept(taint, was)
 	default:
 		// Whether it was there all the time is not known: if not, it came even later than it did before.
-		return presence{start: startOf(t.o, taint, was.before(), t.clock), absent: was.absent, changed: was.changed}
+		return t.since(taint, was.before())
 	}
 }
 
 // fresh returns a presence that has just begun.
 func (t transition) fresh(taint Taint) presence {
-	a := t.absence()
-	return presence{start: startOf(t.o, taint, a, t.clock), absent: a.until, changed: a.changed}
+	return t.since(taint, t.absence())
+}
+
+// since returns a presence that began after an absence, as this version dates it.
+func (t transition) since(taint Taint, before absence) presence {
+	return presence{start: startOf(t.o, taint, before, t.clock), absent: before.until, changed: before.changed}
 }
 
 // kept returns a presence that goes on. What this version says counts where it is earlier than what was known: a timeAdded

@@ -13,7 +13,7 @@ import (
 const (
 	// confirmAfter is after how long without a mark another one is wanted while nodes are not ready.
 	confirmAfter = 20 * time.Second
-	// maxStreams is of how many lists it is known how far they were observed: nodes are observed again soon after a list.
+	// maxStreams is of how many lists it is known how far they were observed: all nodes belong to the newest one soon after it.
 	maxStreams = 4
 )
 
