@@ -91,6 +91,7 @@ func (in *bytesIn) pod(now time.Time) *v1.Pod {
 // rules do not have go, nor sooner.
 func FuzzObjects(f *testing.F) {
 	f.Add([]byte{}, false)
+	f.Add([]byte{2, 0, 0, 0, 48, 1, 0, 0, 0, 0, 0}, false) // one taint twice, with and without a timeAdded
 	f.Add([]byte{1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1}, true)
 	f.Add([]byte{7, 1, 1, 0, 200, 4, 3, 1, 0, 3, 2, 0, 7, 2, 1, 0, 1}, true)
 	f.Add([]byte{3, 4, 0, 0, 10, 1, 5, 0, 0, 20, 3, 1, 0, 1, 9, 1, 2, 0, 1, 0, 5, 1, 0, 0, 0, 7, 4, 0, 0, 1, 4}, true)
@@ -117,6 +118,7 @@ func naive(pod *v1.Pod, node *v1.Node, now time.Time) time.Time {
 	if pod.Spec.NodeName != node.Name {
 		return never()
 	}
+	node = once(node)
 	start := func(taint v1.Taint) time.Time {
 		start := now
 		if added := addedAt(node, taint); !added.IsZero() {
@@ -134,6 +136,24 @@ func naive(pod *v1.Pod, node *v1.Node, now time.Time) time.Time {
 		}
 		return period, own
 	}})
+}
+
+// once is a node with each of its taints once, with the earliest timeAdded: the API refuses a node that has one twice.
+func once(node *v1.Node) *v1.Node {
+	all := node.Spec.Taints
+	node = node.DeepCopy()
+	node.Spec.Taints = nil
+	for _, taint := range all {
+		on := find(node, taint)
+		if on == nil {
+			node.Spec.Taints = append(node.Spec.Taints, taint)
+			continue
+		}
+		if on.TimeAdded.IsZero() || (!taint.TimeAdded.IsZero() && taint.TimeAdded.Before(on.TimeAdded)) {
+			on.TimeAdded = taint.TimeAdded
+		}
+	}
+	return node
 }
 
 // fuzzWhole has a whole controller see them, and checks that who goes is due.

@@ -22,7 +22,8 @@ type Taint struct {
 type Observation struct {
 	UID             types.UID
 	ResourceVersion string
-	// Taints are those with the effect NoExecute, in the order of the object.
+	// Taints are those with the effect NoExecute, in the order of the object. The API refuses a node that has one twice; of such
+	// the earliest timeAdded counts.
 	Taints []Taint
 	// Changed is the API server's time of the last change of spec.taints, in whole seconds; zero where it is unknown.
 	// It may be later than the change, where its writer has since changed other fields. It may be earlier only where an
@@ -70,6 +71,10 @@ func Observe(node *v1.Node, seen time.Time, list uint64) Observation {
 		if taint.TimeAdded != nil {
 			added = taint.TimeAdded.UTC()
 		}
+		if i := o.index(taint); i >= 0 {
+			o.Taints[i].TimeAdded = earliest(o.Taints[i].TimeAdded, added)
+			continue
+		}
 		o.Taints = append(o.Taints, Taint{Key: taint.Key, Value: taint.Value, TimeAdded: added})
 	}
 	o.Changed, o.Written = writeTimes(node.ManagedFields)
@@ -79,6 +84,11 @@ func Observe(node *v1.Node, seen time.Time, list uint64) Observation {
 		o.NotReady = node.Status.Conditions[ready].Status
 	}
 	return o
+}
+
+// index returns where a taint is in the observation, or -1.
+func (o *Observation) index(taint *v1.Taint) int {
+	return slices.IndexFunc(o.Taints, func(t Taint) bool { return t.Key == taint.Key && t.Value == taint.Value })
 }
 
 // writeTimes returns the time at which the taints were last changed, and the time of the last write of any field.

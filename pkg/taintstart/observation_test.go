@@ -32,6 +32,8 @@ func TestObserve(t *testing.T) {
 			{Key: "soft", Effect: v1.TaintEffectNoSchedule},
 			{Key: "a", Value: "x", Effect: v1.TaintEffectNoExecute, TimeAdded: apiTime(19)},
 			{Key: "b", Effect: v1.TaintEffectNoExecute},
+			{Key: "a", Value: "x", Effect: v1.TaintEffectNoExecute},
+			{Key: "a", Value: "x", Effect: v1.TaintEffectNoExecute, TimeAdded: apiTime(18)},
 		}},
 		Status: v1.NodeStatus{Conditions: []v1.NodeCondition{
 			{Type: v1.NodeDiskPressure, Status: v1.ConditionFalse, LastTransitionTime: *apiTime(2)},
@@ -40,7 +42,7 @@ func TestObserve(t *testing.T) {
 	}
 	want := Observation{
 		UID: "u", ResourceVersion: "7", Seen: at(50), List: 3,
-		Taints:  []Taint{{Key: "a", Value: "x", TimeAdded: at(19)}, {Key: "b"}},
+		Taints:  []Taint{{Key: "a", Value: "x", TimeAdded: at(18)}, {Key: "b"}},
 		Changed: at(20), Written: at(40), NotReadySince: at(15), NotReady: v1.ConditionUnknown,
 	}
 	if got := Observe(node, at(50), 3); !reflect.DeepEqual(got, want) {
