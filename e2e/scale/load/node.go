@@ -45,7 +45,7 @@ func (c Cluster) Node(node int, resourceVersion uint64, now time.Time) *v1.Node 
 			NodeInfo: v1.NodeSystemInfo{
 				MachineID: fmt.Sprintf("ec2a7d0c5b1f4e86%016x", node), SystemUUID: fmt.Sprintf("ec2a7d0c-5b1f-4e86-9a33-%012x", node),
 				BootID: fmt.Sprintf("71f5c0de-03ab-4d7e-8a11-%012x", node), KernelVersion: fresh("6.12.14"), OSImage: fresh("Linux 2026.02"),
-				ContainerRuntimeVersion: fresh("containerd://2.1.4"), KubeletVersion: fresh("v1.36.3"), OperatingSystem: fresh("linux"), Architecture: fresh("amd64"),
+				ContainerRuntimeVersion: fresh("containerd://2.1.4"), KubeletVersion: fresh("v1.37.2"), OperatingSystem: fresh("linux"), Architecture: fresh("amd64"),
 			},
 		},
 	}
