@@ -179,7 +179,8 @@ func (r Record) state(confirmed time.Time) *nodeState {
 	return n
 }
 
-// presence returns what a record says. A record that holds beats an earlier timeAdded, which it knew, and did not count.
+// presence returns what a record says. A record beats a timeAdded of an earlier second, which it knew, and did not count. A
+// timeAdded of the second that ends with the recorded start is what was recorded.
 func (s RecordedStart) presence() presence {
-	return presence{start: Start{Server: s.Time}, absent: s.Time}
+	return presence{start: Start{Server: s.Time}, absent: s.Time.Add(-apiResolution - 1)}
 }

@@ -45,6 +45,10 @@ func TestARecordStandsWhereItIsProven(t *testing.T) {
 		{"a node without managedFields, and the same version", []step{shows(sees("7", 10.5, plain("a")))}, sees("7", 100, plain("a")), 10.5},
 		{"a node without managedFields, and another version: in doubt, the later time",
 			[]step{shows(sees("7", 10.5, plain("a")))}, sees("8", 100, plain("a")), 100},
+		{"a timeAdded that was recorded is not disproved by the record",
+			[]step{shows(sees("7", 10.5, stamped(notReady, 10)).notReady(3))}, sees("8", 100, stamped(notReady, 10)).notReady(3), 11},
+		{"but by one of a later second",
+			[]step{shows(sees("7", 10.5, stamped(notReady, 10)).notReady(3))}, sees("8", 100, stamped(notReady, 9)).notReady(3), 100},
 		{"a timeAdded that was disproved stays so", disproved, sees("9", 100, stamped("a", 10)).changed(59), 59.5},
 		{"and where the list has been changed", disproved, sees("9", 100, stamped("a", 10)).changed(80), 81},
 	} {
