@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -21,6 +22,9 @@ const healthTolerance = 20 * time.Second
 
 // blindInterval is the time between two looks at whether this replica is fit to lead.
 const blindInterval = time.Second
+
+// termsAtOnce is how many terms may follow each other without a pause.
+const termsAtOnce = 3
 
 // Config is what an Elector needs. All fields are required but those that say otherwise.
 type Config struct {
@@ -110,7 +114,10 @@ func (e *Elector) Run(ctx context.Context) error {
 	if e.standIn != nil {
 		watching.Go(func() { e.standIn.run(ctx) })
 	}
-	for e.fit(ctx) {
+	// Terms follow each other at once, but not for ever: where reads of the Lease say that there is none and writes that there is
+	// one, each would end the next.
+	terms := rate.NewLimiter(rate.Every(e.config.RetryPeriod), termsAtOnce)
+	for e.fit(ctx) && terms.Wait(ctx) == nil {
 		if err := e.term(ctx); err != nil {
 			return fmt.Errorf("leader election: %w", err)
 		}

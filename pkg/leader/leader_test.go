@@ -290,3 +290,25 @@ func TestAStandbyFollowsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestALeaseThatCannotBeReadIsNotSoughtAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := versioned()
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		var calls atomic.Int32
+		client.PrependReactor("get", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+			if calls.Add(1) > 1000 {
+				stop()
+			}
+			return true, nil, apierrors.NewNotFound(coordinationv1.Resource("leases"), leaseName.Name)
+		})
+		client.PrependReactor("create", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, nil, apierrors.NewAlreadyExists(coordinationv1.Resource("leases"), leaseName.Name)
+		})
+		run(t, elector(t, "self", client, func(context.Context) { t.Error("leads") }), ctx)
+		if n := calls.Load(); n < 10 || n > 40 {
+			t.Errorf("%d reads of the Lease in a minute, want one about each 2 s", n)
+		}
+	})
+}
