@@ -51,9 +51,9 @@ type replica struct {
 	pages map[string][]arrival
 	// unmarkable are the pods of which a PATCH did not go well.
 	unmarkable map[types.UID]bool
-	// conflicts are the DELETEs of each pod that failed by another version, podReads when it was last read.
+	// conflicts are the DELETEs of each pod that failed by another version, podReads the last reads of each.
 	conflicts map[types.UID]int
-	podReads  map[types.UID]time.Time
+	podReads  map[types.UID]podRead
 	// reads are the reads of each node that were answered well.
 	reads map[string][]nodeRead
 	// budget is what is left of the reads of each node that are allowed.
@@ -70,7 +70,7 @@ func (s *sim) start() *replica {
 	r := &replica{
 		clock: ownClock{skew: s.ownSkew()},
 		sim:   s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
-		view: newView(s.plan.apiSkew), calls: map[string]int{}, conflicts: map[types.UID]int{}, podReads: map[types.UID]time.Time{},
+		view: newView(s.plan.apiSkew), calls: map[string]int{}, conflicts: map[types.UID]int{}, podReads: map[types.UID]podRead{},
 		pages: map[string][]arrival{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
 	}
 	r.life, r.kill = context.WithCancel(context.Background())

@@ -42,6 +42,12 @@ type eviction struct {
 	again int
 }
 
+// podRead is when a read of a pod was answered, and whether the pod was being deleted in what it read.
+type podRead struct {
+	answered time.Time
+	going    bool
+}
+
 // fate decides what becomes of a call, and counts it.
 func (r *replica) fate(c *call) fate {
 	s := r.sim
@@ -96,7 +102,7 @@ func (r *replica) checkPreconditions(c *call) {
 		return
 	}
 	r.sim.lock.Lock()
-	conflicts, read := r.conflicts[*p.UID], r.podReads[*p.UID]
+	conflicts, read := r.conflicts[*p.UID], r.podReads[*p.UID].answered
 	r.sim.lock.Unlock()
 	if ptr.Deref(p.ResourceVersion, "") != "" {
 		return
@@ -154,7 +160,8 @@ func (r *replica) answered(c *call, answer reply) {
 		}
 	case answer.code != http.StatusOK:
 	case c.verb() == "get" && c.resource == "pods":
-		r.podReads[metaOf(answer.body).UID] = now
+		pod := metaOf(answer.body)
+		r.podReads[pod.UID] = podRead{now, pod.DeletionTimestamp != nil}
 	case c.verb() == "get" && c.resource == "nodes":
 		r.reads[c.name] = append(r.reads[c.name], nodeRead{c.began, now})
 	case c.verb() == "list" && c.resource != "leases" && c.limit != "1":
@@ -206,8 +213,8 @@ func (r *replica) deleted(c *call, uid types.UID) {
 	switch before := s.history.evictions[uid]; {
 	case before == nil:
 		s.history.evictions[uid] = &eviction{by: r, at: time.Now()}
-	case before.by != r && ptr.Deref(preconditions(c).ResourceVersion, "") == "" && r.podReads[uid].Before(before.at):
-		before.again++ // two that lead at the same time, and a pod that changes all the time: no version stood between them
+	case before.by != r && ptr.Deref(preconditions(c).ResourceVersion, "") == "" && !r.podReads[uid].going:
+		before.again++ // two that lead at the same time, and a pod that changes all the time: what this one read was from before
 	default:
 		s.fail(c.name, "a pod is deleted once: %s again", uid)
 	}
