@@ -50,7 +50,7 @@ func NewPods(client typedcorev1.CoreV1Interface, now clock.PassiveClock) (*Pods,
 			}
 			return next, nil
 		}
-		return obj, nil // distilled already, or a tombstone
+		return obj, nil // distilled already, as a page of a list, or a tombstone
 	})
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, follow
 			}
 			return newNode(node, now.Now(), list), nil
 		}
-		return obj, nil // distilled already, or a tombstone
+		return obj, nil // distilled already, as a page of a list, or a tombstone
 	})
 	if err != nil {
 		return nil, err
@@ -123,6 +123,7 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, follow
 
 // informer keeps what the source brings, distilled.
 func (s *Source) informer(example runtime.Object, indexers cache.Indexers, distil cache.TransformFunc) (cache.SharedIndexInformer, error) {
+	s.distil = distil
 	informer := cache.NewSharedIndexInformer(s.listerWatcher, example, 0, indexers)
 	if err := informer.SetTransform(distil); err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", s.resource, err)

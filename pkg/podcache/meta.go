@@ -2,12 +2,17 @@ package podcache
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 // noMeta answers for all metadata that is not kept, and takes no memory. Informers find their way by metav1.Object; what
-// they really use of it (namespace, name, resource version) is defined by the types that embed noMeta.
+// they really use of it (namespace, name, resource version) is defined by the types that embed noMeta. Reflectors take lists of
+// runtime.Object only, and look at nothing of that.
 type noMeta struct{}
+
+func (noMeta) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 
 func (noMeta) GetNamespace() string                          { return "" }
 func (noMeta) SetNamespace(string)                           {}
@@ -38,6 +43,8 @@ func (noMeta) GetManagedFields() []metav1.ManagedFieldsEntry { return nil }
 func (noMeta) SetManagedFields([]metav1.ManagedFieldsEntry)  {}
 
 var (
-	_ metav1.Object = &Pod{}
-	_ metav1.Object = &Node{}
+	_ metav1.Object  = &Pod{}
+	_ metav1.Object  = &Node{}
+	_ runtime.Object = &Pod{}
+	_ runtime.Object = &Node{}
 )

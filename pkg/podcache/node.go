@@ -4,6 +4,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
@@ -21,6 +22,9 @@ type Node struct {
 func newNode(node *v1.Node, seen time.Time, list uint64) *Node {
 	return &Node{Name: node.Name, Observation: taintstart.Observe(node, seen, list)}
 }
+
+// DeepCopyObject returns the node itself, which nobody changes: only lists of API objects have a use for it.
+func (n *Node) DeepCopyObject() runtime.Object { return n }
 
 func (n *Node) GetName() string            { return n.Name }
 func (n *Node) GetUID() types.UID          { return n.UID }

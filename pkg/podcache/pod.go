@@ -7,6 +7,7 @@ import (
 	"unique"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
@@ -101,6 +102,9 @@ func (p *Pod) Namespace() string { return p.namespace.Value() }
 
 // Node is spec.nodeName.
 func (p *Pod) Node() string { return p.node.Value() }
+
+// DeepCopyObject returns the pod itself, which nobody changes: only lists of API objects have a use for it.
+func (p *Pod) DeepCopyObject() runtime.Object { return p }
 
 func (p *Pod) GetNamespace() string       { return p.Namespace() }
 func (p *Pod) GetName() string            { return p.Name }

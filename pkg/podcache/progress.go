@@ -28,8 +28,9 @@ type progress struct {
 	lock sync.Mutex
 	// moved is when the list last made progress or the watch was lost, or zero while a watch keeps up.
 	moved time.Time
-	// cuts counts streaming lists that ended before they were complete, since one that was.
-	cuts int
+	// cuts counts streaming lists that ended before they were complete, since one that was, and pages is how many pages of a list were
+	// read at most since then.
+	cuts, pages int
 	// plainUntil is until when lists are not streamed.
 	plainUntil time.Time
 }
@@ -50,11 +51,20 @@ func (p *progress) move() {
 	p.moved = time.Now()
 }
 
+// page notes that so many pages of a list have been read. Pages that were read before, by a list that failed then, are no progress.
+func (p *progress) page(number int) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if number > p.pages {
+		p.moved, p.pages = time.Now(), number
+	}
+}
+
 // complete notes that a list is complete, or that a watch goes on where the one before ended.
 func (p *progress) complete() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	p.moved, p.cuts = time.Time{}, 0
+	p.moved, p.cuts, p.pages = time.Time{}, 0, 0
 }
 
 // cut notes that a streaming list ended before it was complete, and reports whether that has happened too often.

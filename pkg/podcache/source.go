@@ -32,10 +32,12 @@ const (
 type Source struct {
 	resource      string
 	listerWatcher cache.ListerWatcher
-	lists         atomic.Uint64
-	progress      progress
-	failure       atomic.Pointer[error]
-	complaints    *rate.Sometimes
+	// distil makes of an API object what is kept of it.
+	distil     cache.TransformFunc
+	lists      atomic.Uint64
+	progress   progress
+	failure    atomic.Pointer[error]
+	complaints *rate.Sometimes
 	// listed, where it is set, is told of each list that has been read: see Follower. now is its clock.
 	listed func(list uint64, sent time.Time, resourceVersion string)
 	now    func() time.Time

@@ -2,10 +2,12 @@ package podcache
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -16,31 +18,53 @@ import (
 // pageSize is how many objects one page of a list has, at most.
 const pageSize = 500
 
-// list lists in pages, and consistently: an API server that streams no lists would otherwise answer from its cache, all at once.
+// list lists in pages, and consistently: an API server that streams no lists would otherwise answer from its cache, all at once. Each
+// page is distilled before the next one is asked for, so that no more than one is held as the API server sent it. Where a page has
+// expired, the list has failed, and the reflector begins it again.
 func (s *Source) list(ctx context.Context, list listFunc) (runtime.Object, error) {
 	s.progress.begin()
-	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		page, err := reached(ctx, s, func() (runtime.Object, error) { return list(ctx, options) })
-		if err == nil {
-			s.progress.move()
-		}
-		return page, err
-	})
-	pages.PageSize = pageSize
+	number := s.lists.Add(1)
 	var sent time.Time
 	if s.listed != nil {
 		sent = s.now()
 	}
-	objects, _, err := pages.ListWithAlloc(ctx, metav1.ListOptions{})
-	number := s.lists.Add(1)
+	read := 0
+	pages := &pager.ListPager{PageSize: pageSize, PageFn: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		page, err := reached(ctx, s, func() (runtime.Object, error) { return list(ctx, options) })
+		if err != nil {
+			return nil, err
+		}
+		read++
+		s.progress.page(read)
+		return s.distilled(page)
+	}}
+	objects, _, err := pages.List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return objects, err
+		return nil, err
 	}
 	s.progress.complete()
 	if list, err := meta.ListAccessor(objects); err == nil && s.listed != nil {
 		s.listed(number, sent, list.GetResourceVersion())
 	}
 	return objects, nil
+}
+
+// distilled is a page of a list whose objects are distilled.
+func (s *Source) distilled(page runtime.Object) (runtime.Object, error) {
+	from, err := meta.ListAccessor(page)
+	if err != nil {
+		return nil, fmt.Errorf("list of %s: %w", s.resource, err)
+	}
+	list := &metainternalversion.List{Items: make([]runtime.Object, 0, meta.LenList(page))}
+	list.ResourceVersion, list.Continue = from.GetResourceVersion(), from.GetContinue()
+	err = meta.EachListItem(page, func(obj runtime.Object) error {
+		kept, err := s.distil(obj)
+		if err == nil {
+			list.Items = append(list.Items, kept.(runtime.Object))
+		}
+		return err
+	})
+	return list, err
 }
 
 // watch opens a watch that goes on where a list or a watch has ended.
