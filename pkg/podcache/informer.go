@@ -44,9 +44,9 @@ func NewPods(client typedcorev1.CoreV1Interface, now clock.PassiveClock) (*Pods,
 	informer, err := source.informer(&v1.Pod{}, cache.TypedIndexersToIndexers(index), func(obj any) (any, error) {
 		if pod, ok := obj.(*v1.Pod); ok {
 			next := NewPod(pod, now.Now())
-			// Handlers are not told of a pod that a list shows as it was, but it is kept anew.
-			if before := pods.Get(pod.Namespace, pod.Name); before != nil {
-				next.inherit(before)
+			// Handlers are not told of a pod that a list shows as it was.
+			if before := pods.Get(pod.Namespace, pod.Name); before != nil && next.inherit(before) && next.sameVersion(before) {
+				return before, nil // not a second time: a list can have every pod
 			}
 			return next, nil
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -210,4 +211,43 @@ func TestPageThatAlwaysExpires(t *testing.T) {
 		l.want(true, false)
 		l.wantPages(4)
 	})
+}
+
+// TestRelistKeepsWhatIsUnchanged is about memory: while a list is read, not every pod must be there twice.
+func TestRelistKeepsWhatIsUnchanged(t *testing.T) {
+	for _, streams := range []bool{false, true} {
+		t.Run(fmt.Sprint("streams=", streams), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := apitest.New()
+				api.Intercept = func(req *http.Request) (*http.Response, error) {
+					if !streams && req.URL.Query().Has("sendInitialEvents") {
+						return apitest.Failure(apierrors.NewInvalid(v1.SchemeGroupVersion.WithKind("ListOptions").GroupKind(), "", nil)), nil
+					}
+					return nil, nil
+				}
+				client, err := api.Client()
+				if err != nil {
+					t.Fatal(err)
+				}
+				api.AddPod("same", "n")
+				api.AddPod("other", "n")
+				pods, err := NewPods(client.CoreV1(), clock.RealClock{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				go pods.RunWithContext(t.Context())
+				time.Sleep(time.Minute)
+				same, other := pods.Get("default", "same"), pods.Get("default", "other")
+				api.CutWatches("pods", true)
+				api.UpdatePod("other", func(pod *v1.Pod) { pod.Annotations = map[string]string{"a": "b"} })
+				time.Sleep(time.Minute)
+				if same == nil || pods.Get("default", "same") != same {
+					t.Error("a pod that has not changed is kept a second time")
+				}
+				if now := pods.Get("default", "other"); other == nil || now == other || now.ResourceVersion == other.ResourceVersion {
+					t.Error("a pod that has changed is kept as it was")
+				}
+			})
+		})
+	}
 }

@@ -163,6 +163,11 @@ func (p *Pod) Input(clock *serverclock.Clock) deadline.Pod {
 	}
 }
 
+// sameVersion reports whether two pods of which the API says the same, as far as the rules read it, are one version of it.
+func (p *Pod) sameVersion(q *Pod) bool {
+	return p.ResourceVersion == q.ResourceVersion && p.Generation == q.Generation && p.Priority == q.Priority && p.DisruptionTarget == q.DisruptionTarget
+}
+
 // SameInput reports whether the API says the same of two pods, as far as the rules read it.
 func (p *Pod) SameInput(q *Pod) bool {
 	return p.UID == q.UID && p.node == q.node && p.Mirror == q.Mirror && p.Terminating == q.Terminating &&
