@@ -18,6 +18,7 @@ import (
 const (
 	bareName           = "bare"
 	oursName           = "taint-manager"
+	oursInPagesName    = "taint-manager-in-pages"
 	builtinName        = "builtin"
 	builtinDefaultName = "builtin-default"
 
@@ -55,8 +56,17 @@ func defaultContenders() []contender {
 // warmUp is the bare client with a small load.
 func warmUp() contender { return contender{bareName, "warming up", bareAccount, smallShare, nil} }
 
-func startOurs(ctx context.Context, b *bench) (*controlplane.Process, error) {
-	return manager.Start(ctx, b.cp, manager.Options{Binary: b.binary, Kubeconfig: b.kubeconfig, Args: b.args})
+func startOurs(ctx context.Context, b *bench) (*controlplane.Process, error) { return b.startOurs(ctx) }
+
+// oursInPages is taint-manager as it is with API servers that stream no lists, whatever this one does.
+func oursInPages() contender {
+	return contender{oursInPagesName, "taint-manager, lists in pages", manager.Name, 1, func(ctx context.Context, b *bench) (*controlplane.Process, error) {
+		return b.startOurs(ctx, "KUBE_FEATURE_WatchListClient=false") // see k8s.io/client-go/features
+	}}
+}
+
+func (b *bench) startOurs(ctx context.Context, env ...string) (*controlplane.Process, error) {
+	return manager.Start(ctx, b.cp, manager.Options{Binary: b.binary, Kubeconfig: b.kubeconfig, Args: b.args, Env: env})
 }
 
 func builtin(name, title string, share int, args ...string) contender {

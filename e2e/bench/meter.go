@@ -125,8 +125,8 @@ func (b *bench) atRest(ctx context.Context, process *controlplane.Process) (rss 
 	return rss, nil
 }
 
-// liveHeap waits for the next garbage collection of a process and returns how much memory that found to be in use.
-func (b *bench) liveHeap(ctx context.Context, process *controlplane.Process) (uint64, error) {
+// measureLiveHeap waits for the next garbage collection of a process and returns how much memory that found to be in use.
+func (b *bench) measureLiveHeap(ctx context.Context, process *controlplane.Process) (uint64, error) {
 	client, err := b.cp.HTTPClient()
 	if err != nil {
 		return 0, err

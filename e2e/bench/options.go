@@ -22,6 +22,7 @@ type options struct {
 	// args are flags of taint-manager.
 	args     []string
 	settle   time.Duration
+	liveHeap bool
 	jsonFile string
 }
 
@@ -44,6 +45,7 @@ func parse(arguments []string, complaints io.Writer) (*options, error) {
 	fs.IntVar(&o.bareEventWriters, "bare-event-writers", 2, "how many `Events` the bare client writes at the same time")
 	args := fs.String("args", "--v=2", "`flags` of taint-manager; by default those of the manifests")
 	fs.DurationVar(&o.settle, "settle", 30*time.Second, "`time` that a process gets to come to rest, at most, before its memory is measured")
+	fs.BoolVar(&o.liveHeap, "live-heap", true, "measure live heaps, too, which takes up to two minutes for each size and contender")
 	fs.StringVar(&o.jsonFile, "json", "bin/bench.json", "write all figures to this `file`")
 	if err := fs.Parse(arguments); err != nil {
 		return nil, err

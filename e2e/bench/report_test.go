@@ -29,10 +29,13 @@ func sample() *report {
 	return &report{
 		Storms: []Storm{bare, ours, builtin},
 		Sizes: []Size{
-			{oursName, "taint-manager", 0, 35 << 20, 5 << 20, 0.2},
-			{oursName, "taint-manager", 10_000, 50 << 20, 10 << 20, 0.5},
-			{oursName, "taint-manager", 60_000, 250 << 20, 50 << 20, 4.5},
-			{builtinName, "built-in", 60_000, 705 << 20, 600 << 20, 9},
+			{oursName, "taint-manager", 0, 35 << 20, 40 << 20, 5 << 20, 0.2},
+			{oursName, "taint-manager", 10_000, 50 << 20, 60 << 20, 10 << 20, 0.5},
+			{oursName, "taint-manager", 60_000, 250 << 20, 310 << 20, 50 << 20, 4.5},
+			{oursInPagesName, "taint-manager, lists in pages", 0, 35 << 20, 40 << 20, 5 << 20, 0.2},
+			{oursInPagesName, "taint-manager, lists in pages", 10_000, 50 << 20, 70 << 20, 10 << 20, 0.5},
+			{oursInPagesName, "taint-manager, lists in pages", 60_000, 100 << 20, 220 << 20, 50 << 20, 4.5},
+			{builtinName, "built-in", 60_000, 705 << 20, 900 << 20, 600 << 20, 9},
 		},
 	}
 }
@@ -74,18 +77,21 @@ func TestGoals(t *testing.T) {
 		met[g.Name], ratios[g.Name] = g.Met, g.Ratio
 	}
 	for name, want := range map[string]bool{
-		"first eviction after the taint":                       true,
-		"evictions/s to the last pod, of the bare client's":    true,
-		"evictions/s to the last Event, of the bare client's":  true,
-		"calls per eviction, the Event included":               true,
-		"node reads per tainted node and second":               true,
-		"Events that arrive":                                   false,
-		"CPU per eviction":                                     true,
-		"peak over idle resident memory":                       true,
-		"live heap per cached pod":                             true,
-		"resident memory per cached pod":                       false,
-		"resident memory at 0 pods":                            true,
-		"start to working with 60,000 pods, of the built-in's": true,
+		"first eviction after the taint":                           true,
+		"evictions/s to the last pod, of the bare client's":        true,
+		"evictions/s to the last Event, of the bare client's":      true,
+		"calls per eviction, the Event included":                   true,
+		"node reads per tainted node and second":                   true,
+		"Events that arrive":                                       false,
+		"CPU per eviction":                                         true,
+		"peak over idle resident memory":                           true,
+		"live heap per cached pod":                                 true,
+		"resident memory per cached pod":                           false,
+		"… with lists in pages":                                    true,
+		"peak over resident memory after a start with 60,000 pods": true,
+		"… with lists in pages, too":                               false,
+		"resident memory at 0 pods":                                true,
+		"start to working with 60,000 pods, of the built-in's":     true,
 	} {
 		if got, found := met[name]; !found || got != want {
 			t.Errorf("%s: met %t (found: %t), want %t", name, got, found, want)
@@ -110,7 +116,9 @@ func TestMarkdown(t *testing.T) {
 		"| CPU per eviction | 0.40 ms | 0.50 ms | 0.50 ms |",
 		"3.00: create events 1.00, delete pods 1.00, patch pods/status 1.00",
 		"| other calls | — | update leases 1 | update leases 1 |",
-		"| per pod, 10,000 to 60,000 | taint-manager | 4.10 KiB | 0.82 KiB |  |",
+		"| per pod, 10,000 to 60,000 | taint-manager | 4.10 KiB | 5.12 KiB | 0.82 KiB |  |",
+		"| 10,000 | 50 MiB | 60 MiB | 50 MiB | 70 MiB | 128 MiB |",
+		"| 150,000 (estimated) | 610 MiB | 760 MiB | 190 MiB | 490 MiB | 1152 MiB |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -126,10 +134,23 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
+// TestMemoryTable has no row of what was measured for one kind of lists only.
+func TestMemoryTable(t *testing.T) {
+	if got := (&report{Sizes: []Size{{Contender: oursName, Pods: 5}}}).memoryTable(); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+	if got := sample().memoryTable(); len(got) != 1+3+len(estimatedPods()) {
+		t.Errorf("%q", got)
+	}
+	if low, high := limitFor(64<<20), limitFor(100<<20); low != 128<<20 || high != 192<<20 {
+		t.Errorf("limits of %d and %d", low, high)
+	}
+}
+
 func TestSlopeOf(t *testing.T) {
 	r := sample()
 	got := slopeOf(r.Sizes, oursName)
-	if got == nil || got.from != 10_000 || got.to != 60_000 || got.resident != float64(200<<20)/50_000 || got.live != float64(40<<20)/50_000 {
+	if got == nil || got.from != 10_000 || got.to != 60_000 || got.resident != float64(200<<20)/50_000 || got.peak != float64(250<<20)/50_000 || got.live != float64(40<<20)/50_000 {
 		t.Errorf("%+v", got)
 	}
 	if got := slopeOf(r.Sizes, builtinName); got != nil {

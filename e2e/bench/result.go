@@ -60,12 +60,13 @@ type Process struct {
 	StartToWorkingSeconds float64 `json:"startToWorkingSeconds,omitempty"`
 }
 
-// Size is what a process needs at rest, with so many pods.
+// Size is what a process needs at its start and at rest after that, with so many pods.
 type Size struct {
 	Contender             string  `json:"contender"`
 	Title                 string  `json:"title"`
 	Pods                  int     `json:"pods"`
 	ResidentBytes         uint64  `json:"residentBytes"`
+	PeakBytes             uint64  `json:"peakBytes"` // from its start on
 	LiveHeapBytes         uint64  `json:"liveHeapBytes"`
 	StartToWorkingSeconds float64 `json:"startToWorkingSeconds"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"k8s.io/utils/ptr"
 
@@ -12,7 +13,7 @@ import (
 
 // measureSize measures what the processes need at rest, with so many pods in the cluster, and how fast they start then.
 func (b *bench) measureSize(ctx context.Context, r *report, pods int) error {
-	for _, c := range b.contenders {
+	for _, c := range b.sized() {
 		if c.process == nil || c.name == builtinDefaultName { // it would need the same
 			continue
 		}
@@ -21,10 +22,21 @@ func (b *bench) measureSize(ctx context.Context, r *report, pods int) error {
 			return fmt.Errorf("%s with %d pods: %w", c.title, pods, err)
 		}
 		r.Sizes = append(r.Sizes, *size)
-		b.say("%s with %d pods: works after %.1f s, %s resident, %s live heap", c.title, pods,
-			size.StartToWorkingSeconds, bytes(size.ResidentBytes), bytes(size.LiveHeapBytes))
+		b.say("%s with %d pods: works after %.1f s, %s resident, %s at its peak, %s live heap", c.title, pods,
+			size.StartToWorkingSeconds, bytes(size.ResidentBytes), bytes(size.PeakBytes), bytes(size.LiveHeapBytes))
 	}
 	return nil
+}
+
+// sized are the contenders whose size is measured: taint-manager a second time, with lists in pages.
+func (b *bench) sized() (all []contender) {
+	for _, c := range b.contenders {
+		all = append(all, c)
+		if c.name == oursName {
+			all = append(all, oursInPages())
+		}
+	}
+	return all
 }
 
 func (b *bench) sizeOf(ctx context.Context, c contender, pods int) (_ *Size, err error) {
@@ -38,15 +50,21 @@ func (b *bench) sizeOf(ctx context.Context, c contender, pods int) (_ *Size, err
 	if s.ResidentBytes, err = b.atRest(ctx, process); err != nil {
 		return nil, err
 	}
+	if s.PeakBytes, err = process.PeakRSS(); err != nil {
+		return nil, err
+	}
+	if !b.liveHeap {
+		return s, nil
+	}
 	// After the resident memory: to be asked makes garbage.
-	s.LiveHeapBytes, err = b.liveHeap(ctx, process)
+	s.LiveHeapBytes, err = b.measureLiveHeap(ctx, process)
 	return s, err
 }
 
 // slope is how much memory one more pod takes.
 type slope struct {
-	from, to       int
-	resident, live float64
+	from, to             int
+	resident, peak, live float64
 }
 
 // slopeOf is the slope of a contender from its smallest size with pods to its largest; nil of fewer than two.
@@ -68,11 +86,15 @@ func slopeOf(sizes []Size, contender string) *slope {
 		return nil
 	}
 	perPod := func(small, large uint64) float64 {
+		if small == 0 || large == 0 {
+			return math.NaN() // not measured
+		}
 		return (float64(large) - float64(small)) / float64(last.Pods-first.Pods)
 	}
 	return ptr.To(slope{
 		from: first.Pods, to: last.Pods,
 		resident: perPod(first.ResidentBytes, last.ResidentBytes),
+		peak:     perPod(first.PeakBytes, last.PeakBytes),
 		live:     perPod(first.LiveHeapBytes, last.LiveHeapBytes),
 	})
 }

@@ -26,6 +26,10 @@ func (r *report) markdown() string {
 	if len(r.Sizes) > 0 {
 		b.WriteString("\n")
 		r.sizeTable().write(&b)
+		if t := r.memoryTable(); len(t) > 1 {
+			b.WriteString("\n")
+			t.write(&b)
+		}
 	}
 	return b.String()
 }
@@ -115,9 +119,9 @@ func (r *report) stormTable() table {
 }
 
 func (r *report) sizeTable() table {
-	t := table{{"pods", "", "resident memory", "live heap", "start to working"}}
+	t := table{{"pods", "", "resident memory", "at its peak", "live heap", "start to working"}}
 	for _, s := range r.Sizes {
-		t = append(t, []string{count(s.Pods), s.Title, bytes(s.ResidentBytes), bytes(s.LiveHeapBytes), seconds(s.StartToWorkingSeconds)})
+		t = append(t, []string{count(s.Pods), s.Title, bytes(s.ResidentBytes), bytes(s.PeakBytes), bytes(s.LiveHeapBytes), seconds(s.StartToWorkingSeconds)})
 	}
 	seen := map[string]bool{}
 	for _, size := range r.Sizes {
@@ -126,7 +130,7 @@ func (r *report) sizeTable() table {
 		}
 		seen[size.Contender] = true
 		if s := slopeOf(r.Sizes, size.Contender); s != nil {
-			t = append(t, []string{fmt.Sprintf("per pod, %s to %s", count(s.from), count(s.to)), size.Title, octets(s.resident), octets(s.live), ""})
+			t = append(t, []string{fmt.Sprintf("per pod, %s to %s", count(s.from), count(s.to)), size.Title, octets(s.resident), octets(s.peak), octets(s.live), ""})
 		}
 	}
 	return t
@@ -192,6 +196,8 @@ func octets(v float64) string {
 		return strconv.FormatFloat(v/(1<<20), 'f', 0, 64) + " MiB"
 	case math.Abs(v) >= 1<<20:
 		return strconv.FormatFloat(v/(1<<20), 'f', 1, 64) + " MiB"
+	case v == 0 || math.IsNaN(v):
+		return notMeasured
 	default:
 		return strconv.FormatFloat(v/(1<<10), 'f', 2, 64) + " KiB"
 	}

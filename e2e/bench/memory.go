@@ -1,0 +1,62 @@
+package main
+
+const (
+	// limitOfPeak is how much memory a limit allows for each byte of the peak at the start: the rest is for storms, for lists that are
+	// made again, and for the garbage collector, which works the harder the closer the limit is.
+	limitOfPeak = 1.5
+	// limitUnit is what limits are multiples of.
+	limitUnit = 64 << 20
+)
+
+// estimatedPods are numbers of pods beyond those that were measured. Kubernetes supports 150,000.
+func estimatedPods() []int { return []int{150_000, 300_000} }
+
+// memoryTable says how much memory taint-manager needs for how many pods, where lists are streamed and where they are in pages. Beyond
+// what was measured it goes on as from the smallest to the largest size with pods.
+func (r *report) memoryTable() table {
+	t := table{{"pods", "lists streamed: resident", "at its peak", "lists in pages: resident", "at its peak", "memory limit"}}
+	for _, s := range r.Sizes {
+		if s.Contender == oursName {
+			t = r.memoryRow(t, count(s.Pods), s.Pods)
+		}
+	}
+	for _, pods := range estimatedPods() {
+		if pods > r.largest() {
+			t = r.memoryRow(t, count(pods)+" (estimated)", pods)
+		}
+	}
+	return t
+}
+
+// memoryRow adds the row of a number of pods, if it can be told for both kinds of lists.
+func (r *report) memoryRow(t table, title string, pods int) table {
+	row, peak := []string{title}, 0.0
+	for _, contender := range []string{oursName, oursInPagesName} {
+		resident, highest, ok := r.memoryOf(contender, pods)
+		if !ok {
+			return t
+		}
+		row, peak = append(row, octets(resident), octets(highest)), max(peak, highest)
+	}
+	return append(t, append(row, bytes(limitFor(peak))))
+}
+
+// memoryOf is the resident memory and the peak of a contender with a number of pods, as measured or estimated.
+func (r *report) memoryOf(contender string, pods int) (resident, peak float64, ok bool) {
+	if s := r.size(contender, pods); s != nil {
+		return float64(s.ResidentBytes), float64(s.PeakBytes), true
+	}
+	s := slopeOf(r.Sizes, contender)
+	if s == nil {
+		return 0, 0, false
+	}
+	from := r.size(contender, s.to)
+	more := float64(pods - s.to)
+	return float64(from.ResidentBytes) + more*s.resident, float64(from.PeakBytes) + more*s.peak, true
+}
+
+// limitFor is the limit for a peak.
+func limitFor(peak float64) uint64 {
+	limit := uint64(peak * limitOfPeak)
+	return (limit + limitUnit - 1) / limitUnit * limitUnit
+}
