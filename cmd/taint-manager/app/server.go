@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apiserver/pkg/server/healthz"
@@ -38,6 +39,7 @@ func signalContext(ctx context.Context) (context.Context, context.CancelFunc) {
 // released, Events are written.
 func Run(ctx context.Context, o *Options) error {
 	logger := klog.FromContext(ctx)
+	limitMemory(ctx, memlimit.FromCgroup)
 	local := serverclock.NewSteady()
 	server := serverclock.New(local)
 	clients, err := newClients(o, server)

@@ -1,0 +1,66 @@
+package app
+
+import (
+	"errors"
+	"math"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/ktesting"
+)
+
+// TestLimitMemory has the cgroup say in turn what it can. (Which files say so is the library's, and tested there: cgroups v1 and v2,
+// nested, without a limit.)
+func TestLimitMemory(t *testing.T) {
+	const before = 1 << 40
+	for _, test := range []struct {
+		name        string
+		provider    memlimit.Provider
+		environment string
+		want        int64
+		says        string
+	}{
+		{"a limit", memlimit.Limit(512 << 20), "", 512 << 20 * 9 / 10, `source="cgroup"`},
+		{"no limit", func() (uint64, error) { return 0, memlimit.ErrNoLimit }, "", math.MaxInt64, "No soft memory limit"},
+		{"no answer", func() (uint64, error) { return 0, errors.New("no cgroup") }, "", before, "no cgroup"},
+		{"GOMEMLIMIT", memlimit.Limit(512 << 20), "1TiB", before, `source="GOMEMLIMIT"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(before))
+			if test.environment != "" {
+				t.Setenv("GOMEMLIMIT", test.environment)
+			}
+			logger := ktesting.NewLogger(t, ktesting.NewConfig(ktesting.BufferLogs(true)))
+			limitMemory(klog.NewContext(t.Context(), logger), test.provider)
+			if got := debug.SetMemoryLimit(-1); got != test.want {
+				t.Errorf("the soft limit is %d, expected %d", got, test.want)
+			}
+			log := logger.GetSink().(ktesting.Underlier).GetBuffer().String()
+			if !strings.Contains(log, test.says) || strings.Count(log, "\n") != 1 {
+				t.Errorf("says %q, expected one line with %q", log, test.says)
+			}
+		})
+	}
+}
+
+// TestLimitMemoryFollowsTheCgroup has the limit change while we run, as where a container is resized in place.
+func TestLimitMemoryFollowsTheCgroup(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	synctest.Test(t, func(t *testing.T) {
+		var limit atomic.Uint64
+		limit.Store(1000 << 20)
+		limitMemory(t.Context(), func() (uint64, error) { return limit.Load(), nil })
+		limit.Store(2000 << 20)
+		time.Sleep(memoryInterval + time.Second)
+		synctest.Wait()
+		if got := debug.SetMemoryLimit(-1); got != 1800<<20 {
+			t.Errorf("the soft limit is %d", got)
+		}
+	})
+}
