@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -151,17 +152,36 @@ func TestConditionForbidden(t *testing.T) {
 	}
 }
 
-// An API server whose lists are not streamed (an older one, or without the feature gate WatchList) is listed in the old way.
+// TestServerWithoutStreamingLists has an API server refuse lists that are streamed: with 422 as an older one, or one without the feature
+// gate WatchList, and with others as one that has just started. Lists are made in pages then, at the start and again later.
 func TestServerWithoutStreamingLists(t *testing.T) {
 	suite.OursOnly(t, "about our own log and endpoints")
-	s := suite.Alone(t)
-	proxy := s.Proxy(0)
-	proxy.RefuseStreamingLists()
-	controller := s.Start(harness.Options{Name: "old-server", LeaderElect: true, Proxy: proxy})
-	recovers(s)
-	log, err := controller.Log()
-	s.Must(err)
-	if strings.Contains(log, "Cannot read") {
-		t.Errorf("complains of what is no failure:\n%s", log)
+	for _, code := range []int{http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusForbidden} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			s := suite.Alone(t)
+			proxy := s.Proxy(0)
+			proxy.RefuseStreamingLists(code)
+			controller := s.Start(harness.Options{Name: fmt.Sprint("refused-", code), LeaderElect: true, Proxy: proxy})
+			recovers(s)
+			proxy.Expire()
+			s.Eventually("lists again", time.Minute, func(context.Context) error {
+				if n := len(proxy.Lists()); n < 6 { // at the start, again, and once more because the watch after that has expired
+					return fmt.Errorf("%d lists of pods and nodes", n)
+				}
+				return nil
+			})
+			recovers(s)
+			for _, list := range proxy.Lists() {
+				if query := list.Query(); query.Get("limit") != "500" || query.Has("resourceVersion") {
+					t.Errorf("%s is not a consistent list in pages", list)
+				}
+			}
+			log, err := controller.Log()
+			s.Must(err)
+			if code == http.StatusUnprocessableEntity && strings.Contains(log, "Cannot read") {
+				t.Errorf("complains of what is no failure:\n%s", log)
+			}
+			s.Must(controller.Stop()) // before the proxy, so that it can release its Lease
+		})
 	}
 }

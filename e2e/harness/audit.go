@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -139,7 +140,7 @@ func (a *audit) compare(out io.Writer) error {
 	}
 	defer file.Close()
 	used := make([]int, len(grants))
-	others, refused := map[string]string{}, sets.New[string]()
+	others, refused, whole := map[string]string{}, sets.New[string](), sets.New[string]()
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, maxAuditLine)
 	for lines.Scan() {
@@ -150,6 +151,9 @@ func (a *audit) compare(out io.Writer) error {
 		i := slices.IndexFunc(grants, func(p permission) bool { return p.covers(event) })
 		path, _, _ := strings.Cut(event.RequestURI, "?")
 		request := event.Verb + " " + path
+		if unlimited(event) {
+			whole.Insert(event.RequestURI)
+		}
 		switch {
 		case i >= 0 && allowed(event):
 			used[i]++
@@ -163,7 +167,20 @@ func (a *audit) compare(out io.Writer) error {
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("audit log: %w", err)
 	}
-	return report(out, grants, used, others, refused)
+	if whole.Len() > 0 {
+		err = fmt.Errorf("lists that are not in pages: %s", sets.List(whole))
+	}
+	return errors.Join(report(out, grants, used, others, refused), err)
+}
+
+// unlimited reports whether a request is a list of pods or nodes that the API server answers all at once: without a limit, or from its
+// cache, where older ones know no limits.
+func unlimited(event *auditv1.Event) bool {
+	if ref := event.ObjectRef; event.Verb != "list" || ref == nil || ref.Resource != "pods" && ref.Resource != "nodes" {
+		return false
+	}
+	uri, err := url.ParseRequestURI(event.RequestURI)
+	return err != nil || !uri.Query().Has("limit") || uri.Query().Get("resourceVersion") == "0"
 }
 
 func allowed(event *auditv1.Event) bool {

@@ -71,3 +71,22 @@ func TestAuditOfOthersGrants(t *testing.T) {
 		})
 	}
 }
+
+// TestAuditOfLists reports what an API server answers all at once.
+func TestAuditOfLists(t *testing.T) {
+	for uri, want := range map[string]bool{
+		"/api/v1/pods?fieldSelector=spec.nodeName%21%3D&limit=500": false,
+		"/api/v1/nodes?continue=abc&limit=500":                     false,
+		"/api/v1/nodes":                                            true,
+		"/api/v1/nodes?limit=500&resourceVersion=0":                true,
+	} {
+		event := auditv1.Event{Verb: "list", RequestURI: uri, ObjectRef: &auditv1.ObjectReference{Resource: "nodes"}}
+		if got := unlimited(&event); got != want {
+			t.Errorf("%s: %t", uri, got)
+		}
+		event.Verb = "watch"
+		if unlimited(&event) {
+			t.Errorf("%s: a watch is no list", uri)
+		}
+	}
+}

@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+// Binary is the path of our binary.
+func (s *Suite) Binary(t testing.TB) string {
+	t.Helper()
+	return s.get(t).binary
+}
+
 // Command runs our binary with these arguments until it ends by itself, and returns what it wrote and its exit code.
 func (s *Suite) Command(t testing.TB, args ...string) (output string, code int) {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ type Proxy struct {
 
 	server *http.Server
 	delay  atomic.Int64 // of the events that arrive from now on
-	old    atomic.Bool  // refuses streaming lists
+	old    atomic.Int32 // is what streaming lists are answered with
 	slow   atomic.Pointer[slowness]
 	// swallows keeps the bookmarks at their end to itself.
 	swallows atomic.Bool
@@ -44,6 +45,7 @@ type Proxy struct {
 	refused int
 	// expired are the paths whose next watch cannot go on where it ended.
 	expired map[string]bool
+	lists   []*url.URL
 }
 
 // Proxy starts one, on a port of 127.0.0.1 or, with 0, on any. It ends with the test.
@@ -110,8 +112,34 @@ func (p *Proxy) hold(r *http.Request) bool {
 	}
 }
 
-// RefuseStreamingLists makes it answer as an API server that knows no lists that are streamed by a watch.
-func (p *Proxy) RefuseStreamingLists() { p.old.Store(true) }
+// RefuseStreamingLists makes it answer lists that are streamed by a watch with an error: 422 as an API server that knows none, or as one
+// that has just started.
+func (p *Proxy) RefuseStreamingLists(code int) { p.old.Store(int32(code)) }
+
+// Lists are the lists so far of pods and nodes, without those that are streamed.
+func (p *Proxy) Lists() []*url.URL {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.lists)
+}
+
+// record notes a request that is a list.
+func (p *Proxy) record(r *http.Request) {
+	if list := r.URL.Path == "/api/v1/pods" || r.URL.Path == "/api/v1/nodes"; list && !r.URL.Query().Has("watch") {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.lists = append(p.lists, r.URL)
+	}
+}
+
+// refusal is how an API server refuses a streaming list.
+func refusal(code int) *apierrors.StatusError {
+	if code == http.StatusUnprocessableEntity {
+		reason := field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+		return apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "ListOptions"}, "", field.ErrorList{reason})
+	}
+	return apierrors.NewGenericServerResponse(code, http.MethodGet, schema.GroupResource{}, "", "refused by the test", 0, true)
+}
 
 // Busy makes it end all watches and answer every request with 429, as the API server's priority and fairness does, until the
 // function is called that it returns. That says how many requests there were. Every second answer asks for a second's
@@ -170,14 +198,14 @@ func (p *Proxy) refuse(next http.Handler) http.Handler {
 		if !p.hold(r) || p.expire(w, r) {
 			return
 		}
-		r, done := p.endable(r)
-		defer done()
-		if !p.old.Load() || !r.URL.Query().Has("sendInitialEvents") {
-			next.ServeHTTP(w, r)
+		p.record(r)
+		if code := p.old.Load(); code != 0 && r.URL.Query().Has("sendInitialEvents") {
+			answerWith(w, refusal(int(code)))
 			return
 		}
-		reason := field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
-		answerWith(w, apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: "ListOptions"}, "", field.ErrorList{reason}))
+		r, done := p.endable(r)
+		defer done()
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -1,0 +1,54 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// limitedCgroup makes a cgroup, of v1 or v2, with a limit of memory, and one without in it, whose directory it returns. The test is
+// skipped where that is not allowed.
+func limitedCgroup(t *testing.T, limit int) string {
+	t.Helper()
+	root, file := "/sys/fs/cgroup", "memory.max"
+	if _, err := os.Stat(filepath.Join(root, "cgroup.controllers")); err != nil { // v1
+		root, file = filepath.Join(root, "memory"), "memory.limit_in_bytes"
+	}
+	outer := filepath.Join(root, fmt.Sprint("taint-manager-test-", os.Getpid()))
+	inner := filepath.Join(outer, "inner")
+	for _, dir := range []string{outer, inner} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Skipf("no cgroup can be made: %v", err)
+		}
+		t.Cleanup(func() { // those that were made last go first
+			if err := os.Remove(dir); err != nil {
+				t.Errorf("removing a cgroup: %v", err)
+			}
+		})
+	}
+	if err := os.WriteFile(filepath.Join(outer, file), fmt.Append(nil, limit), 0); err != nil {
+		t.Skipf("no cgroup can be limited: %v", err)
+	}
+	return inner
+}
+
+// TestSoftMemoryLimit reads from the log which limit the process has found: that of a cgroup above its own, or GOMEMLIMIT.
+func TestSoftMemoryLimit(t *testing.T) {
+	suite.OursOnly(t, "about our own log")
+	cgroup := limitedCgroup(t, 300<<20)
+	for _, test := range []struct{ environment, want string }{
+		{"", `"Soft memory limit" bytes=283115520 source="cgroup"`},
+		{"GOMEMLIMIT=200MiB", `"Soft memory limit" bytes=209715200 source="GOMEMLIMIT"`},
+	} {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", `echo $$ >"$0" && exec "$@"`,
+			filepath.Join(cgroup, "cgroup.procs"), suite.Binary(t), "--kubeconfig=/no/such/file")
+		cmd.Env = append(os.Environ(), test.environment)
+		output, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(output), test.want) {
+			t.Errorf("with %q: %v, and no line with %s:\n%s", test.environment, err, test.want, output)
+		}
+	}
+}
