@@ -52,7 +52,8 @@ func (r *report) memoryOf(contender string, pods int) (resident, peak float64, o
 	}
 	from := r.size(contender, s.to)
 	more := float64(pods - s.to)
-	return float64(from.ResidentBytes) + more*s.resident, float64(from.PeakBytes) + more*s.peak, true
+	resident = float64(from.ResidentBytes) + more*s.resident
+	return resident, max(resident, float64(from.PeakBytes)+more*s.peak), true
 }
 
 // limitFor is the limit for a peak.

@@ -142,6 +142,11 @@ func TestMemoryTable(t *testing.T) {
 	if got := sample().memoryTable(); len(got) != 1+3+len(estimatedPods()) {
 		t.Errorf("%q", got)
 	}
+	// A peak is never below what it is the peak of, however much of it garbage collections have spared a large size.
+	low := &report{Sizes: []Size{{Contender: oursName, Pods: 10, ResidentBytes: 10, PeakBytes: 40}, {Contender: oursName, Pods: 20, ResidentBytes: 40, PeakBytes: 41}}}
+	if resident, peak, ok := low.memoryOf(oursName, 40); resident != 100 || peak != 100 || !ok {
+		t.Errorf("%v resident, %v at its peak, %t", resident, peak, ok)
+	}
 	if low, high := limitFor(64<<20), limitFor(100<<20); low != 128<<20 || high != 192<<20 {
 		t.Errorf("limits of %d and %d", low, high)
 	}
