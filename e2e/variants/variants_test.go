@@ -1,0 +1,32 @@
+package variants
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// TestVariantsCompile has each variant apply to the source as it is now, and compile.
+func TestVariantsCompile(t *testing.T) {
+	for _, v := range All() {
+		t.Run(v.Name, func(t *testing.T) {
+			overlay, err := v.overlay(t.Context(), t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			build := exec.CommandContext(t.Context(), "go", "build", "-overlay="+overlay,
+				"github.com/taint-manager/taint-manager/pkg/...", "github.com/taint-manager/taint-manager/cmd/taint-manager/app")
+			if output, err := build.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, output)
+			}
+		})
+	}
+}
+
+func TestAVariantThatChangesNothingIsAnError(t *testing.T) {
+	for name, from := range map[string]string{"no such text": "no such text", "more than once": "return"} {
+		v := Variant{Name: name, edits: []edit{{"evictor/limiter.go", from, ""}}}
+		if _, err := v.overlay(t.Context(), t.TempDir()); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
