@@ -87,9 +87,11 @@ func (b *bench) weigh(ctx context.Context, ref podRef) error {
 }
 
 // createPod makes a pod that runs on its node. The number tells it from others.
-func (b *bench) createPod(ctx context.Context, ref podRef, number int) (podRef, error) {
+func (b *bench) createPod(ctx context.Context, ref podRef, number int, tolerations ...corev1.Toleration) (podRef, error) {
 	api := b.client.CoreV1().Pods(ref.Namespace)
-	pod, err := api.Create(ctx, podTemplate(ref, number), metav1.CreateOptions{FieldManager: "kube-controller-manager"})
+	template := podTemplate(ref, number)
+	template.Spec.Tolerations = tolerations
+	pod, err := api.Create(ctx, template, metav1.CreateOptions{FieldManager: "kube-controller-manager"})
 	if err != nil {
 		return podRef{}, fmt.Errorf("making pod %s: %w", ref.Name, err)
 	}
@@ -161,19 +163,26 @@ func (b *bench) left(ctx context.Context) (n int, err error) {
 
 // setTaints gives all nodes these taints and no others, all nodes at the same moment, and tells of each that has them.
 func (b *bench) setTaints(ctx context.Context, taints []corev1.Taint, done func(node string)) error {
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"taints": taints}})
-	if err != nil {
-		return fmt.Errorf("taints of nodes: %w", err)
-	}
 	return each(ctx, b.nodes, b.nodes, func(ctx context.Context, i int) error {
-		_, err := b.client.CoreV1().Nodes().Patch(ctx, nodeName(i), types.StrategicMergePatchType, patch,
-			metav1.PatchOptions{FieldManager: "kubectl-taint"})
-		if err != nil {
-			return fmt.Errorf("taints of node %s: %w", nodeName(i), err)
+		if err := b.setTaintsOf(ctx, nodeName(i), taints...); err != nil {
+			return err
 		}
 		done(nodeName(i))
 		return nil
 	})
+}
+
+// setTaintsOf gives a node these taints and no others.
+func (b *bench) setTaintsOf(ctx context.Context, node string, taints ...corev1.Taint) error {
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"taints": taints}})
+	if err != nil {
+		return fmt.Errorf("taints of node %s: %w", node, err)
+	}
+	_, err = b.client.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-taint"})
+	if err != nil {
+		return fmt.Errorf("taints of node %s: %w", node, err)
+	}
+	return nil
 }
 
 // each does something so many times, with workers, until one fails.

@@ -56,6 +56,10 @@ func lineOf(path, name string) string {
 }
 
 func (m Machine) String() string {
-	return fmt.Sprintf("%d processors (%s), %s of memory; Kubernetes %s, taint-manager %s, %s; pods of %s (protobuf)",
-		m.Processors, m.Processor, bytes(m.MemoryBytes), m.Kubernetes, m.TaintManager, m.Go, bytes(uint64(m.PodBytes)))
+	text := fmt.Sprintf("%d processors (%s), %s of memory; Kubernetes %s, taint-manager %s, %s",
+		m.Processors, m.Processor, bytes(m.MemoryBytes), m.Kubernetes, m.TaintManager, m.Go)
+	if m.PodBytes > 0 {
+		text += "; pods of " + bytes(uint64(m.PodBytes)) + " (protobuf)"
+	}
+	return text
 }

@@ -11,6 +11,8 @@
 //   - Rates are compared with the mean of the bare client's before and after: machines and API servers change with time.
 //   - Calls are counted in the API server's audit log.
 //   - Start to working is from the start of a process until it has evicted a pod that was due before.
+//   - A mechanism is compared with plain ones by a binary that is built without it: see package variants. They take turns, because machines
+//     and API servers change with time, and means are printed.
 //   - Live heap is what the process says on /metrics (go_gc_heap_live_bytes) after a garbage collection in rest.
 //
 // The exit status is 0 if all was measured, whatever came of it, 1 if not, and 2 after wrong flags.
@@ -61,7 +63,7 @@ func exit(err error, status int) {
 func run(ctx context.Context, o *options, out, progress io.Writer) error {
 	r := &report{}
 	err := measure(ctx, o, r, progress)
-	if len(r.Storms) == 0 && len(r.Sizes) == 0 {
+	if len(r.Storms)+len(r.Sizes)+len(r.Mechanisms) == 0 {
 		return err
 	}
 	r.Goals = goals(r)

@@ -24,10 +24,13 @@ type options struct {
 	settle   time.Duration
 	liveHeap bool
 	jsonFile string
+	// mechanisms are measured against plain ones. Only leaves everything else out.
+	mechanisms []mechanism
+	only       bool
 }
 
 func parse(arguments []string, complaints io.Writer) (*options, error) {
-	o := &options{sizes: []int{0, 10_000, 60_000}, contenders: defaultContenders()}
+	o := &options{sizes: []int{0, 10_000, 60_000}, contenders: defaultContenders(), mechanisms: allMechanisms()}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(complaints)
 	fs.IntVar(&o.nodes, "nodes", 50, "how many `nodes` a storm taints")
@@ -41,6 +44,11 @@ func parse(arguments []string, complaints io.Writer) (*options, error) {
 		o.sizes, err = parseSizes(text)
 		return err
 	})
+	fs.Func("mechanisms", "`list` of mechanisms that are measured against plain ones, of "+mechanismNames(o.mechanisms)+"; empty for none (default: all)", func(text string) (err error) {
+		o.mechanisms, err = parseMechanisms(text)
+		return err
+	})
+	fs.BoolVar(&o.only, "only-mechanisms", false, "measure mechanisms only: no storms of the contenders, and no sizes")
 	fs.IntVar(&o.bareConcurrency, "bare-concurrency", 20, "how many `pods` the bare client evicts at the same time; taint-manager finds out how many do good")
 	fs.IntVar(&o.bareEventWriters, "bare-event-writers", 2, "how many `Events` the bare client writes at the same time")
 	args := fs.String("args", "--v=2", "`flags` of taint-manager; by default those of the manifests")

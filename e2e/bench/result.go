@@ -13,6 +13,8 @@ type report struct {
 	Storms  []Storm `json:"storms,omitempty"`
 	Sizes   []Size  `json:"sizes,omitempty"`
 	Goals   []Goal  `json:"goals,omitempty"`
+	// Mechanisms are what clever mechanisms buy.
+	Mechanisms []Mechanism `json:"mechanisms,omitempty"`
 }
 
 // Storm is what was measured of one contender while all nodes were tainted.
@@ -23,6 +25,9 @@ type Storm struct {
 	Nodes     int    `json:"nodes"`
 	Evicted   int    `json:"evicted"`
 	Events    int    `json:"events"`
+
+	// podsOnly ends the storm with the last pod.
+	podsOnly bool
 
 	// From the answer to the first taint.
 	FirstSeconds float64 `json:"firstSeconds"`

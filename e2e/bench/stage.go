@@ -104,8 +104,11 @@ func (b *bench) build(ctx context.Context) (string, error) {
 	if err := os.Setenv("CGO_ENABLED", "0"); err != nil {
 		return "", fmt.Errorf("building taint-manager: %w", err)
 	}
-	return manager.Binary(ctx, b.dir, "-trimpath", "-tags=grpcnotrace", "-ldflags=-s -w")
+	return manager.Binary(ctx, b.dir, buildFlags()...)
 }
+
+// buildFlags are those of the binary in the image.
+func buildFlags() []string { return []string{"-trimpath", "-tags=grpcnotrace", "-ldflags=-s -w"} }
 
 // stop ends the control plane and what runs against it, and removes everything.
 func (b *bench) stop() error {
@@ -123,6 +126,9 @@ func (b *bench) say(format string, args ...any) {
 
 // measure does everything in the order that needs the fewest pods to be made: nothing is known of a size without pods later.
 func (b *bench) measure(ctx context.Context, r *report) error {
+	if b.only {
+		return b.measureMechanisms(ctx, r)
+	}
 	sizes := b.sizes
 	if len(sizes) > 0 && sizes[0] == 0 {
 		if err := b.measureSize(ctx, r, 0); err != nil {
@@ -131,6 +137,9 @@ func (b *bench) measure(ctx context.Context, r *report) error {
 		sizes = sizes[1:]
 	}
 	if err := b.measureStorms(ctx, r); err != nil {
+		return err
+	}
+	if err := b.measureMechanisms(ctx, r); err != nil {
 		return err
 	}
 	if len(sizes) == 0 {

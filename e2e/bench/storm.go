@@ -160,7 +160,7 @@ func (b *bench) follow(ctx context.Context, s *Storm, runner contestant, gone, e
 		if evicted >= s.Pods {
 			patience = eventPatience
 		}
-		if evicted >= s.Pods && written >= s.Pods || time.Since(progress) > patience {
+		if evicted >= s.Pods && (written >= s.Pods || s.podsOnly) || time.Since(progress) > patience {
 			return nil
 		}
 		if time.Since(said) > progressInterval {

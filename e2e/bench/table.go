@@ -31,6 +31,10 @@ func (r *report) markdown() string {
 			t.write(&b)
 		}
 	}
+	for i := range r.Mechanisms {
+		b.WriteString("\n")
+		r.Mechanisms[i].table().write(&b)
+	}
 	return b.String()
 }
 

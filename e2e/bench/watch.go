@@ -88,3 +88,11 @@ func going(event watch.EventType, pod *metav1.PartialObjectMetadata) bool {
 func written(event watch.EventType, _ *metav1.PartialObjectMetadata) bool {
 	return event != watch.Deleted
 }
+
+// when is when a pod was seen, if it was.
+func (s *sightings) when(pod podRef) (at time.Time, seen bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, seen = s.at[pod.UID]
+	return at, seen
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+)
+
+const (
+	bystanderName = "bench-bystander"
+	// bystanderInterval is the time between two calls of the bystander.
+	bystanderInterval = 50 * time.Millisecond
+)
+
+// bystander is somebody else who uses the API server: an account of another namespace, which writes to a ConfigMap again and again.
+type bystander struct {
+	client kubernetes.Interface
+}
+
+func (b *bench) newBystander(ctx context.Context) (*bystander, error) {
+	rules := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"patch"}}}
+	_, config, err := b.cp.ServiceAccount(ctx, canaryName, bystanderName, rules)
+	if err != nil {
+		return nil, err
+	}
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: bystanderName}}
+	_, err = b.client.CoreV1().ConfigMaps(canaryName).Create(ctx, object, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return nil, fmt.Errorf("ConfigMap of the bystander: %w", err)
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("client of the bystander: %w", err)
+	}
+	return &bystander{client}, nil
+}
+
+// watch makes calls until it is stopped, and then returns how long they took in the mean. A call that is slow does not keep the next
+// from being made.
+func (y *bystander) watch(ctx context.Context) (stop func() (mean time.Duration, err error)) {
+	ctx, cancel := context.WithCancel(ctx)
+	var calls, running sync.WaitGroup
+	var mu sync.Mutex
+	var sum time.Duration
+	var n int
+	var failure error
+	call := func() {
+		began := time.Now()
+		patch := fmt.Appendf(nil, `{"data":{"at":"%d"}}`, began.UnixNano())
+		_, err := y.client.CoreV1().ConfigMaps(canaryName).Patch(context.WithoutCancel(ctx), bystanderName, types.MergePatchType, patch, metav1.PatchOptions{})
+		mu.Lock()
+		defer mu.Unlock()
+		sum, n = sum+time.Since(began), n+1
+		if err != nil {
+			failure = err
+		}
+	}
+	running.Go(func() {
+		for pause(ctx, bystanderInterval) == nil {
+			calls.Go(call)
+		}
+	})
+	return func() (time.Duration, error) {
+		cancel()
+		running.Wait()
+		calls.Wait()
+		if failure != nil {
+			return 0, fmt.Errorf("call of the bystander: %w", failure)
+		}
+		return sum / time.Duration(max(1, n)), nil
+	}
+}
