@@ -4,45 +4,57 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"syscall"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/taint-manager/taint-manager/e2e/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/manager"
+	"github.com/taint-manager/taint-manager/e2e/variants"
 )
 
 const (
+	oursName, wholeName = "taint-manager", "taint-manager, decoding whole objects"
+	// liveHeapMetric is what the last garbage collection found to be in use.
+	liveHeapMetric = "go_gc_heap_live_bytes"
 	// readPatience is how long a controller may take to read everything.
 	readPatience = time.Minute
 	// settling is how long it is left alone after that, and aftermath what it has for the last updates.
 	settling, aftermath = 10 * time.Second, 2 * time.Second
 )
 
-// contender is a controller.
+// contender is a controller. Those of one name are measured several times, in turn, because machines change with time.
 type contender struct {
 	name  string
 	start func(context.Context) (*controlplane.Process, error)
 }
 
-func contenders(cp *controlplane.ControlPlane, p *proxy) []contender {
-	return []contender{
-		{"kube-controller-manager", func(ctx context.Context) (*controlplane.Process, error) {
-			return cp.StartBuiltin(ctx, controlplane.BuiltinOptions{ExtraArgs: []string{"--master=" + p.url}})
-		}},
-		{"taint-manager", func(ctx context.Context) (*controlplane.Process, error) { return startOurs(ctx, cp, p) }},
-	}
-}
-
-// startOurs starts the binary as it is released, and without leader election, as the other one.
-func startOurs(ctx context.Context, cp *controlplane.ControlPlane, p *proxy) (*controlplane.Process, error) {
-	binary, err := manager.Binary(ctx, cp.Dir(), "-trimpath", "-tags=grpcnotrace")
+// contenders builds taint-manager as it is released, and one that decodes whole objects: what partial decoding buys.
+func contenders(ctx context.Context, cp *controlplane.ControlPlane, p *proxy) ([]contender, error) {
+	flags := []string{"-trimpath", "-tags=grpcnotrace"}
+	binary, err := manager.Binary(ctx, cp.Dir(), flags...)
 	if err != nil {
 		return nil, err
 	}
+	whole, err := variants.WholeObjects().Build(ctx, cp.Dir(), flags...)
+	if err != nil {
+		return nil, err
+	}
+	builtin := contender{"kube-controller-manager", func(ctx context.Context) (*controlplane.Process, error) {
+		return cp.StartBuiltin(ctx, controlplane.BuiltinOptions{ExtraArgs: []string{"--master=" + p.url}})
+	}}
+	ours := contender{oursName, func(ctx context.Context) (*controlplane.Process, error) { return startOurs(ctx, cp, p, binary) }}
+	plain := contender{wholeName, func(ctx context.Context) (*controlplane.Process, error) { return startOurs(ctx, cp, p, whole) }}
+	return []contender{builtin, ours, plain, ours, plain}, nil
+}
+
+// startOurs starts taint-manager without leader election, as the other one.
+func startOurs(ctx context.Context, cp *controlplane.ControlPlane, p *proxy, binary string) (*controlplane.Process, error) {
 	direct, err := manager.Account(ctx, cp, manager.Name, manager.Rules())
 	if err != nil {
 		return nil, err
@@ -62,7 +74,7 @@ func startOurs(ctx context.Context, cp *controlplane.ControlPlane, p *proxy) (*c
 }
 
 // measure runs a contender, first without updates and then with them.
-func measure(ctx context.Context, c contender, u *updates, o options) (r result, err error) {
+func measure(ctx context.Context, cp *controlplane.ControlPlane, c contender, u *updates, o options) (r result, err error) {
 	process, err := c.start(ctx)
 	if err != nil {
 		return r, err
@@ -74,7 +86,10 @@ func measure(ctx context.Context, c contender, u *updates, o options) (r result,
 	if err := sleep(ctx, settling); err != nil {
 		return r, err
 	}
-	r.Name = c.name
+	r.Name, r.Rounds = c.name, 1
+	if r.Peak, err = process.PeakRSS(); err != nil {
+		return r, err
+	}
 	if r.ResidentBefore, err = process.RSS(); err != nil {
 		return r, err
 	}
@@ -93,8 +108,37 @@ func measure(ctx context.Context, c contender, u *updates, o options) (r result,
 		return r, err
 	}
 	r.NodeUpdates, r.PodUpdates, r.Seconds = s.nodes, s.pods, s.took.Seconds()
-	r.ResidentAfter, err = process.RSS()
+	if r.ResidentAfter, err = process.RSS(); err != nil {
+		return r, err
+	}
+	r.Live, err = liveHeap(ctx, cp, process)
 	return r, err
+}
+
+// liveHeap is what the last garbage collection of a process found to be in use. After the updates that was a moment ago.
+func liveHeap(ctx context.Context, cp *controlplane.ControlPlane, process *controlplane.Process) (uint64, error) {
+	client, err := cp.HTTPClient()
+	if err != nil {
+		return 0, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, process.URL()+"/metrics", nil)
+	if err != nil {
+		return 0, fmt.Errorf("reading metrics: %w", err)
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("reading metrics: %w", err)
+	}
+	defer answer.Body.Close()
+	families, err := testutil.TextToMetricFamilies(answer.Body)
+	if err != nil {
+		return 0, fmt.Errorf("reading metrics: %w", err)
+	}
+	metrics := families[liveHeapMetric].GetMetric()
+	if len(metrics) != 1 {
+		return 0, fmt.Errorf("reading metrics: %s answers %s, without %s", process.Name(), answer.Status, liveHeapMetric)
+	}
+	return uint64(metrics[0].GetGauge().GetValue()), nil
 }
 
 // awaitWatches waits until both watches are there, and all has been read.

@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 )
 
-// results are what was measured of all contenders: the built-in one first, then ours.
+// results are what was measured of all contenders: the built-in one first, then ours, then ours without partial decoding.
 type results struct {
 	Machine    string   `json:"machine"`
 	Kubernetes string   `json:"kubernetes"`
@@ -15,9 +16,10 @@ type results struct {
 	Contenders []result `json:"contenders"`
 }
 
-// result is what was measured of one. Memory is in bytes.
+// result is what was measured of one, in so many rounds: sums of times and updates, and means of memory, in bytes.
 type result struct {
-	Name string `json:"name"`
+	Name   string `json:"name"`
+	Rounds int    `json:"rounds"`
 	// Idle is without updates. Busy is with them, and for a moment after them.
 	Idle usage `json:"idle"`
 	Busy usage `json:"busy"`
@@ -27,6 +29,33 @@ type result struct {
 	Seconds        float64 `json:"seconds"`
 	ResidentBefore uint64  `json:"residentBefore"`
 	ResidentAfter  uint64  `json:"residentAfter"`
+	// Peak is the most resident memory while everything was read, and Live the live heap after the updates.
+	Peak uint64 `json:"peak"`
+	Live uint64 `json:"live"`
+}
+
+// add takes over a round of a contender.
+func (r *results) add(round result) {
+	i := slices.IndexFunc(r.Contenders, func(c result) bool { return c.Name == round.Name })
+	if i < 0 {
+		r.Contenders = append(r.Contenders, round)
+		return
+	}
+	c := &r.Contenders[i]
+	c.Idle.add(round.Idle)
+	c.Busy.add(round.Busy)
+	c.NodeUpdates, c.PodUpdates, c.Seconds = c.NodeUpdates+round.NodeUpdates, c.PodUpdates+round.PodUpdates, c.Seconds+round.Seconds
+	n := uint64(c.Rounds)
+	mean := func(to *uint64, value uint64) { *to = (*to*n + value) / (n + 1) }
+	mean(&c.ResidentBefore, round.ResidentBefore)
+	mean(&c.ResidentAfter, round.ResidentAfter)
+	mean(&c.Peak, round.Peak)
+	mean(&c.Live, round.Live)
+	c.Rounds++
+}
+
+func (u *usage) add(other usage) {
+	u.Seconds, u.CPUSeconds, u.Proxy = u.Seconds+other.Seconds, u.CPUSeconds+other.CPUSeconds, u.Proxy+other.Proxy
 }
 
 // cpuSeconds is the processor time that the updates cost.
@@ -41,6 +70,8 @@ func (r result) perUpdate() float64 {
 }
 func (r result) before() float64 { return float64(r.ResidentBefore) / (1 << 20) }
 func (r result) after() float64  { return float64(r.ResidentAfter) / (1 << 20) }
+func (r result) peak() float64   { return float64(r.Peak) / (1 << 20) }
+func (r result) live() float64   { return float64(r.Live) / (1 << 20) }
 
 // markdown is the table, with what one has to know to read it above.
 func (r results) markdown() string {
@@ -52,28 +83,51 @@ func (r results) markdown() string {
 		head += " " + c.Name + " |"
 		line += "---|"
 	}
-	fmt.Fprintf(&b, "%s ratio |\n%s---|\n", head, line)
+	for _, other := range r.others() {
+		head += " of " + other.Name + " |"
+		line += "---|"
+	}
+	fmt.Fprintf(&b, "%s\n%s\n", head, line)
 	r.row(&b, "updates taken per second: nodes", "%.0f", func(c result) float64 { return float64(c.NodeUpdates) / c.Seconds }, false)
 	r.row(&b, "updates taken per second: pods", "%.0f", func(c result) float64 { return float64(c.PodUpdates) / c.Seconds }, false)
 	r.row(&b, "**CPU for them, of one core**", "%.1f %%", result.busy, true)
 	r.row(&b, "CPU per update", "%.1f µs", result.perUpdate, true)
 	r.row(&b, "CPU without any, of one core", "%.2f %%", result.idle, false)
+	r.row(&b, "resident memory at its peak, while reading all", "%.0f MiB", result.peak, true)
 	r.row(&b, "resident memory before", "%.0f MiB", result.before, true)
 	r.row(&b, "resident memory after", "%.0f MiB", result.after, true)
+	r.row(&b, "live heap after", "%.1f MiB", result.live, true)
 	return b.String()
 }
 
-// row writes a line, with the ratio of the last figure to the first where that says something.
+// ours is what was measured of taint-manager as it is, or nil.
+func (r results) ours() *result {
+	if i := slices.IndexFunc(r.Contenders, func(c result) bool { return c.Name == oursName }); i >= 0 {
+		return &r.Contenders[i]
+	}
+	return nil
+}
+
+// others are those that taint-manager as it is is compared with.
+func (r results) others() []result {
+	return slices.DeleteFunc(slices.Clone(r.Contenders), func(c result) bool { return c.Name == oursName })
+}
+
+// row writes a line, with taint-manager's part of the others' figures where that says something.
 func (r results) row(b *strings.Builder, name, format string, value func(result) float64, ratio bool) {
 	fmt.Fprintf(b, "| %s |", name)
 	for _, c := range r.Contenders {
 		fmt.Fprintf(b, " "+format+" |", value(c))
 	}
-	if first := value(r.Contenders[0]); ratio && first > 0 {
-		fmt.Fprintf(b, " %.2f |\n", value(r.Contenders[len(r.Contenders)-1])/first)
-	} else {
-		fmt.Fprint(b, " |\n")
+	ours := r.ours()
+	for _, other := range r.others() {
+		if theirs := value(other); ratio && theirs > 0 && ours != nil {
+			fmt.Fprintf(b, " %.2f |", value(*ours)/theirs)
+		} else {
+			fmt.Fprint(b, " |")
+		}
 	}
+	fmt.Fprint(b, "\n")
 }
 
 // machineText says what this runs on.
