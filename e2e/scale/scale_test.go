@@ -100,7 +100,7 @@ func TestEventsAreTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counter := metrics.NewCounterVec(&metrics.CounterOpts{Name: "events", Help: "x"}, []string{"result"})
 		api := (&part{}).newAPI()
-		recorder := events.NewRecorder(client{api: api}, clock.RealClock{}, nil, counter, func() bool { return false })
+		recorder := events.NewRecorder(client{api: api}, clock.RealClock{}, nil, counter)
 		recorder.Record(v1.ObjectReference{Kind: "Node", Name: "n", UID: "u"}, "Reason", "message")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

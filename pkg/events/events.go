@@ -6,8 +6,6 @@
 // # Guarantees
 //
 //   - Record never blocks and never fails: an eviction does not wait for its Event.
-//   - Events wait while there is something better to do with the API server, evictions that wait for their turn, but not
-//     for longer than half a minute.
 //   - An Event is written once: its name is chosen when it is recorded, so that a write whose answer was lost is not done
 //     twice.
 //   - What cannot be written is tried again with backoff, and dropped, counted, after a number of tries; at once where its
@@ -46,8 +44,6 @@ const (
 	// component is the source of our Events.
 	component = "taint-manager"
 	writers   = 4
-	// patience is how old an Event gets while others are busy, and look is how often a writer looks whether they are.
-	patience, look = 30 * time.Second, 50 * time.Millisecond
 	// capacity is how many Events may wait, about 20 MB of them.
 	capacity = 50_000
 	// tries with a backoff between firstRetry and lastRetry cover an outage of about five minutes.
@@ -63,7 +59,6 @@ type Recorder struct {
 	clock   clock.WithTicker
 	server  *serverclock.Clock
 	counter *metrics.CounterVec
-	busy    func() bool
 	queue   workqueue.TypedRateLimitingInterface[*record]
 	// waiting counts the Events that are recorded and neither written nor dropped, those that wait for another try too.
 	waiting atomic.Int64
@@ -82,16 +77,15 @@ type Recorder struct {
 	named time.Time
 }
 
-// NewRecorder returns a recorder whose Events are written while Run runs, and wait while others are busy. Their times are those
+// NewRecorder returns a recorder whose Events are written while Run runs. Their times are those
 // of the API server's clock. The counter has the label result.
-func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, server *serverclock.Clock, counter *metrics.CounterVec, busy func() bool) *Recorder {
+func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, server *serverclock.Clock, counter *metrics.CounterVec) *Recorder {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[*record](firstRetry, lastRetry)
 	return &Recorder{
 		client:   client,
 		clock:    clock,
 		server:   server,
 		counter:  counter,
-		busy:     busy,
 		capacity: capacity,
 
 		complaints: &rate.Sometimes{Interval: seriesInterval},
@@ -221,30 +215,15 @@ func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
 	}
 }
 
-// yield waits while others are busy, until what was recorded then is old enough.
-func (r *Recorder) yield(ctx context.Context, then time.Time) {
-	for r.busy() && r.clock.Since(then) < patience {
-		timer := r.clock.NewTimer(look)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C():
-		}
-	}
-}
-
 func (r *Recorder) writeNext(ctx context.Context) bool {
 	record, shutdown := r.queue.Get()
 	if shutdown || ctx.Err() != nil {
 		return false
 	}
 	defer r.queue.Done(record)
-	since, waits := r.waitsSince(record)
-	if !waits {
+	if !r.waits(record) {
 		return true
 	}
-	r.yield(ctx, since)
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	count, err := r.write(call, record)

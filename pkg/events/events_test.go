@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +38,7 @@ func bubble(t *testing.T, test func(t *testing.T, api *apitest.Server, r *Record
 		if err := metrics.NewKubeRegistry().Register(counter); err != nil {
 			t.Fatal(err)
 		}
-		r := NewRecorder(client, clock.RealClock{}, nil, counter, func() bool { return false })
+		r := NewRecorder(client, clock.RealClock{}, nil, counter)
 		_, ctx := ktesting.NewTestContext(t)
 		ctx, cancel := context.WithCancel(ctx)
 		var running sync.WaitGroup
@@ -254,35 +253,6 @@ func TestNamesAreValid(t *testing.T) {
 	if cut < 1000 {
 		t.Errorf("%d names were cut", cut)
 	}
-}
-
-func TestEventsWaitForOthers(t *testing.T) {
-	bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, stop func()) {
-		var busy atomic.Bool
-		r.busy = busy.Load
-		busy.Store(true)
-		r.Record(about("first"), "reason", "message")
-		time.Sleep(patience - time.Second)
-		r.Record(about("second"), "reason", "message")
-		if n := len(api.Requests()); n != 0 {
-			t.Errorf("%d requests while others are busy", n)
-		}
-		time.Sleep(2 * time.Second)
-		if n := len(api.Requests()); n != 1 {
-			t.Errorf("%d requests, want that of the first Event, which is old", n)
-		}
-		busy.Store(false)
-		time.Sleep(look)
-		synctest.Wait()
-		if n := len(api.Requests()); n != 2 {
-			t.Errorf("%d requests after that", n)
-		}
-		busy.Store(true)
-		r.Record(about("third"), "reason", "message")
-		time.Sleep(time.Second)
-		stop()
-		r.counts(t, "dropped", 1)
-	})
 }
 
 // Our own clock may be wrong: what people compare with other objects is the API server's time.

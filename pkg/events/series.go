@@ -43,8 +43,6 @@ type series struct {
 	message     string
 	// written is the count that the API server has, 0 before it has the Event.
 	written int32
-	// since is when the first occurrence was recorded that is not written yet.
-	since time.Time
 	// next is the earliest time of the next write.
 	next time.Time
 }
@@ -65,7 +63,6 @@ func (r *Recorder) RecordSeries(about v1.ObjectReference, reason, kind, message 
 	if r.unwritten.Has(record) || !r.admit() {
 		return
 	}
-	s.since = now
 	r.unwritten.Insert(record)
 	r.queue.AddAfter(record, s.next.Sub(now))
 }
@@ -143,7 +140,6 @@ func (r *Recorder) uncounted(ctx context.Context, record *record, err error) boo
 	}
 	now := r.clock.Now()
 	record.at, record.series.written = r.naming(now), 0
-	record.series.since = now.Add(seriesInterval)
 	r.queue.Forget(record)
 	r.queue.AddAfter(record, seriesInterval)
 	r.complaints.Do(func() {
@@ -163,7 +159,6 @@ func (r *Recorder) ended(record *record, count int32, written bool) (more bool) 
 		s.written = max(s.written, count)
 	}
 	if written && s.count > count {
-		s.since = s.next
 		r.queue.AddAfter(record, updateInterval)
 		return true
 	}
@@ -181,14 +176,14 @@ func (r *Recorder) flush() {
 	}
 }
 
-// waitsSince is when a record came that is to be written, or false where there is nothing to write.
-func (r *Recorder) waitsSince(record *record) (since time.Time, waits bool) {
+// waits reports whether there is something of a record to write.
+func (r *Recorder) waits(record *record) bool {
 	if record.series == nil {
-		return record.at, true
+		return true
 	}
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	return record.series.since, r.unwritten.Has(record)
+	return r.unwritten.Has(record)
 }
 
 // on fills in what a series says of its Event.

@@ -133,9 +133,7 @@ func New(config Config) (*Controller, error) {
 	c.taintEvictionQueue = evictionqueue.New(config.Clock, 1, evictionqueue.Gauges{Scheduled: config.Metrics.Scheduled, Slots: config.Metrics.Slots})
 	c.assistance = &assistance{Queue: c.taintEvictionQueue}
 	c.concurrency = evictor.NewConcurrencyLimiter(config.Clock, c.assistance, config.ConcurrentEvictions, limited)
-	c.recorder = events.NewRecorder(config.Events, config.Clock, config.ServerClock, config.Metrics.Events, func() bool {
-		return c.leading.Load() && c.taintEvictionQueue.Busy()
-	})
+	c.recorder = events.NewRecorder(config.Events, config.Clock, config.ServerClock, config.Metrics.Events)
 	if config.Starts.Name != "" {
 		c.store = startstore.New(config.Informers, config.Starts, config.Clock, c.starts)
 	}
