@@ -222,13 +222,6 @@ func (q *Queue) Waiting() bool {
 // Backlog receives after a pod was due and could not be handed out, because there was no slot for it.
 func (q *Queue) Backlog() <-chan struct{} { return q.backlog }
 
-// Busy reports whether there are pods that are due and all slots are in use.
-func (q *Queue) Busy() bool {
-	q.lock.Lock()
-	defer q.lock.Unlock()
-	return q.ready.inFlight >= q.ready.slots && !q.ready.empty()
-}
-
 // Done ends the attempt that an item was handed out for. Unless it is finished or was cancelled meanwhile, the pod is handed
 // out again when it is due and retryAfter is over; a failed attempt makes one more than the item's Failures, which the caller
 // may have lowered. Failed attempts halve the limit of their node and namespace, down to one pod at a time, and others double
