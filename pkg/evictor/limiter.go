@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	// firstLimit is how many evictions go on at the same time before anything is known, and leastLimit how few at least.
-	firstLimit, leastLimit = 20, 4
+	// firstLimit is how many evictions go on at the same time before anything is known, and leastLimit how few at least. It is enough to
+	// keep an API server busy that takes 0.2 s for each of the calls, and leaves a third of what it works on by default to others.
+	firstLimit, leastLimit = 64, 4
+	// comeBackPart is the part of the limit by which it is raised after the API server had too much to do.
+	comeBackPart = 4
 	// checkInterval is how often it is looked whether attempts wait, while pods wait for slots.
 	checkInterval = 200 * time.Millisecond
 	// An attempt waits for something else than the API server's work when it takes longer than leastWait, and longer than so
@@ -39,14 +42,13 @@ type Queue interface {
 // ConcurrencyLimiter sets how many evictions go on at the same time. With too few the API server waits for us; with too many
 // its answers only take longer, for all its clients. It is safe for concurrent use.
 //
-// The limit moves by steps of two:
+// The limit begins at 64:
 //
-//   - It is halved at once when the API server has too much to do, once for all attempts that go on at the time. It is doubled
-//     again for as many attempts that succeed as it allows, up to what it was.
+//   - It is halved at once when the API server has too much to do, once for all attempts that go on at the time. It is raised by a
+//     quarter again for as many attempts that succeed as it allows, up to what it was.
 //   - It is doubled while pods wait for slots and most slots are held by attempts that take much longer than others: they wait
 //     for an admission webhook, say, and the API server could do more meanwhile. Up to 100 that is every 0.4 s or so, and
 //     beyond that every 4 s.
-//   - Otherwise it is compared with half of it now and then, by the evictions per second that both give: see trial.
 //
 // What was found out is forgotten when no pod has waited for a slot for a minute.
 type ConcurrencyLimiter struct {
@@ -67,7 +69,6 @@ type ConcurrencyLimiter struct {
 	took  time.Duration
 	// backlog is when a pod was last seen to wait for a slot.
 	backlog time.Time
-	trial   trial
 }
 
 // Attempt is an attempt that goes on.
@@ -116,22 +117,18 @@ func (l *ConcurrencyLimiter) Begin() *Attempt {
 func (l *ConcurrencyLimiter) End(a *Attempt, deleted bool, err error) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	now, running := l.clock.Now(), len(l.running)
+	now := l.clock.Now()
 	delete(l.running, a)
 	l.ended++
 	l.took += now.Sub(a.began)
-	waiting := l.queue.Waiting()
-	if waiting {
+	if l.queue.Waiting() {
 		l.backlog = now
 	}
 	switch {
 	case isTooMuch(err):
 		l.overloaded(a)
-	case err != nil || !deleted:
-	case l.before > 0:
+	case err == nil && deleted && l.before > 0:
 		l.comeBack()
-	default:
-		l.compare(now, waiting && 2*running >= l.allowed())
 	}
 }
 
@@ -172,7 +169,7 @@ func (l *ConcurrencyLimiter) check() {
 			waiting++
 		}
 	}
-	if 2*waiting > l.allowed() {
+	if 2*waiting > l.limit {
 		l.set(limit)
 		l.ended, l.took = 0, 0
 	}
@@ -196,37 +193,23 @@ func (l *ConcurrencyLimiter) overloaded(a *Attempt) {
 	l.set(l.limit / 2)
 }
 
-// comeBack doubles the limit when as many evictions in a row have gone well, up to what it was.
+// comeBack raises the limit by a quarter when as many evictions in a row have gone well, up to what it was. Doubling would be too
+// much again soon where the API server can do little.
 func (l *ConcurrencyLimiter) comeBack() {
 	if l.well++; l.well < l.limit {
 		return
 	}
 	l.well = 0
-	l.set(min(l.before, 2*l.limit))
+	l.set(min(l.before, l.limit+l.limit/comeBackPart))
 	if l.limit >= l.before {
 		l.before = 0
 	}
 }
 
-// set sets the limit, and begins a new trial.
+// set sets the limit. What the queue is told is what is so now: the lock is held.
 func (l *ConcurrencyLimiter) set(limit int) {
 	l.limit = min(l.most, max(leastLimit, limit))
-	l.begin(false)
-}
-
-// begin begins a part of a trial, with the whole limit or half of it. What the queue is told is what is so now: the lock is held.
-func (l *ConcurrencyLimiter) begin(half bool) {
-	l.trial.half = half
-	l.trial.window = window{skip: len(l.running) + l.allowed()}
-	l.queue.SetSlots(l.allowed())
-}
-
-// allowed is how many evictions may go on.
-func (l *ConcurrencyLimiter) allowed() int {
-	if l.trial.half {
-		return max(1, l.limit/2)
-	}
-	return l.limit
+	l.queue.SetSlots(l.limit)
 }
 
 // isTooMuch reports whether an error is that of an API server that has too much to do.
