@@ -28,14 +28,13 @@ type Variant struct {
 type edit struct{ file, from, to string }
 
 // FixedLimit evicts as many pods at the same time as --concurrent-evictions says. The limit is still halved when the API server has
-// too much to do, and doubled again afterwards.
+// too much to do, and raised again afterwards.
 func FixedLimit() Variant {
 	const limiter = "evictor/limiter.go"
 	return Variant{"fixed-limit", []edit{
 		{limiter, "backlog: clock.Now()}\n\tl.set(firstLimit)", "backlog: clock.Now()}\n\tl.set(most)"},
 		{limiter, "l.before = 0\n\t\tl.set(firstLimit)", "l.before = 0\n\t\tl.set(l.most)"},
 		{limiter, "if l.limited || l.before > 0 || l.limit == l.most {", "if true {"},
-		{limiter, "\tdefault:\n\t\tl.compare(now, waiting && 2*running >= l.allowed())\n", "\tdefault:\n\t\t_ = running\n"},
 	}}
 }
 
