@@ -67,7 +67,7 @@ clean: ## Remove what was built here. (The control plane's programs stay in the 
 ##@ Measure
 
 .PHONY: bench
-bench: ## Measure storms, memory, start and idle churn beside the built-in controller (26 minutes). NODES=50 PODS_PER_NODE=100.
+bench: ## Measure storms, memory, start and idle churn beside the built-in controller, and mechanisms beside plain ones (40 minutes). NODES=50 PODS_PER_NODE=100.
 	go run ./e2e/bench $(if $(NODES),--nodes=$(NODES)) $(if $(PODS_PER_NODE),--pods-per-node=$(PODS_PER_NODE)) $(BENCH_FLAGS)
 	go run ./e2e/churn
 
