@@ -111,7 +111,7 @@ func (o *Options) addClusterFlags(fs *pflag.FlagSet) {
 
 func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.ConcurrentEvictions, "concurrent-evictions", o.ConcurrentEvictions,
-		"Pods that are being evicted at the same time, at most. How many really are is found out. "+
+		"Pods that are being evicted at the same time, at most. How many may be adapts to the API server. "+
 			"A node or namespace that is alone leaves a reserve of those to others.")
 	fs.StringVar(&o.StartsConfigMap, "starts-config-map", o.StartsConfigMap,
 		"ConfigMap, in the namespace of the Lease, that remembers since when nodes are ill, over restarts. It has to exist. Empty for none.")
