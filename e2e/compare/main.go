@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/taint-manager/taint-manager/e2e/gotest"
 	"github.com/taint-manager/taint-manager/e2e/record"
 )
 
@@ -61,6 +62,27 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		return err
 	}
 	return table.problems(*tests == flags.Lookup("run").DefValue)
+}
+
+// runTests runs the tests against a controller, and tells which have ended, with what those that failed on our side had to say.
+func runTests(ctx context.Context, controller record.Controller, tests, results string, progress io.Writer) error {
+	fmt.Fprintf(progress, "%s: running the tests\n", controller)
+	_, err := gotest.Run(ctx, gotest.Options{
+		Tests: tests, Progress: progress,
+		Env: []string{record.Variable + "=" + results, "E2E_CONTROLLER=" + map[record.Controller]string{
+			record.Builtin: "builtin",
+		}[controller]},
+		Ended: func(test gotest.Test) {
+			if test.Outcome == gotest.Skip {
+				return
+			}
+			fmt.Fprintf(progress, "%s: %s: %s after %.1f s\n", controller, test.Name, test.Outcome, test.Elapsed.Seconds())
+			if test.Outcome == gotest.Fail && controller == record.Ours {
+				fmt.Fprint(progress, test.Output)
+			}
+		},
+	})
+	return err
 }
 
 func writeJSON(path string, results []record.Result) error {
