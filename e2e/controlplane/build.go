@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	utilversion "k8s.io/apimachinery/pkg/util/version"
 )
 
 // recipe makes the file of a program, at a path.
@@ -43,7 +46,10 @@ type builder struct {
 	servers  string // the module
 	cache    string // the directory
 	flags    []string
+	label    string // what progress says after a program's name
 	progress io.Writer
+	// prepare, if not nil, makes the module before the first program is built.
+	prepare func(context.Context) error
 }
 
 func newBuilder(ctx context.Context, progress io.Writer) (*builder, error) {
@@ -56,42 +62,68 @@ func newBuilder(ctx context.Context, progress io.Writer) (*builder, error) {
 		return nil, err
 	}
 	b := &builder{servers: servers, progress: progress}
-	if b.flags, err = buildFlags(servers); err != nil {
-		return nil, err
-	}
-	goVersion, err := b.goCommand(ctx, "env", "GOVERSION", "GOOS", "GOARCH", "GOEXPERIMENT").Output()
-	if err != nil {
-		return nil, fmt.Errorf("asking the Go toolchain for its version: %w", err)
-	}
-	key, err := cacheKey(servers, strings.Join(b.flags, " "), string(goVersion))
+	version, err := kubernetesVersion(servers)
 	if err != nil {
 		return nil, err
 	}
+	b.flags = buildFlags(version)
+	goVersion, err := b.goVersion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, err := cacheKey(servers, strings.Join(b.flags, " "), goVersion)
+	if err != nil {
+		return nil, err
+	}
+	caches, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	b.cache = filepath.Join(caches, key)
+	return b, nil
+}
+
+// cacheDir returns the directory that has one for each state of the servers.
+func cacheDir() (string, error) {
 	caches, err := os.UserCacheDir()
 	if err != nil {
-		return nil, fmt.Errorf("looking for a directory to keep the servers in: %w", err)
+		return "", fmt.Errorf("looking for a directory to keep the servers in: %w", err)
 	}
-	b.cache = filepath.Join(caches, "taint-manager", "controlplane", key)
-	return b, nil
+	return filepath.Join(caches, "taint-manager", "controlplane"), nil
+}
+
+// goVersion returns what of the toolchain decides what a build gives.
+func (b *builder) goVersion(ctx context.Context) (string, error) {
+	out, err := b.goCommand(ctx, "env", "GOVERSION", "GOOS", "GOARCH", "GOEXPERIMENT").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking the Go toolchain for its version: %w", complaint(err))
+	}
+	return string(out), nil
+}
+
+// complaint adds to the error of a command that has failed what the command had to say about it.
+func complaint(err error) error {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return fmt.Errorf("%w\n%s", err, bytes.TrimSpace(exit.Stderr))
+	}
+	return err
 }
 
 // buildFlags stamps the version into the programs, which otherwise report none. The flags change only how they are
 // linked, so that packages already compiled for another version of these flags are used again.
-func buildFlags(servers string) ([]string, error) {
-	version, major, minor, err := kubernetesVersion(servers)
-	if err != nil {
-		return nil, err
-	}
+func buildFlags(version *utilversion.Version) []string {
 	ld := []string{"-s", "-w"}
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
 		for _, variable := range []string{
-			"gitVersion=" + version, "gitMajor=" + major, "gitMinor=" + minor, "gitTreeState=clean",
+			fmt.Sprintf("gitVersion=v%s", version), fmt.Sprintf("gitMajor=%d", version.Major()),
+			fmt.Sprintf("gitMinor=%d", version.Minor()), "gitTreeState=clean",
 			"buildDate=1970-01-01T00:00:00Z", // a true one would make each build another program
 		} {
 			ld = append(ld, "-X="+pkg+"."+variable)
 		}
 	}
-	return []string{"-buildvcs=false", "-ldflags=" + strings.Join(ld, " ")}, nil
+	return []string{"-buildvcs=false", "-ldflags=" + strings.Join(ld, " ")}
 }
 
 // goCommand runs the Go toolchain in the servers' module.
@@ -126,7 +158,13 @@ func (b *builder) ensure(ctx context.Context, programs []Program) error {
 		return err
 	}
 	defer unlock()
-	for _, program := range b.missing(programs) { // asked again: whom we waited for may have built them
+	missing := b.missing(programs) // asked again: whom we waited for may have built them
+	if len(missing) > 0 && b.prepare != nil {
+		if err := b.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	for _, program := range missing {
 		if err := b.build(ctx, program); err != nil {
 			return fmt.Errorf("building %s: %w", program, err)
 		}
@@ -164,7 +202,7 @@ func (b *builder) compile(
 ) error {
 	arguments := slices.Concat([]string{verb, "-v", "-o", path}, more, b.flags, []string{pkg})
 	cmd := b.goCommand(ctx, arguments...)
-	meter := newMeter(b.progress, string(program))
+	meter := newMeter(b.progress, string(program)+b.label)
 	cmd.Stdout, cmd.Stderr = meter, meter
 	stop := meter.start()
 	err := cmd.Run()

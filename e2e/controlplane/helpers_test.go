@@ -47,15 +47,11 @@ func workingDir(t *testing.T) string {
 
 func pinnedVersion(t *testing.T) string {
 	t.Helper()
-	servers, err := findServers(workingDir(t))
+	version, err := PinnedVersion()
 	if err != nil {
 		t.Fatal(err)
 	}
-	version, _, _, err := kubernetesVersion(servers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return version
+	return "v" + version.String()
 }
 
 func patchScale(t *testing.T, client kubernetes.Interface, replicas int) {

@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	utilversion "k8s.io/apimachinery/pkg/util/version"
 )
 
 // Program names a program by the file name that it usually has.
@@ -126,29 +128,36 @@ func findServers(start string) (string, error) {
 
 // cacheKey is the same as long as a build would give the same programs.
 func cacheKey(servers string, inputs ...string) (string, error) {
-	sum := sha256.New()
+	var files strings.Builder
 	for _, name := range []string{"go.mod", "go.sum"} {
 		data, err := os.ReadFile(filepath.Join(servers, name))
 		if err != nil {
 			return "", fmt.Errorf("reading the servers' module: %w", err)
 		}
-		fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data)
+		fmt.Fprintf(&files, "%s %d\n%s", name, len(data), data)
 	}
+	return hash(files.String(), inputs...), nil
+}
+
+// hash returns a name for files and what else decides what is made of them.
+func hash(files string, inputs ...string) string {
+	sum := sha256.New()
+	_, _ = io.WriteString(sum, files) // a hash takes everything
 	for _, input := range inputs {
 		fmt.Fprintf(sum, "%d %s\n", len(input), input)
 	}
-	return hex.EncodeToString(sum.Sum(nil))[:16], nil
+	return hex.EncodeToString(sum.Sum(nil))[:16]
 }
 
-// kubernetesVersion is what the module "servers" requires of k8s.io/kubernetes.
-func kubernetesVersion(servers string) (version, major, minor string, err error) {
+// kubernetesVersion returns what the module "servers" requires of k8s.io/kubernetes.
+func kubernetesVersion(servers string) (*utilversion.Version, error) {
 	data, err := os.ReadFile(filepath.Join(servers, "go.mod"))
 	if err != nil {
-		return "", "", "", fmt.Errorf("reading the servers' module: %w", err)
+		return nil, fmt.Errorf("reading the servers' module: %w", err)
 	}
-	m := regexp.MustCompile(`(?m)^\s*(?:require\s+)?k8s\.io/kubernetes\s+(v(\d+)\.(\d+)\.\S+)`).FindSubmatch(data)
+	m := regexp.MustCompile(`(?m)^\s*(?:require\s+)?k8s\.io/kubernetes\s+(v\S+)`).FindSubmatch(data)
 	if m == nil {
-		return "", "", "", fmt.Errorf("%s/go.mod does not require k8s.io/kubernetes", servers)
+		return nil, fmt.Errorf("%s/go.mod does not require k8s.io/kubernetes", servers)
 	}
-	return string(m[1]), string(m[2]), string(m[3]), nil
+	return ParseVersion(string(m[1]))
 }
