@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -10,7 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/controlplane"
 )
 
 // policyTimeout is how long the API server may take to act on a policy, or on its end.
@@ -21,17 +25,15 @@ const policyTimeout = 30 * time.Second
 func (s *Scene) DenyDeletes() (allow func()) {
 	s.T.Helper()
 	probe := s.Pod("no-such-node", Named("probe"))
-	policies := s.Client.AdmissionregistrationV1().ValidatingAdmissionPolicies()
-	bindings := s.Client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
-	_, err := policies.Create(s.Context(), denyDeletes(s.Namespace), metav1.CreateOptions{})
-	s.Must(err)
-	_, err = bindings.Create(s.Context(), bindingOf(s.Namespace), metav1.CreateOptions{})
-	s.Must(err)
+	const policies, bindings = "validatingadmissionpolicies", "validatingadmissionpolicybindings"
+	s.createPolicy(policies, denyDeletes(s.Namespace))
+	s.createPolicy(bindings, bindingOf(s.Namespace))
 	lifted := false
 	lift := func(ctx context.Context) error {
 		lifted = true
-		return errors.Join(
-			bindings.Delete(ctx, s.Namespace, metav1.DeleteOptions{}), policies.Delete(ctx, s.Namespace, metav1.DeleteOptions{}))
+		client := s.Client.AdmissionregistrationV1().RESTClient()
+		return errors.Join(client.Delete().AbsPath(s.policyPath(bindings), s.Namespace).Do(ctx).Error(),
+			client.Delete().AbsPath(s.policyPath(policies), s.Namespace).Do(ctx).Error())
 	}
 	s.T.Cleanup(func() {
 		if !lifted {
@@ -53,6 +55,23 @@ func (s *Scene) DenyDeletes() (allow func()) {
 	}
 }
 
+// policyPath is the path of policies or of their bindings. The two are alike in all versions of their API.
+func (s *Scene) policyPath(resource string) string {
+	return "/apis/" + controlplane.PolicyAPI(s.cluster.version) + "/" + resource
+}
+
+// createPolicy creates a policy, or a binding of one, of the version of the API that is served.
+func (s *Scene) createPolicy(resource string, object runtime.Object) {
+	s.T.Helper()
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	s.Must(err)
+	content["apiVersion"] = controlplane.PolicyAPI(s.cluster.version)
+	body, err := json.Marshal(content)
+	s.Must(err)
+	s.Must(s.Client.AdmissionregistrationV1().RESTClient().Post().AbsPath(s.policyPath(resource)).
+		SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body).Do(s.Context()).Error())
+}
+
 // tryDelete asks for a deletion without having it done.
 func (s *Scene) tryDelete(ctx context.Context, pod *corev1.Pod) error {
 	return s.Client.CoreV1().Pods(s.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
@@ -60,6 +79,7 @@ func (s *Scene) tryDelete(ctx context.Context, pod *corev1.Pod) error {
 
 func denyDeletes(namespace string) *admissionv1.ValidatingAdmissionPolicy {
 	return &admissionv1.ValidatingAdmissionPolicy{
+		TypeMeta:   metav1.TypeMeta{Kind: "ValidatingAdmissionPolicy"},
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
 			FailurePolicy: ptr.To(admissionv1.Fail),
@@ -77,6 +97,7 @@ func denyDeletes(namespace string) *admissionv1.ValidatingAdmissionPolicy {
 
 func bindingOf(name string) *admissionv1.ValidatingAdmissionPolicyBinding {
 	return &admissionv1.ValidatingAdmissionPolicyBinding{
+		TypeMeta:   metav1.TypeMeta{Kind: "ValidatingAdmissionPolicyBinding"},
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
 			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilversion "k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/taint-manager/taint-manager/e2e/controlplane"
@@ -54,7 +55,8 @@ type Suite struct {
 type cluster struct {
 	cp         *controlplane.ControlPlane
 	client     kubernetes.Interface
-	kubernetes string // version
+	version    *utilversion.Version // of the program kube-apiserver
+	kubernetes string               // what it says of its version
 	binary     string // of ours
 	audit      *audit
 }
@@ -137,12 +139,22 @@ func (s *Suite) start(ctx context.Context) (*cluster, error) {
 }
 
 func (c *cluster) start(ctx context.Context) error {
-	var err error
+	binaries, err := controlplane.Binaries(ctx, os.Stderr, controlplane.APIServer)
+	if err != nil {
+		return err
+	}
+	if c.version, err = controlplane.BinaryVersion(ctx, binaries[controlplane.APIServer]); err != nil {
+		return err
+	}
+	args := c.audit.args()
+	for _, lack := range controlplane.Lacks(c.version) {
+		args = append(args, lack.Args...)
+	}
 	c.cp, err = controlplane.Start(ctx, controlplane.Options{
 		Progress:         os.Stderr,
 		NodeLeaseSeconds: nodeLeaseSeconds,
 		ExtraArgs: map[controlplane.Program][]string{
-			controlplane.APIServer:         c.audit.args(),
+			controlplane.APIServer:         args,
 			controlplane.ControllerManager: {"--node-monitor-period=1s", "--node-monitor-grace-period=" + nodeGrace.String()},
 		},
 	})
@@ -157,6 +169,9 @@ func (c *cluster) start(ctx context.Context) error {
 		return fmt.Errorf("version of the API server: %w", err)
 	}
 	c.kubernetes = version.GitVersion
+	if err := recordServer(ctx, c); err != nil {
+		return err
+	}
 	// The node lifecycle controller takes back its taints when all nodes are lost, and is slow when most are.
 	for _, name := range healthyNodes() {
 		_, err := controlplane.CreateNode(ctx, c.client, name, func(node *corev1.Node) { node.Spec.Unschedulable = true })

@@ -67,43 +67,63 @@ type Result struct {
 	Right bool `json:"right"`
 }
 
+// ServerVariable is the environment variable with the path of the file that a Server is appended to.
+const ServerVariable = "E2E_SERVER"
+
+// Server is the API server of a run.
+type Server struct {
+	Kubernetes string `json:"kubernetes"`
+	// StreamingLists says whether it offers lists that are streamed by a watch.
+	StreamingLists bool `json:"streamingLists"`
+}
+
 // Append adds a result to the file that the environment names, if it names one.
-func Append(result Result) error {
-	path := os.Getenv(Variable)
+func Append(result Result) error { return appendTo(Variable, result) }
+
+// AppendServer adds the API server of a run to the file that the environment names, if it names one.
+func AppendServer(server Server) error { return appendTo(ServerVariable, server) }
+
+func appendTo(variable string, value any) error {
+	path := os.Getenv(variable)
 	if path == "" {
 		return nil
 	}
-	line, err := json.Marshal(result)
+	line, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("encoding a result: %w", err)
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("%s: %w", Variable, err)
+		return fmt.Errorf("%s: %w", variable, err)
 	}
 	if _, err := file.Write(append(line, '\n')); err != nil {
 		_ = file.Close()
-		return fmt.Errorf("%s: %w", Variable, err)
+		return fmt.Errorf("%s: %w", variable, err)
 	}
 	if err := file.Close(); err != nil {
-		return fmt.Errorf("%s: %w", Variable, err)
+		return fmt.Errorf("%s: %w", variable, err)
 	}
 	return nil
 }
 
 // Read returns the results in a file, in the order in which they were appended.
-func Read(path string) ([]Result, error) {
+func Read(path string) ([]Result, error) { return read[Result](path) }
+
+// ReadServers returns the API servers in a file.
+func ReadServers(path string) ([]Server, error) { return read[Server](path) }
+
+func read[T any](path string) ([]T, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading results: %w", err)
 	}
-	var results []Result
+	var all []T
 	for line := range bytes.Lines(data) {
-		var result Result
-		if err := json.Unmarshal(line, &result); err != nil {
+		var one T
+		if err := json.Unmarshal(line, &one); err != nil {
 			return nil, fmt.Errorf("reading results: %s: %w", path, err)
 		}
-		results = append(results, result)
+		all = append(all, one)
 	}
-	return results, nil
+	return all, nil
 }
