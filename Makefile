@@ -127,6 +127,10 @@ test-faults: ## Kill, pause and withhold what the controller needs, in storms, a
 test-upstream: ## Run Kubernetes' own e2e cases of NoExecuteTaintManager against ours (12 minutes; builds its test binary).
 	go run ./e2e/upstream
 
+.PHONY: test-versions
+test-versions: ## Run the black-box rows against Kubernetes 1.29 to the newest and print a table (VERSIONS="1.29.15 1.37.2" picks; builds each once).
+	go run ./e2e/versions $(VERSIONS_FLAGS) $(VERSIONS)
+
 .PHONY: e2e
 e2e: ## Run the tests on real kubelets: image, kind cluster, deployment (12 minutes, Docker). KEEP=1 keeps the cluster, RUN=name picks tests.
 	go run ./e2e/kind
