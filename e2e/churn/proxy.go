@@ -58,6 +58,8 @@ func startProxy(ctx context.Context, cp *controlplane.ControlPlane) (*proxy, err
 			Rewrite: func(r *httputil.ProxyRequest) {
 				r.SetURL(target)
 				r.Out.URL.RawQuery = p.backToHorizon(r.Out.URL.Query()).Encode()
+				// Kubernetes 1.37 compresses streaming lists, between whose events no others could be put.
+				r.Out.Header.Set("Accept-Encoding", "identity")
 			},
 			Transport:      transport,
 			FlushInterval:  -1, // each event at once
