@@ -60,7 +60,11 @@ func (s *Scene) Proxy(port int) *Proxy {
 	s.Must(err)
 	p.server = &http.Server{
 		Handler: p.refuse(&httputil.ReverseProxy{
-			Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(target)
+				// Kubernetes 1.37 compresses streaming lists, in which bookmarks could not be told from other events.
+				r.Out.Header.Set("Accept-Encoding", "identity")
+			},
 			Transport:      transport,
 			FlushInterval:  -1, // each event of a watch at once
 			ModifyResponse: p.holdBack,
