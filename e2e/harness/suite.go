@@ -57,7 +57,7 @@ type cluster struct {
 	client     kubernetes.Interface
 	version    *utilversion.Version // of the program kube-apiserver
 	kubernetes string               // what it says of its version
-	binary     string // of ours
+	binary     string               // of ours
 	audit      *audit
 }
 
