@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// fairQueue holds what is due and says who is next: nodes take turns, and the namespaces within each node, as far as the
-// limits of both have room.
+// fairQueue holds what is due and says who is next: nodes take turns, see rotation, and the namespaces within each node, as
+// far as the limits of both have room.
 //
-// What has no room is not looked at again until it has: a node that is full is taken out of the rotation, and a flow of a
+// What has no room is not looked at again until it has: a node that is full is excluded from the rotation, and a flow of a
 // namespace that is full is taken out of its node. So the cost of an attempt does not depend on how many of them there are.
 type fairQueue struct {
 	limits
@@ -18,8 +18,7 @@ type fairQueue struct {
 	due        int
 	nodes      map[string]*node
 	namespaces map[string]*namespace
-	// rotation has the nodes that may have a pod to hand out, the next one in front.
-	rotation *list.List // of *node
+	rotation   *rotation
 	// fullNodes and fullNamespaces were found without room. No more than slots are without room at a time.
 	fullNodes      []*node
 	fullNamespaces []*namespace
@@ -33,16 +32,20 @@ type node struct {
 	flows map[string]*flow // by namespace
 	// order has the flows that are not parked, the next one in front.
 	order *list.List // of *flow
-	// turn is its place in the rotation; nil where it is full, or all its flows are parked.
-	turn *list.Element
-	full bool
+	// due counts its entries.
+	due int
+	// turn is its place in the line of the rotation. open says that it may have room: it is not full, and not all its flows are parked.
+	// Then index is its place among those in the rotation.
+	turn       *list.Element
+	full, open bool
+	index      int
 }
 
 // namespace is a namespace that has pods due or handed out.
 type namespace struct {
 	key
 	// parked has the flows that wait for the namespace to have room.
-	parked *list.List // of *flow
+	parked *indexedHeap[*flow]
 	full   bool
 }
 
@@ -50,15 +53,20 @@ type namespace struct {
 type flow struct {
 	node      *node
 	namespace *namespace
-	due       *entryHeap
-	// element is its place in the order of the node, or among what the namespace has parked.
+	due       *indexedHeap[*entry]
+	// element is its place in the order of the node, or index that among what the namespace has parked.
 	element *list.Element
+	index   int
 	parked  bool
 }
 
+func (n *node) moved(to int)  { n.index = to }
+func (f *flow) moved(to int)  { f.index = to }
+func (e *entry) moved(to int) { e.index = int32(to) }
+
 func newFairQueue() *fairQueue {
 	return &fairQueue{
-		nodes: map[string]*node{}, namespaces: map[string]*namespace{}, rotation: list.New(), idle: list.New(),
+		nodes: map[string]*node{}, namespaces: map[string]*namespace{}, rotation: newRotation(), idle: list.New(),
 	}
 }
 
@@ -67,14 +75,18 @@ func (f *fairQueue) add(e *entry) {
 	n, ns := f.node(e.node), f.namespace(e.namespace)
 	fl := n.flows[e.namespace]
 	if fl == nil {
-		fl = &flow{node: n, namespace: ns, due: &entryHeap{before: inTurn}}
+		fl = &flow{node: n, namespace: ns, due: &indexedHeap[*entry]{before: inTurn}}
 		n.flows[e.namespace] = fl
-		n.queued++
+		if n.queued++; n.queued == 1 {
+			f.rotation.join(n)
+		}
 		ns.queued++
 		f.admit(fl)
 	}
 	heap.Push(fl.due, e)
 	f.due++
+	n.due++
+	f.changed(n)
 }
 
 // node returns the node of a name, which is in use from now on.
@@ -92,7 +104,7 @@ func (f *fairQueue) node(name string) *node {
 func (f *fairQueue) namespace(name string) *namespace {
 	ns := f.namespaces[name]
 	if ns == nil {
-		ns = &namespace{key: key{name: name}, parked: list.New()}
+		ns = &namespace{key: key{name: name}, parked: &indexedHeap[*flow]{before: func(a, b *flow) bool { return smaller(a.node, b.node) }}}
 		f.namespaces[name] = ns
 	}
 	f.use(&ns.key)
@@ -104,15 +116,29 @@ func (f *fairQueue) remove(e *entry, now time.Time) {
 	fl := f.nodes[e.node].flows[e.namespace]
 	heap.Remove(fl.due, int(e.index))
 	f.due--
+	fl.node.due--
+	f.changed(fl.node)
 	if fl.due.Len() > 0 {
 		return
 	}
 	f.withdraw(fl)
 	delete(fl.node.flows, e.namespace)
-	fl.node.queued--
+	if fl.node.queued--; fl.node.queued == 0 {
+		f.rotation.leave(fl.node)
+	}
 	fl.namespace.queued--
 	f.rest(&fl.node.key, now)
 	f.rest(&fl.namespace.key, now)
+}
+
+// changed notes that the order of a node may have changed.
+func (f *fairQueue) changed(n *node) {
+	f.rotation.changed(n)
+	for _, fl := range n.flows {
+		if fl.parked {
+			heap.Fix(fl.namespace.parked, fl.index)
+		}
+	}
 }
 
 // take returns the next entry whose node and namespace have room; nil where none has. The entry is in flight until release.
@@ -120,12 +146,11 @@ func (f *fairQueue) remove(e *entry, now time.Time) {
 func (f *fairQueue) take(now time.Time) *entry {
 	for {
 		more := f.readmit()
-		for f.rotation.Len() > 0 {
-			n := f.rotation.Front().Value.(*node)
+		for n := f.rotation.next(now, f.slots); n != nil; n = f.rotation.next(now, f.slots) {
 			if fl := f.next(n); fl != nil {
 				return f.hand(fl, now)
 			}
-			f.leaveRotation(n)
+			f.rotation.exclude(n)
 		}
 		if !more {
 			return nil // otherwise what was brought back may be on nodes that are full
@@ -133,10 +158,10 @@ func (f *fairQueue) take(now time.Time) *entry {
 	}
 }
 
-// hand takes the first entry of a flow out, and sends its node and namespace to the back.
+// hand takes the first entry of a flow out, and sends the namespace to the back of its node's.
 func (f *fairQueue) hand(fl *flow, now time.Time) *entry {
 	fl.node.order.MoveToBack(fl.element)
-	f.rotation.MoveToBack(fl.node.turn)
+	f.rotation.handed(fl.node)
 	f.inFlight++
 	fl.node.inFlight++
 	fl.namespace.inFlight++
@@ -165,21 +190,24 @@ func (f *fairQueue) next(n *node) (next *flow) {
 	return next
 }
 
-// readmit brings back the nodes that have room again, and as many flows of a namespace as it has room for. It reports whether
-// there were any.
+// readmit brings back the nodes that have room again, and as many flows of a namespace as it has room for, and that of the node whose
+// turn it is. It reports whether there were any.
 func (f *fairQueue) readmit() (more bool) {
 	f.fullNodes = slices.DeleteFunc(f.fullNodes, func(n *node) bool {
 		if n.full = f.room(&n.key) <= 0; !n.full && n.order.Len() > 0 {
-			n.turn = f.rotation.PushBack(n)
+			f.rotation.admit(n)
 			more = true
 		}
 		return !n.full
 	})
 	f.fullNamespaces = slices.DeleteFunc(f.fullNamespaces, func(ns *namespace) bool {
-		for room := f.room(&ns.key); room > 0 && ns.parked.Len() > 0; room-- {
-			fl := ns.parked.Front().Value.(*flow)
-			f.withdraw(fl)
-			f.admit(fl)
+		room := f.room(&ns.key)
+		if fl := f.rotation.inTurn(ns.name); fl != nil && fl.parked && room > 0 {
+			f.unpark(fl)
+			more = true
+		}
+		for ; room > 0 && ns.parked.Len() > 0; room-- {
+			f.unpark(ns.parked.first())
 			more = true
 		}
 		ns.full = ns.parked.Len() > 0
@@ -188,13 +216,19 @@ func (f *fairQueue) readmit() (more bool) {
 	return more
 }
 
-// admit puts a flow into the order of its node, and the node into the rotation.
+// unpark brings a flow back.
+func (f *fairQueue) unpark(fl *flow) {
+	f.withdraw(fl)
+	f.admit(fl)
+}
+
+// admit puts a flow into the order of its node.
 func (f *fairQueue) admit(fl *flow) {
 	n := fl.node
 	fl.parked = false
 	fl.element = n.order.PushBack(fl)
-	if n.turn == nil && !n.full {
-		n.turn = f.rotation.PushBack(n)
+	if !n.full {
+		f.rotation.admit(n)
 	}
 }
 
@@ -203,7 +237,7 @@ func (f *fairQueue) park(fl *flow) {
 	fl.node.order.Remove(fl.element)
 	fl.parked = true
 	ns := fl.namespace
-	fl.element = ns.parked.PushBack(fl)
+	heap.Push(ns.parked, fl)
 	if !ns.full {
 		ns.full = true
 		f.fullNamespaces = append(f.fullNamespaces, ns)
@@ -213,19 +247,12 @@ func (f *fairQueue) park(fl *flow) {
 // withdraw takes a flow from where it is.
 func (f *fairQueue) withdraw(fl *flow) {
 	if fl.parked {
-		fl.namespace.parked.Remove(fl.element)
+		heap.Remove(fl.namespace.parked, fl.index)
 		return
 	}
 	fl.node.order.Remove(fl.element)
 	if fl.node.order.Len() == 0 {
-		f.leaveRotation(fl.node)
-	}
-}
-
-func (f *fairQueue) leaveRotation(n *node) {
-	if n.turn != nil {
-		f.rotation.Remove(n.turn)
-		n.turn = nil
+		f.rotation.exclude(fl.node)
 	}
 }
 
@@ -240,6 +267,7 @@ func (f *fairQueue) release(pod Pod, failed bool, now time.Time) (recovered bool
 	n.inFlight--
 	ns.inFlight--
 	f.ended(&n.key, failed)
+	f.changed(n)
 	recovered = f.ended(&ns.key, failed)
 	f.rest(&n.key, now)
 	f.rest(&ns.key, now)

@@ -1,32 +1,37 @@
 package evictionqueue
 
-// entryHeap is a heap of entries in some order. It implements heap.Interface. An entry is in one heap at a time, and knows
-// its place there.
-type entryHeap struct {
-	entries []*entry
-	before  func(a, b *entry) bool
+import "container/heap"
+
+// indexedHeap is a heap of items in some order, each of which knows its place. It implements heap.Interface.
+type indexedHeap[T interface{ moved(to int) }] struct {
+	items  []T
+	before func(a, b T) bool
 }
 
-func (h *entryHeap) first() *entry { return h.entries[0] }
+func (h *indexedHeap[T]) first() T { return h.items[0] }
 
-func (h *entryHeap) Len() int           { return len(h.entries) }
-func (h *entryHeap) Less(i, j int) bool { return h.before(h.entries[i], h.entries[j]) }
+func (h *indexedHeap[T]) Len() int           { return len(h.items) }
+func (h *indexedHeap[T]) Less(i, j int) bool { return h.before(h.items[i], h.items[j]) }
 
-func (h *entryHeap) Swap(i, j int) {
-	h.entries[i], h.entries[j] = h.entries[j], h.entries[i]
-	h.entries[i].index, h.entries[j].index = int32(i), int32(j)
+func (h *indexedHeap[T]) Swap(i, j int) {
+	h.items[i], h.items[j] = h.items[j], h.items[i]
+	h.items[i].moved(i)
+	h.items[j].moved(j)
 }
 
-func (h *entryHeap) Push(x any) {
-	e := x.(*entry)
-	e.index = int32(len(h.entries))
-	h.entries = append(h.entries, e)
+func (h *indexedHeap[T]) Push(x any) {
+	item := x.(T)
+	item.moved(len(h.items))
+	h.items = append(h.items, item)
 }
 
-func (h *entryHeap) Pop() any {
-	last := len(h.entries) - 1
-	e := h.entries[last]
-	h.entries[last] = nil
-	h.entries = h.entries[:last]
-	return e
+func (h *indexedHeap[T]) Pop() any {
+	var none T
+	last := len(h.items) - 1
+	item := h.items[last]
+	h.items[last] = none
+	h.items = h.items[:last]
+	return item
 }
+
+var _ heap.Interface = &indexedHeap[*entry]{}

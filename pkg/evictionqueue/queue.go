@@ -55,7 +55,7 @@ type Queue struct {
 	// scheduled counts the entries that are not cancelled.
 	scheduled int
 	gauges    Gauges
-	waiting   *entryHeap
+	waiting   *indexedHeap[*entry]
 	ready     *fairQueue
 	// backlog holds a token after a pod was due and could not be handed out.
 	backlog chan struct{}
@@ -81,7 +81,7 @@ func New(clock clock.WithTicker, slots int, gauges Gauges) *Queue {
 		clock:   clock,
 		entries: map[types.UID]*entry{},
 		gauges:  gauges,
-		waiting: &entryHeap{before: sooner},
+		waiting: &indexedHeap[*entry]{before: sooner},
 		ready:   newFairQueue(),
 		backlog: make(chan struct{}, 1),
 		changed: make(chan struct{}, 1),
@@ -262,7 +262,7 @@ func (q *Queue) count(more int) {
 // resetBackoff ends the backoff of all pods of a namespace whose last attempt failed: what was out of order is in order again. Those
 // that fail once more all the same, because it is not so quite yet, begin with a short backoff.
 func (q *Queue) resetBackoff(namespace string) {
-	for _, e := range q.waiting.entries {
+	for _, e := range q.waiting.items {
 		if e.failing() && e.namespace == namespace {
 			e.notBefore, e.failures = 0, 1
 		}

@@ -60,7 +60,7 @@ func (s *sim) checkSizes() {
 		c := reflect.ValueOf(r.controller).Elem()
 		for what, sizes := range map[string][2]int{
 			"pods that are scheduled":       {size(c, "taintEvictionQueue", "entries"), scheduled},
-			"pods that wait for their time": {size(c, "taintEvictionQueue", "waiting", "entries"), scheduled},
+			"pods that wait for their time": {size(c, "taintEvictionQueue", "waiting", "items"), scheduled},
 			"pods that are due":             {size(c, "taintEvictionQueue", "ready", "due"), due},
 			"nodes that are tainted":        {size(c, "starts", "nodes"), nodes},
 			"nodes that are read":           {size(c, "evictor", "nodes", "nodes"), s.plan.nodes},
