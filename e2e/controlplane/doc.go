@@ -7,6 +7,8 @@
 //   - The servers are unmodified upstream programs of the versions pinned in the nested module "servers", or those
 //     that $KUBEBUILDER_ASSETS holds. They are built once for each state of that module and kept in the user's cache
 //     directory; a program in the cache is always complete, and two test binaries never build at the same time.
+//   - VersionAssets makes the same of another released version of Kubernetes: in a module made from that version's own
+//     go.mod, with the newest Go and the same etcd.
 //   - Authentication and authorization are those of a cluster: each part has a client certificate of its own with the
 //     identity that RBAC's bootstrap policy expects, admission plugins are the defaults, requests are subject to
 //     priority and fairness. What is tested gets a service account and exactly the rules it is given.
