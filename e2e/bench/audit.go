@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -107,6 +108,9 @@ func countCalls(log io.Reader, user string, during period) (*calls, error) {
 
 func (c *calls) add(event *auditv1.Event) {
 	ref := event.ObjectRef
+	if ref.Namespace == loneName || strings.HasPrefix(ref.Name, loneName) {
+		return // not of the storm
+	}
 	call := event.Verb + " " + ref.Resource
 	if ref.Subresource != "" {
 		call += "/" + ref.Subresource

@@ -33,6 +33,9 @@ func TestCountCalls(t *testing.T) {
 		logged("me", "delete", "pods", "", "bench-0", "before", 200, began.Add(-time.Millisecond)),
 		logged("me", "delete", "pods", "", "bench-0", "after", 200, during.to.Add(time.Millisecond)),
 		logged("you", "delete", "pods", "", "bench-0", "a", 200, in),
+		logged("me", "delete", "pods", "", loneName, "a", 200, in),
+		logged("me", "get", "nodes", "", "", loneNode(0), 200, in),
+		logged("me", "create", "events", "", "default", loneNode(0)+".1", 201, in),
 		`{"verb":"get","user":{"username":"me"},"requestURI":"/healthz","requestReceivedTimestamp":"2026-01-02T03:04:06.000000Z"}` + "\n",
 	}, "")
 	got, err := countCalls(strings.NewReader(log), "me", during)

@@ -56,7 +56,7 @@ func (b *bench) makeNodes(ctx context.Context) error {
 			return err
 		}
 	}
-	return b.makeCanaryNode(ctx)
+	return errors.Join(b.makeLoneNodes(ctx), b.makeCanaryNode(ctx))
 }
 
 // fill makes the pods of the numbers from and up to, but not including, to.

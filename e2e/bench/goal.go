@@ -10,9 +10,12 @@ const (
 	firstGoal         = 0.100 // seconds
 	rateGoal          = 0.90  // of the bare client's
 	callsGoal         = 3.005 // 3, and a retry here and there
-	nodeReadsGoal     = 1     // for each tainted node and second
+	nodeReadsGoal     = 0.05  // for each eviction
+	nodePaceGoal      = 1     // for each tainted node and second
+	loneGoal          = 1     // second
 	eventsGoal        = 1     // of all
 	cpuGoal           = 1.0   // milliseconds
+	cpuShareGoal      = 1.25  // of the bare client's
 	peakGoal          = 1.3   // of idle
 	emptyGoal         = 40 << 20
 	startPeakGoal     = 2.0 // of the resident memory after the start
@@ -44,9 +47,12 @@ func stormGoals(r *report) []Goal {
 		atLeast(rateGoal, "evictions/s to the last pod, of the bare client's", "≥ 0.90", plain, bare(toPod)),
 		atLeast(rateGoal, "evictions/s to the last Event, of the bare client's", "≥ 0.90", plain, bare(toEvent)),
 		atMost(callsGoal, "calls per eviction, the Event included", "≤ 3", plain, of((*Storm).calls)),
-		atMost(nodeReadsGoal, "node reads per tainted node and second", "≤ 1", plain, of(func(s *Storm) float64 { return s.NodeReadsPerNodeSecond })),
+		atMost(nodeReadsGoal, "node reads per eviction", "≤ 0.05", fine, of(func(s *Storm) float64 { return s.NodeReadsPerEviction })),
+		atMost(nodePaceGoal, "node reads per tainted node and second", "≤ 1", plain, of(func(s *Storm) float64 { return s.NodeReadsPerNodeSecond })),
+		atMost(loneGoal, "lateness of a pod that is alone on its node, tainted in the middle", "≤ 1 s", seconds, of(func(s *Storm) float64 { return quotient(s.LoneSeconds, 1) })),
 		atLeast(eventsGoal, "Events that arrive", "all", percent, of(func(s *Storm) float64 { return quotient(float64(s.Events), float64(s.Pods)) })),
 		atMost(cpuGoal, "CPU per eviction", "≤ 1.0 ms", millis, of(func(s *Storm) float64 { return s.Process.CPUMillisPerEviction })),
+		atMost(cpuShareGoal, "CPU per eviction, of the bare client's", "≤ 1.25", plain, bare(of(func(s *Storm) float64 { return s.Process.CPUMillisPerEviction }))),
 		atMost(peakGoal, "peak over idle resident memory", "≤ 1.3", plain, of(func(s *Storm) float64 { return quotient(float64(s.Process.PeakBytes), float64(s.Process.IdleBytes)) })),
 	}
 }

@@ -8,6 +8,8 @@
 //
 //   - A storm taints all nodes at the same moment. Times count from the answer to the first of these writes, and a pod counts
 //     as evicted when a watch of this command's shows that it has a deletion timestamp.
+//   - While a storm goes on, other nodes with one pod each are tainted, one after another, to see whether these pods wait for those of
+//     the storm. They count for nothing else.
 //   - Rates are compared with the mean of the bare client's before and after: machines and API servers change with time.
 //   - Calls are counted in the API server's audit log.
 //   - Start to working is from the start of a process until it has evicted a pod that was due before.

@@ -39,12 +39,18 @@ type Storm struct {
 	EvictionsPerSecond            float64 `json:"evictionsPerSecond"`
 	EvictionsPerSecondToLastEvent float64 `json:"evictionsPerSecondToLastEvent"`
 
+	// LoneSeconds is the longest time from the taint of a node in the middle of the storm until the only pod on it was evicted; zero
+	// where one was not.
+	LoneSeconds float64 `json:"loneSeconds"`
+
 	// CallsPerEviction are those on pods and about them, OtherCalls all others but node reads, and FailedCalls those of
 	// both with another answer than success.
 	CallsPerEviction map[string]float64 `json:"callsPerEviction"`
 	OtherCalls       map[string]int     `json:"otherCalls,omitempty"`
 	FailedCalls      map[string]int     `json:"failedCalls,omitempty"`
 	NodeReads        int                `json:"nodeReads"`
+	// NodeReadsPerEviction is for each pod of the storm.
+	NodeReadsPerEviction float64 `json:"nodeReadsPerEviction"`
 	// NodeReadsPerNodeSecond is for each tainted node and second that has begun until the last eviction.
 	NodeReadsPerNodeSecond float64 `json:"nodeReadsPerNodeSecond"`
 
@@ -112,6 +118,7 @@ func (s *Storm) countCalls(c *calls) {
 		s.CallsPerEviction[call] = ratio(float64(n), float64(s.Evicted))
 	}
 	s.NodeReads = c.nodeReads
+	s.NodeReadsPerEviction = ratio(float64(c.nodeReads), float64(s.Evicted))
 	s.NodeReadsPerNodeSecond = ratio(float64(c.nodeReads), float64(s.Nodes)*(math.Floor(s.LastSeconds)+1))
 }
 

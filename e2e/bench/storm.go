@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,8 +32,12 @@ func (b *bench) storm(ctx context.Context, c contender) (_ *Storm, err error) {
 	if err != nil {
 		return nil, err
 	}
+	alone, err := b.fillLone(ctx)
+	if err != nil {
+		return nil, err
+	}
 	b.say("%s: starting", c.title)
-	runner, working, err := b.enter(ctx, c, pods)
+	runner, working, err := b.enter(ctx, c, slices.Concat(pods, alone.pods))
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +51,7 @@ func (b *bench) storm(ctx context.Context, c contender) (_ *Storm, err error) {
 	if err != nil {
 		return nil, err
 	}
-	during, err := b.rage(ctx, runner, s)
+	during, err := b.rage(ctx, runner, s, alone)
 	if err != nil {
 		return nil, err
 	}
@@ -92,16 +97,19 @@ type course struct {
 }
 
 // rage taints the nodes and follows the storm to its end: the last Event, if all arrive.
-func (b *bench) rage(ctx context.Context, runner contestant, s *Storm) (*course, error) {
+func (b *bench) rage(ctx context.Context, runner contestant, s *Storm, alone *lone) (*course, error) {
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
-	const elsewhere = "metadata.namespace!=" + canaryName
+	const elsewhere = "metadata.namespace!=" + canaryName + ",metadata.namespace!=" + loneName
 	gone, err := b.sight(watching, "pods", elsewhere, going)
 	if err != nil {
 		return nil, err
 	}
 	events, err := b.sight(watching, "events", elsewhere+",reason="+evictionReason, written)
 	if err != nil {
+		return nil, err
+	}
+	if alone.gone, err = b.sight(watching, "pods", "metadata.namespace="+loneName, going); err != nil {
 		return nil, err
 	}
 	used, err := b.newMeter(runner.process())
@@ -113,11 +121,12 @@ func (b *bench) rage(ctx context.Context, runner contestant, s *Storm) (*course,
 	if err != nil {
 		return nil, err
 	}
-	if err := b.follow(ctx, s, runner, gone, events, used); err != nil {
+	if err := b.follow(ctx, s, runner, alone, gone, events, used); err != nil {
 		return nil, err
 	}
 	evicted, written := since(began, gone.moments()), since(began, events.moments())
 	s.time(evicted, written)
+	s.LoneSeconds = alone.lateness().Seconds()
 	c.to, c.cpu = began.Add(max(percentile(evicted, 100), percentile(written, 100))), used.used.process
 	s.ControlPlaneCPUMillisPerEviction = s.perEviction(used.used.controlPlane)
 	s.BenchCPUMillisPerEviction = s.perEviction(used.used.bench)
@@ -140,14 +149,16 @@ func (b *bench) taintAll(ctx context.Context, runner contestant) (first time.Tim
 	return first, err
 }
 
-// follow waits until all pods are evicted and all Events are there, or nothing has come for too long.
-func (b *bench) follow(ctx context.Context, s *Storm, runner contestant, gone, events *sightings, used *meter) error {
+// follow waits until all pods are evicted and all Events are there, or nothing has come for too long. Meanwhile it taints the nodes of
+// the pods that are alone.
+func (b *bench) follow(ctx context.Context, s *Storm, runner contestant, alone *lone, gone, events *sightings, used *meter) error {
 	progress, said := time.Now(), time.Now()
 	evicted, written := 0, 0
 	for {
 		pods, errPods := gone.count()
 		arrived, errEvents := events.count()
-		if err := errors.Join(errPods, errEvents, runner.failed()); err != nil {
+		left, errLone := alone.left()
+		if err := errors.Join(errPods, errEvents, errLone, runner.failed(), b.taintLone(ctx, alone, runner, s, pods)); err != nil {
 			return err
 		}
 		if pods != evicted || arrived != written {
@@ -160,7 +171,7 @@ func (b *bench) follow(ctx context.Context, s *Storm, runner contestant, gone, e
 		if evicted >= s.Pods {
 			patience = eventPatience
 		}
-		if evicted >= s.Pods && (written >= s.Pods || s.podsOnly) || time.Since(progress) > patience {
+		if evicted >= s.Pods && (written >= s.Pods && left == 0 || s.podsOnly) || time.Since(progress) > patience {
 			return nil
 		}
 		if time.Since(said) > progressInterval {

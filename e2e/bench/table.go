@@ -84,12 +84,20 @@ func stormRows() []struct {
 		{"p50", func(s *Storm) string { return seconds(s.P50Seconds) }},
 		{"p99", func(s *Storm) string { return seconds(s.P99Seconds) }},
 		{"last eviction", func(s *Storm) string { return seconds(s.LastSeconds) }},
+		{"a pod alone on its node, tainted in the middle", func(s *Storm) string {
+			if s.LoneSeconds == 0 {
+				return notMeasured
+			}
+			return seconds(s.LoneSeconds)
+		}},
 		{"last Event", func(s *Storm) string { return seconds(s.LastEventSeconds) }},
 		{"evictions/s to the last pod", func(s *Storm) string { return significant(s.EvictionsPerSecond) }},
 		{"evictions/s to the last Event", func(s *Storm) string { return significant(s.EvictionsPerSecondToLastEvent) }},
 		{"Events that arrived", func(s *Storm) string { return count(s.Events) + " of " + count(s.Pods) }},
 		{"calls per eviction", callsText},
-		{"node reads (per tainted node and second)", func(s *Storm) string { return fmt.Sprintf("%s (%.2f)", count(s.NodeReads), s.NodeReadsPerNodeSecond) }},
+		{"node reads (per eviction; per tainted node and second)", func(s *Storm) string {
+			return fmt.Sprintf("%s (%.3f; %.2f)", count(s.NodeReads), s.NodeReadsPerEviction, s.NodeReadsPerNodeSecond)
+		}},
 		{"other calls", func(s *Storm) string { return list(s.OtherCalls) }},
 		{"calls that failed", func(s *Storm) string { return list(s.FailedCalls) }},
 		{"CPU per eviction", func(s *Storm) string { return millis(s.Process.CPUMillisPerEviction) }},
@@ -165,6 +173,7 @@ func orNone(text string) string {
 }
 
 func plain(v float64) string   { return strconv.FormatFloat(v, 'f', 2, 64) }
+func fine(v float64) string    { return strconv.FormatFloat(v, 'f', 3, 64) }
 func percent(v float64) string { return strconv.FormatFloat(100*v, 'f', 1, 64) + " %" }
 func millis(v float64) string  { return strconv.FormatFloat(v, 'f', 2, 64) + " ms" }
 func bytes(n uint64) string    { return octets(float64(n)) }
