@@ -14,7 +14,7 @@ func estimatedPods() []int { return []int{150_000, 300_000} }
 // memoryTable says how much memory taint-manager needs for how many pods, where lists are streamed and where they are in pages. Beyond
 // what was measured it goes on as from the smallest to the largest size with pods.
 func (r *report) memoryTable() table {
-	t := table{{"pods", "lists streamed: resident", "at its peak", "lists in pages: resident", "at its peak", "memory limit"}}
+	t := table{{"pods", "lists streamed, where the API server can: resident", "at its peak", "lists in pages: resident", "at its peak", "memory limit"}}
 	for _, s := range r.Sizes {
 		if s.Contender == oursName {
 			t = r.memoryRow(t, count(s.Pods), s.Pods)
