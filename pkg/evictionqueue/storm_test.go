@@ -192,3 +192,20 @@ func TestNodesWithFewPodsStarveNoOther(t *testing.T) {
 		})
 	}
 }
+
+// TestEachNodeHasItsTurn has nodes with more pods than can be evicted in a while.
+func TestEachNodeHasItsTurn(t *testing.T) {
+	const slots, nodes = 20, 5
+	bubble(t, slots, func(t *testing.T, q *Queue) {
+		s := newStorm(q, slots)
+		for i := range nodes * 10 * podsPerNode {
+			q.Set(pod(fmt.Sprint(i), fmt.Sprint("n", i%nodes), fmt.Sprint("ns", i/nodes%10)), after(0))
+		}
+		ctx, stop := context.WithTimeout(t.Context(), (nodes+1)*time.Second)
+		defer stop()
+		s.run(ctx, nodes*10*podsPerNode)
+		if len(s.read) != nodes {
+			t.Errorf("%d of %d nodes had a turn", len(s.read), nodes)
+		}
+	})
+}
