@@ -18,7 +18,7 @@ import (
 func TestParseVersion(t *testing.T) {
 	for text, want := range map[string]string{
 		"1.29.15": "1.29.15", "v1.37.2": "1.37.2", "1.30.0": "1.30.0",
-		"": "", "1.29": "", "2.0.0": "", "1.37.0-rc.1": "", "1.37.2+k3s1": "", "latest": "", "1.29.15 ": "1.29.15",
+		"": "", "1.29": "", "2.0.0": "", "1.37.0-rc.1": "", "1.37.2+k3s1": "", "latest": "",
 	} {
 		switch version, err := ParseVersion(text); {
 		case want == "" && err == nil:
@@ -47,7 +47,7 @@ func TestPinnedVersion(t *testing.T) {
 }
 
 func TestLacks(t *testing.T) {
-	version := func(text string) *utilversion.Version { return utilversion.MustParseSemantic(text) }
+	version := utilversion.MustParseSemantic
 	old := Lacks(version("1.29.15"))
 	if len(old) != 1 || !strings.Contains(strings.Join(old[0].Args, " "), "v1beta1=true") || !strings.HasSuffix(PolicyAPI(version("1.29.15")), "/v1beta1") {
 		t.Errorf("1.29.15: %v", old)
