@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/taint-manager/taint-manager/e2e/controlplane"
 )
 
@@ -58,14 +60,26 @@ func (b *bench) fillLone(ctx context.Context) (*lone, error) {
 	return l, nil
 }
 
+// sightLone has it noted when they go.
+func (b *bench) sightLone(ctx context.Context, l *lone) (err error) {
+	if l != nil {
+		l.gone, err = b.sight(ctx, "pods", "metadata.namespace="+loneName, going)
+	}
+	return err
+}
+
 // taintLone taints the next node of a pod that is alone when as much of the storm is over.
-func (b *bench) taintLone(ctx context.Context, l *lone, runner contestant, s *Storm, evicted int) error {
+func (b *bench) taintLone(ctx context.Context, runner contestant, s *Storm, evicted int) error {
+	l := s.alone
+	if l == nil {
+		return nil
+	}
 	i := len(l.tainted)
 	if i == len(l.pods) || evicted*(len(l.pods)+1) < s.Pods*(i+1) {
 		return nil
 	}
 	node := l.pods[i].Node
-	if err := b.setTaintsOf(ctx, node, noExecute(loneTaint)); err != nil {
+	if err := b.setTaintsOf(ctx, node, corev1.Taint{Key: loneTaint, Effect: corev1.TaintEffectNoExecute}); err != nil {
 		return err
 	}
 	l.tainted = append(l.tainted, time.Now())
@@ -75,15 +89,21 @@ func (b *bench) taintLone(ctx context.Context, l *lone, runner contestant, s *St
 
 // left is how many of the pods have not been evicted.
 func (l *lone) left() (int, error) {
+	if l == nil {
+		return 0, nil
+	}
 	n, err := l.gone.count()
 	return len(l.pods) - n, err
 }
 
 // lateness is the longest time from the taint of a node until its pod was evicted; zero where one was not.
 func (l *lone) lateness() (longest time.Duration) {
+	if l == nil {
+		return 0
+	}
 	for i, pod := range l.pods {
-		at := l.gone.of(pod.UID)
-		if at.IsZero() || i >= len(l.tainted) {
+		at, seen := l.gone.when(pod)
+		if !seen || i >= len(l.tainted) {
 			return 0
 		}
 		longest = max(longest, at.Sub(l.tainted[i]))

@@ -41,7 +41,7 @@ func TestLonePodsAreTaintedInTheMiddle(t *testing.T) {
 		}
 	}
 	for _, step := range []struct{ evicted, want int }{{0, 0}, {199, 0}, {200, 1}, {399, 1}, {1000, 2}, {1000, 3}, {1000, 4}, {1000, 4}} {
-		if err := b.taintLone(t.Context(), l, server{}, &Storm{Pods: 1000}, step.evicted); err != nil {
+		if err := b.taintLone(t.Context(), server{}, &Storm{Pods: 1000, alone: l}, step.evicted); err != nil {
 			t.Fatal(err)
 		}
 		tainted := 0

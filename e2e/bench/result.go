@@ -28,6 +28,8 @@ type Storm struct {
 
 	// podsOnly ends the storm with the last pod.
 	podsOnly bool
+	// alone are the pods that are alone on their nodes; nil for none.
+	alone *lone
 
 	// From the answer to the first taint.
 	FirstSeconds float64 `json:"firstSeconds"`

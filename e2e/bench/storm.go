@@ -42,7 +42,7 @@ func (b *bench) storm(ctx context.Context, c contender) (_ *Storm, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, runner.stop()) }()
-	s := &Storm{Contender: c.name, Title: c.title, Pods: len(pods), Nodes: b.nodes}
+	s := &Storm{Contender: c.name, Title: c.title, Pods: len(pods), Nodes: b.nodes, alone: alone}
 	memory, err := b.beforeStorm(ctx, runner.process())
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (b *bench) storm(ctx context.Context, c contender) (_ *Storm, err error) {
 	if err != nil {
 		return nil, err
 	}
-	during, err := b.rage(ctx, runner, s, alone)
+	during, err := b.rage(ctx, runner, s)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ type course struct {
 }
 
 // rage taints the nodes and follows the storm to its end: the last Event, if all arrive.
-func (b *bench) rage(ctx context.Context, runner contestant, s *Storm, alone *lone) (*course, error) {
+func (b *bench) rage(ctx context.Context, runner contestant, s *Storm) (*course, error) {
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	const elsewhere = "metadata.namespace!=" + canaryName + ",metadata.namespace!=" + loneName
@@ -109,7 +109,7 @@ func (b *bench) rage(ctx context.Context, runner contestant, s *Storm, alone *lo
 	if err != nil {
 		return nil, err
 	}
-	if alone.gone, err = b.sight(watching, "pods", "metadata.namespace="+loneName, going); err != nil {
+	if err := b.sightLone(watching, s.alone); err != nil {
 		return nil, err
 	}
 	used, err := b.newMeter(runner.process())
@@ -121,12 +121,12 @@ func (b *bench) rage(ctx context.Context, runner contestant, s *Storm, alone *lo
 	if err != nil {
 		return nil, err
 	}
-	if err := b.follow(ctx, s, runner, alone, gone, events, used); err != nil {
+	if err := b.follow(ctx, s, runner, gone, events, used); err != nil {
 		return nil, err
 	}
 	evicted, written := since(began, gone.moments()), since(began, events.moments())
 	s.time(evicted, written)
-	s.LoneSeconds = alone.lateness().Seconds()
+	s.LoneSeconds = s.alone.lateness().Seconds()
 	c.to, c.cpu = began.Add(max(percentile(evicted, 100), percentile(written, 100))), used.used.process
 	s.ControlPlaneCPUMillisPerEviction = s.perEviction(used.used.controlPlane)
 	s.BenchCPUMillisPerEviction = s.perEviction(used.used.bench)
@@ -151,14 +151,14 @@ func (b *bench) taintAll(ctx context.Context, runner contestant) (first time.Tim
 
 // follow waits until all pods are evicted and all Events are there, or nothing has come for too long. Meanwhile it taints the nodes of
 // the pods that are alone.
-func (b *bench) follow(ctx context.Context, s *Storm, runner contestant, alone *lone, gone, events *sightings, used *meter) error {
+func (b *bench) follow(ctx context.Context, s *Storm, runner contestant, gone, events *sightings, used *meter) error {
 	progress, said := time.Now(), time.Now()
 	evicted, written := 0, 0
 	for {
 		pods, errPods := gone.count()
 		arrived, errEvents := events.count()
-		left, errLone := alone.left()
-		if err := errors.Join(errPods, errEvents, errLone, runner.failed(), b.taintLone(ctx, alone, runner, s, pods)); err != nil {
+		left, errLone := s.alone.left()
+		if err := errors.Join(errPods, errEvents, errLone, runner.failed(), b.taintLone(ctx, runner, s, pods)); err != nil {
 			return err
 		}
 		if pods != evicted || arrived != written {
@@ -171,7 +171,7 @@ func (b *bench) follow(ctx context.Context, s *Storm, runner contestant, alone *
 		if evicted >= s.Pods {
 			patience = eventPatience
 		}
-		if evicted >= s.Pods && (written >= s.Pods && left == 0 || s.podsOnly) || time.Since(progress) > patience {
+		if evicted >= s.Pods && (written >= s.Pods || s.podsOnly) && left == 0 || time.Since(progress) > patience {
 			return nil
 		}
 		if time.Since(said) > progressInterval {

@@ -77,7 +77,7 @@ func (b *bench) try(ctx context.Context, w way, d distance, other *bystander) (_
 		return nil, err
 	}
 	end := other.watch(ctx)
-	during, err := b.rage(ctx, runner, t.Storm, &lone{})
+	during, err := b.rage(ctx, runner, t.Storm)
 	others, failure := end()
 	if err := errors.Join(err, failure); err != nil {
 		return nil, err

@@ -68,13 +68,6 @@ func (s *sightings) count() (int, error) {
 	return len(s.at), s.err
 }
 
-// of is when one was first seen so; zero if it was not.
-func (s *sightings) of(uid types.UID) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.at[uid]
-}
-
 // moments are when, in no order.
 func (s *sightings) moments() []time.Time {
 	s.mu.Lock()
