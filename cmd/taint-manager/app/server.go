@@ -39,13 +39,13 @@ func signalContext(ctx context.Context) (context.Context, context.CancelFunc) {
 // released, Events are written.
 func Run(ctx context.Context, o *Options) error {
 	logger := klog.FromContext(ctx)
-	limitMemory(ctx, memlimit.FromCgroup)
 	local := serverclock.NewSteady()
 	server := serverclock.New(local)
 	clients, err := newClients(o, server)
 	if err != nil {
 		return err
 	}
+	limitMemory(ctx, memlimit.FromCgroup)
 	m, err := metrics.New(legacyregistry.Register)
 	if err != nil {
 		return err
