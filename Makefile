@@ -85,7 +85,7 @@ bench-go: ## Run the Go benchmarks.
 .PHONY: test
 test: test-unit test-fuzz test-simulation test-defects test-image test-e2e ## Run all tests that need no Docker, with the race detector.
 test: CATCHES = 1
-test: SEEDS = 1000
+test: SEEDS = 5000
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests and the whole-controller tests in virtual time; print the coverage of pkg.

@@ -1,12 +1,17 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // limitedCgroup makes a cgroup, of v1 or v2, with a limit of memory, and one without in it, whose directory it returns. The test is
@@ -39,12 +44,22 @@ func limitedCgroup(t *testing.T, limit int) string {
 func TestSoftMemoryLimit(t *testing.T) {
 	suite.OursOnly(t, "about our own log")
 	cgroup := limitedCgroup(t, 300<<20)
+	nowhere := filepath.Join(t.TempDir(), "kubeconfig")
+	config := clientcmdapi.Config{
+		Clusters: map[string]*clientcmdapi.Cluster{"nowhere": {Server: "http://127.0.0.1:1"}},
+		Contexts: map[string]*clientcmdapi.Context{"nowhere": {Cluster: "nowhere"}}, CurrentContext: "nowhere",
+	}
+	if err := clientcmd.WriteToFile(config, nowhere); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct{ environment, want string }{
 		{"", `"Soft memory limit" bytes=283115520 source="cgroup"`},
 		{"GOMEMLIMIT=200MiB", `"Soft memory limit" bytes=209715200 source="GOMEMLIMIT"`},
 	} {
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", `echo $$ >"$0" && exec "$@"`,
-			filepath.Join(cgroup, "cgroup.procs"), suite.Binary(t), "--kubeconfig=/no/such/file")
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // no API server is there: it would try for ever
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "sh", "-c", `echo $$ >"$0" && exec "$@"`,
+			filepath.Join(cgroup, "cgroup.procs"), suite.Binary(t), "--kubeconfig="+nowhere, "--bind-address=127.0.0.1", "--secure-port=0")
 		cmd.Env = append(os.Environ(), test.environment)
 		output, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(output), test.want) {
