@@ -103,7 +103,7 @@ func (s *Server) patch(r request, current object) answer {
 	if uid := patched.GetUID(); uid != current.GetUID() {
 		immutable := field.Invalid(field.NewPath("metadata", "uid"), uid, "field is immutable")
 		return failure(apierrors.NewInvalid(groupVersion(r.resource).WithKind(kinds[r.resource]).GroupKind(), r.name,
-			field.ErrorList{immutable, immutable})) // the API server says it twice
+			field.ErrorList{immutable})) // before 1.37 the API server says it twice
 	}
 	if pod, isPod := patched.(*v1.Pod); isPod && r.subresource == "status" {
 		whole := current.DeepCopyObject().(*v1.Pod)
