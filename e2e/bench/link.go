@@ -17,7 +17,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/taint-manager/taint-manager/e2e/controlplane"
 )
 
 // link stands between a contender and the API server, and makes that another one: far away, or small.
@@ -63,25 +64,10 @@ func (b *bench) startLink(ctx context.Context, delay time.Duration, most int64) 
 	}
 	certFile, keyFile := b.cp.ServingCert()
 	go func() { l.ended <- l.server.ServeTLS(listener, certFile, keyFile) }()
-	if l.kubeconfig, err = redirect(b.kubeconfig, "https://"+listener.Addr().String(), filepath.Join(b.dir, "kubeconfig-link")); err != nil {
+	if l.kubeconfig, err = controlplane.RedirectKubeconfig(b.kubeconfig, "https://"+listener.Addr().String(), filepath.Join(b.dir, "kubeconfig-link")); err != nil {
 		return nil, errors.Join(err, l.stop())
 	}
 	return l, nil
-}
-
-// redirect writes a copy of a kubeconfig that names another address of the API server, and returns its path.
-func redirect(kubeconfig, server, path string) (string, error) {
-	config, err := clientcmd.LoadFromFile(kubeconfig)
-	if err != nil {
-		return "", fmt.Errorf("kubeconfig of the link: %w", err)
-	}
-	for _, cluster := range config.Clusters {
-		cluster.Server = server
-	}
-	if err := clientcmd.WriteToFile(*config, path); err != nil {
-		return "", fmt.Errorf("kubeconfig of the link: %w", err)
-	}
-	return path, nil
 }
 
 func (l *link) pass(next http.Handler) http.Handler {

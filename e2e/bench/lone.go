@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/taint-manager/taint-manager/e2e/controlplane"
 )
 
@@ -79,7 +77,7 @@ func (b *bench) taintLone(ctx context.Context, runner contestant, s *Storm, evic
 		return nil
 	}
 	node := l.pods[i].Node
-	if err := b.setTaintsOf(ctx, node, corev1.Taint{Key: loneTaint, Effect: corev1.TaintEffectNoExecute}); err != nil {
+	if err := b.setTaintsOf(ctx, node, noExecute(loneTaint)); err != nil {
 		return err
 	}
 	l.tainted = append(l.tainted, time.Now())

@@ -148,3 +148,18 @@ func (cp *ControlPlane) Namespace(ctx context.Context, name string) error {
 	}
 	return cp.awaitDefaultAccount(ctx, client, name)
 }
+
+// RedirectKubeconfig writes a copy of a kubeconfig that names another address of the API server, and returns its path.
+func RedirectKubeconfig(kubeconfig, server, path string) (string, error) {
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		return "", fmt.Errorf("redirecting a kubeconfig: %w", err)
+	}
+	for _, cluster := range config.Clusters {
+		cluster.Server = server
+	}
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		return "", fmt.Errorf("redirecting a kubeconfig: %w", err)
+	}
+	return path, nil
+}

@@ -132,7 +132,7 @@ func (c *cluster) runOurs(ctx context.Context, o Options) (*controlplane.Process
 		if err != nil {
 			return nil, err
 		}
-		if kubeconfig, err = redirect(direct, server, filepath.Join(c.cp.Dir(), "kubeconfig-of-"+o.Name)); err != nil {
+		if kubeconfig, err = controlplane.RedirectKubeconfig(direct, server, filepath.Join(c.cp.Dir(), "kubeconfig-of-"+o.Name)); err != nil {
 			return nil, err
 		}
 	}

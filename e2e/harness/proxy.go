@@ -22,7 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/taint-manager/taint-manager/e2e/controlplane"
 )
 
 // Proxy stands before the API server, with a certificate that all kubeconfigs trust. It can hold back the events of the
@@ -280,22 +281,7 @@ func (b *slowBody) Read(to []byte) (int, error) {
 // Redirect returns a copy of a kubeconfig that names another address of the API server.
 func (s *Scene) Redirect(kubeconfig, server string) string {
 	s.T.Helper()
-	path, err := redirect(kubeconfig, server, filepath.Join(s.T.TempDir(), "kubeconfig"))
+	path, err := controlplane.RedirectKubeconfig(kubeconfig, server, filepath.Join(s.T.TempDir(), "kubeconfig"))
 	s.Must(err)
 	return path
-}
-
-// redirect writes a copy of a kubeconfig that names another address of the API server, and returns its path.
-func redirect(kubeconfig, server, path string) (string, error) {
-	config, err := clientcmd.LoadFromFile(kubeconfig)
-	if err != nil {
-		return "", fmt.Errorf("redirecting a kubeconfig: %w", err)
-	}
-	for _, cluster := range config.Clusters {
-		cluster.Server = server
-	}
-	if err := clientcmd.WriteToFile(*config, path); err != nil {
-		return "", fmt.Errorf("redirecting a kubeconfig: %w", err)
-	}
-	return path, nil
 }
