@@ -26,6 +26,14 @@ type Clock struct {
 
 	lock    sync.RWMutex
 	servers []server
+	used    usedOffsets
+}
+
+// usedOffsets are the least and the most of the offsets by which Local converted times, since Moved was last true.
+type usedOffsets struct {
+	lock        sync.Mutex
+	any         bool
+	least, most time.Duration
 }
 
 // server is what is known of one API server's clock: how far it is ahead of the local one, at the moment seen.
@@ -94,7 +102,35 @@ func (c *Clock) Local(t time.Time) time.Time {
 		return t
 	}
 	low, _, _ := c.Offset()
+	if c != nil {
+		c.used.add(low)
+	}
 	return t.Add(-low)
+}
+
+func (u *usedOffsets) add(offset time.Duration) {
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	if !u.any {
+		u.any, u.least, u.most = true, offset, offset
+	}
+	u.least, u.most = min(u.least, offset), max(u.most, offset)
+}
+
+// Moved reports whether Local would give another result now than it gave at any time since Moved was last true, by as much as the
+// tolerance. Whoever keeps such results works them out again then.
+func (c *Clock) Moved(tolerance time.Duration) bool {
+	if c == nil {
+		return false
+	}
+	c.used.lock.Lock()
+	defer c.used.lock.Unlock()
+	low, _, _ := c.Offset()
+	if !c.used.any || (low-c.used.least < tolerance && c.used.most-low < tolerance) {
+		return false
+	}
+	c.used.any = false
+	return true
 }
 
 // Earliest returns the least that the API server's clock can have shown at a local moment.

@@ -128,6 +128,41 @@ func TestTheServerFurthestBehindCounts(t *testing.T) {
 	})
 }
 
+// TestMoved has the bound narrowed between two looks, and back to where it was at the first.
+func TestMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const tolerance = 50 * time.Millisecond
+		local := NewSteady()
+		c := New(local)
+		look := func(when string, want bool) {
+			t.Helper()
+			if got := c.Moved(tolerance); got != want {
+				t.Errorf("%s: moved is %t", when, got)
+			}
+		}
+		look("nothing was converted", false)
+		at := local.Now()
+		c.Local(at)
+		look("no answer has told", false)
+		time.Sleep(900 * time.Millisecond)
+		ask(t, c, &apiServer{local: local}) // its Date is 0.9 s old
+		c.Local(at)
+		time.Sleep(100 * time.Millisecond)
+		ask(t, c, &apiServer{local: local}) // its Date is new
+		look("the offset is what it was at the last look, but not what it was since", true)
+		look("nothing was converted since", false)
+		c.Local(at)
+		look("converted by what is known", false)
+		time.Sleep(time.Minute)
+		look("the drift of a minute", false)
+		time.Sleep(time.Hour)
+		look("the drift of an hour", true)
+	})
+	if (*Clock)(nil).Moved(0) {
+		t.Error("without a clock, something moved")
+	}
+}
+
 func TestServersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		local := NewSteady()

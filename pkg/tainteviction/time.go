@@ -2,7 +2,6 @@ package tainteviction
 
 import (
 	"context"
-	"math"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,7 +11,7 @@ import (
 const (
 	// timeInterval is the time between two looks at the API server's clock.
 	timeInterval = time.Second
-	// clockMoved is by how much the estimate of the API server's clock has to move before deadlines are worked out again.
+	// clockMoved is by how much the estimate of the API server's clock may differ from that by which deadlines were worked out.
 	clockMoved = 50 * time.Millisecond
 	// confirmInterval is the time between two looks whether the nodes' state has to be confirmed, and confirmTimeout bounds
 	// the call that does so for all.
@@ -23,13 +22,10 @@ const (
 
 // keepTime has deadlines follow what is known of the API server's clock, until ctx is over.
 func (c *Controller) keepTime(ctx context.Context) {
-	evaluated := time.Duration(math.MinInt64 / 2) // by none yet
 	c.every(ctx, timeInterval, func() {
-		low, _, _ := c.config.ServerClock.Offset()
-		if (low - evaluated).Abs() < clockMoved {
+		if !c.config.ServerClock.Moved(clockMoved) {
 			return
 		}
-		evaluated = low
 		for _, node := range c.starts.Nodes() {
 			c.nodeUpdateQueue.Add(node)
 		}
