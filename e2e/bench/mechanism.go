@@ -32,7 +32,7 @@ type way struct {
 // allMechanisms are those that are measured here. The partial decoder is measured by e2e/churn.
 func allMechanisms() []mechanism {
 	fixed, polled := variants.FixedLimit(), variants.PolledLease()
-	limits := []way{{title: "adapts, from 64"}}
+	limits := []way{{title: "adapts, from 16"}}
 	for _, limit := range []int{20, 32, 100, 400} {
 		limits = append(limits, way{title: "fixed " + strconv.Itoa(limit), variant: &fixed, args: []string{fmt.Sprintf("--concurrent-evictions=%d", limit)}})
 	}

@@ -11,9 +11,12 @@ import (
 )
 
 const (
-	// firstLimit is how many evictions go on at the same time before anything is known, and leastLimit how few at least. It is enough to
-	// keep an API server busy that takes 0.2 s for each of the calls, and leaves a third of what it works on by default to others.
-	firstLimit, leastLimit = 64, 4
+	// firstLimit is how many evictions go on at the same time before anything is known, and leastLimit how few at least. With more an API
+	// server works on so many first calls at once that the first pod goes late.
+	firstLimit, leastLimit = 16, 4
+	// wellLimit is how far the limit is raised while evictions go well. It is enough to keep an API server busy that takes 0.2 s for each
+	// of the calls, and leaves a third of what it works on by default to others.
+	wellLimit = 64
 	// comeBackPart is the part of the limit by which it is raised after the API server had too much to do.
 	comeBackPart = 4
 	// checkInterval is how often it is looked whether attempts wait, while pods wait for slots.
@@ -42,10 +45,11 @@ type Queue interface {
 // ConcurrencyLimiter sets how many evictions go on at the same time. With too few the API server waits for us; with too many
 // its answers only take longer, for all its clients. It is safe for concurrent use.
 //
-// The limit begins at 64:
+// The limit begins at 16:
 //
+//   - While pods wait for slots it is raised by one with each eviction that goes well, up to 64. So it doubles within a round trip.
 //   - It is halved at once when the API server has too much to do, once for all attempts that go on at the time. It is raised by a
-//     quarter again for as many attempts that succeed as it allows, up to what it was.
+//     quarter again for as many attempts that succeed as it allows, up to what it was, or 64.
 //   - It is doubled while pods wait for slots and most slots are held by attempts that take much longer than others: they wait
 //     for an admission webhook, say, and the API server could do more meanwhile. Up to 100 that is every 0.4 s or so, and
 //     beyond that every 4 s.
@@ -61,8 +65,8 @@ type ConcurrencyLimiter struct {
 	lock    sync.Mutex
 	limit   int
 	running map[*Attempt]bool
-	// before is the limit before the API server had too much to do, until it is as high again, and well counts what has gone
-	// well since the last step of the way there. lowered counts the times that it had too much to do.
+	// before is the limit before the API server had too much to do, and wellLimit at least, until it is as high again. well counts what
+	// has gone well since the last step of the way there, and lowered the times that it had too much to do.
 	before, well, lowered int
 	// ended counts the attempts that ended since the limit was last raised, or pods began to wait; took is how long they took together.
 	ended int
@@ -127,8 +131,11 @@ func (l *ConcurrencyLimiter) End(a *Attempt, deleted bool, err error) {
 	switch {
 	case isTooMuch(err):
 		l.overloaded(a)
-	case err == nil && deleted && l.before > 0:
+	case err != nil || !deleted:
+	case l.before > 0:
 		l.comeBack()
+	case l.limit < wellLimit && l.queue.Waiting():
+		l.set(l.limit + 1)
 	}
 }
 
@@ -189,7 +196,7 @@ func (l *ConcurrencyLimiter) overloaded(a *Attempt) {
 		return
 	}
 	l.lowered++
-	l.before, l.well = max(l.before, l.limit), 0
+	l.before, l.well = max(l.before, l.limit, min(l.most, wellLimit)), 0
 	l.set(l.limit / 2)
 }
 

@@ -110,7 +110,7 @@ func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
 		"no answer": fmt.Errorf("reading: %w", context.DeadlineExceeded),
 	} {
 		l, q := limiter(100)
-		for _, want := range []int{32, 16, 8, 4, 4} {
+		for _, want := range []int{firstLimit / 2, firstLimit / 4, leastLimit, leastLimit} {
 			if l.End(l.Begin(), false, err); q.allowed() != want {
 				t.Errorf("%s: %d slots, want %d", name, q.allowed(), want)
 			}
@@ -131,6 +131,20 @@ func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
 	}
 	if q.allowed() != firstLimit {
 		t.Errorf("%d slots after errors that say nothing of the load", q.allowed())
+	}
+}
+
+// TestLimiterDoublesWithinARoundTrip begins with few, so that the first pods do not wait for each other, and soon has as many as keep
+// an API server busy.
+func TestLimiterDoublesWithinARoundTrip(t *testing.T) {
+	l, q := limiter(400)
+	for _, want := range []int{2 * firstLimit, wellLimit, wellLimit} {
+		for range q.allowed() {
+			l.End(l.Begin(), true, nil)
+		}
+		if q.allowed() != want {
+			t.Errorf("%d slots, want %d", q.allowed(), want)
+		}
 	}
 }
 
@@ -171,6 +185,7 @@ func TestLimiterHalvesOnceForAllThatGoOn(t *testing.T) {
 
 func TestLimiterNeedsDemand(t *testing.T) {
 	l, q := limiter(100)
+	q.idle.Store(true)
 	for range 1000 { // never more than one at a time
 		l.End(l.Begin(), true, nil)
 	}
@@ -202,7 +217,7 @@ func TestLimiterRaisesWhileAttemptsWait(t *testing.T) {
 			a := l.Begin()
 			time.Sleep(5 * time.Second)
 			l.End(a, true, nil)
-		}, firstLimit, firstLimit},
+		}, firstLimit + 1, firstLimit + 1},
 		{"the API server had too much to do", false, func(l *ConcurrencyLimiter) {
 			l.End(l.Begin(), false, apierrors.NewTooManyRequests("slow down", 1))
 		}, firstLimit / 2, firstLimit / 2},
