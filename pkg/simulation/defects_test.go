@@ -27,8 +27,8 @@ type edit struct{ file, from, to string }
 type defect struct {
 	name  string
 	edits []edit
-	// byWhatItDoes has the runs not look at what a request says, only at what comes of it.
-	byWhatItDoes bool
+	// flag is one of the simulation for this defect: of what it looks at, or what all runs have in common. Empty for none.
+	flag string
 }
 
 // TestDefectsAreCaught puts known defects into the controller, one at a time, and shows that the simulation finds each.
@@ -72,7 +72,10 @@ type finding struct {
 // simulate runs a simulation that was built with the defect.
 func (d defect) simulate(t *testing.T, binary string, args ...string) (f finding) {
 	t.Helper()
-	args = append(args, "-test.run", "^TestSimulation$", fmt.Sprintf("-requests-are-right=%t", d.byWhatItDoes))
+	args = append(args, "-test.run", "^TestSimulation$")
+	if d.flag != "" {
+		args = append(args, d.flag)
+	}
 	out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput()
 	text := string(out)
 	for _, broken := range regexp.MustCompile(`seed (\d+) broke a rule: ([^:\n]*)`).FindAllStringSubmatch(text, -1) {

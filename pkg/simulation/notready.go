@@ -5,6 +5,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 )
 
@@ -178,10 +179,15 @@ func (s *sim) swap() {
 	}
 }
 
-// oldSnapshot has a writer put taints back that somebody has taken off, as they were.
+// oldSnapshot has a writer put taints back that somebody has taken off, as they were, or stamped as if they had been there for longer.
 func (s *sim) oldSnapshot() {
 	node := s.anyNode()
-	if s.rng.IntN(2) == 0 {
+	switch s.rng.IntN(4) {
+	case 0: // within a not-ready period
+		node = s.notReadyNode()
+		s.podThatTolerates(node)
+		s.wait(s.upTo(20 * time.Second))
+	case 1, 2:
 		s.setTaint(node, "a", "", ptr.To(s.written()))
 		s.wait(s.upTo(20 * time.Second))
 	}
@@ -196,6 +202,14 @@ func (s *sim) oldSnapshot() {
 	}
 	if now := s.node(node); now != nil {
 		now.Spec.Taints = was.Spec.Taints
+		if s.rng.IntN(2) == 0 {
+			older := s.upTo(2 * time.Minute).Truncate(time.Second) // as stored times are
+			for i := range now.Spec.Taints {
+				if added := now.Spec.Taints[i].TimeAdded; added != nil {
+					now.Spec.Taints[i].TimeAdded = ptr.To(metav1.NewTime(added.Add(-older)))
+				}
+			}
+		}
 		s.putNode(now, "kubectl", ownsTaints, "gets taints back as they were")
 	}
 }

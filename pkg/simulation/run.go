@@ -35,6 +35,8 @@ type Options struct {
 	Verbose func(string)
 	// TrustRequests has the checks not look at what requests say, only at what comes of them.
 	TrustRequests bool
+	// Keeps has starts kept in a ConfigMap, and NoManagedFields nodes without managedFields; both are by chance otherwise.
+	Keeps, NoManagedFields bool
 }
 
 // Run makes the run of a seed. It must be called in a bubble of testing/synctest, and needs nothing else in there.

@@ -123,6 +123,8 @@ type failure struct{ about, text string }
 func newSim(seed uint64, options Options) *sim {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	plan := newPlan(rng)
+	plan.keeps = plan.keeps || options.Keeps
+	plan.noManagedFields = plan.noManagedFields || options.NoManagedFields
 	s := &sim{
 		seed: seed, rng: rng, plan: plan, api: apitest.New(), began: time.Now(), options: options,
 		history: newHistory(plan.apiSkew), outages: map[string]time.Time{}, byName: map[string]*replica{}, cuts: map[string]int{},

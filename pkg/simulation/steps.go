@@ -45,6 +45,7 @@ func steps() []step {
 		{weight: 4, trouble: true, do: (*sim).closeCall},
 		{weight: 4, trouble: true, do: (*sim).gap},
 		{weight: 2, trouble: true, do: (*sim).busyPod},
+		{weight: 3, trouble: true, do: (*sim).lastMoment},
 		{weight: 6, trouble: true, do: (*sim).watchLags},
 		{weight: 6, trouble: true, do: (*sim).watchBreaks},
 		{weight: 3, trouble: true, do: (*sim).outage},

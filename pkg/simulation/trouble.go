@@ -69,6 +69,31 @@ func (s *sim) closeCall() {
 	}
 }
 
+// lastMoment has a pod tolerate the taints of its node right after it was marked for its eviction.
+func (s *sim) lastMoment() {
+	node := s.anyNode()
+	s.setTaint(node, "a", "", nil)
+	pod := s.newPod()
+	pod.Spec.NodeName, pod.Spec.Tolerations = node, nil
+	s.putPod(pod, "is made, and tolerates everything once it is marked")
+	marked := func(c v1.PodCondition) bool { return c.Type == v1.DisruptionTarget && c.Status == v1.ConditionTrue }
+	for range 2000 {
+		s.wait(time.Millisecond)
+		live := s.api.Pod(pod.Name)
+		if live == nil || live.UID != pod.UID || live.DeletionTimestamp != nil {
+			return
+		}
+		if slices.ContainsFunc(live.Status.Conditions, marked) {
+			s.note(pod.Name, "tolerates everything")
+			s.api.UpdatePod(pod.Name, func(pod *v1.Pod) {
+				pod.Spec.Tolerations = []v1.Toleration{{Operator: v1.TolerationOpExists}}
+				pod.Generation++
+			})
+			return
+		}
+	}
+}
+
 // busyPod has something change a pod more often than its eviction takes.
 func (s *sim) busyPod() {
 	node := s.anyNode()
