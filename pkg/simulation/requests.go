@@ -222,6 +222,9 @@ func (r *replica) deleted(c *call, uid types.UID) {
 	for len(versions) > 0 && !versions[len(versions)-1].at.Before(time.Now()) {
 		versions = versions[:len(versions)-1] // what this DELETE did
 	}
+	if r.conflicts[uid] < allowedConflicts {
+		versions = versions[max(0, len(versions)-1):] // nothing but the version that it deletes
+	}
 	why := r.judge(c.began, c.sent, versions, time.Time{})
 	if pod := versions[len(versions)-1].pod; pod != nil && !isMarked(pod) && !r.unmarkable[uid] {
 		s.fail(c.name, "a pod has the condition DisruptionTarget with our reason when it goes: %s has %v", uid, pod.Status.Conditions)

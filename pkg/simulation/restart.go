@@ -73,13 +73,11 @@ func (s *sim) bequeathed(pod *v1.Pod, node *v1.Node) time.Time {
 	if !ok || pod.ResourceVersion != b.pod.ResourceVersion || !sameCondition(b.node, node) {
 		return never()
 	}
-	if changedAt(node).IsZero() && node.ResourceVersion != b.node.ResourceVersion {
-		return never() // without managedFields, nothing else proves that the taints are the same
-	}
 	return b.at.Add(mayMove)
 }
 
-// sameCondition says whether nobody has changed the taints of a node, or another field that their owner owns, nor its readiness.
+// sameCondition says whether it is proven that nobody has changed the taints of a node, nor its readiness. Without managedFields only
+// an equal version proves it.
 func sameCondition(a, b *v1.Node) bool {
 	if a == nil || b == nil || a.UID != b.UID || len(a.Spec.Taints) != len(b.Spec.Taints) {
 		return false
@@ -88,6 +86,9 @@ func sameCondition(a, b *v1.Node) bool {
 		if find(b, taint) == nil || !addedAt(a, taint).Equal(addedAt(b, taint)) {
 			return false
 		}
+	}
+	if changedAt(a).IsZero() && a.ResourceVersion != b.ResourceVersion {
+		return false
 	}
 	return changedAt(a).Equal(changedAt(b)) && notReadySince(a).Equal(notReadySince(b))
 }

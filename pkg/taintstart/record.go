@@ -40,6 +40,9 @@ type RecordedStart struct {
 	Key   string    `json:"key"`
 	Value string    `json:"value,omitempty"`
 	Time  time.Time `json:"start"`
+	// Absent is until when the node was known to be without the taint; zero where no version without it was seen. A timeAdded of
+	// before is disproved.
+	Absent time.Time `json:"absent,omitzero"`
 }
 
 // RecordedPeriod is when a not-ready period began.
@@ -88,7 +91,7 @@ func (r Record) Equal(other Record) bool {
 }
 
 func (s RecordedStart) equal(other RecordedStart) bool {
-	return s.Key == other.Key && s.Value == other.Value && s.Time.Equal(other.Time)
+	return s.Key == other.Key && s.Value == other.Value && s.Time.Equal(other.Time) && s.Absent.Equal(other.Absent)
 }
 
 // Records returns what has to be written down at the moment: the starts that the API objects do not show (any more), and
@@ -135,14 +138,14 @@ func (n *nodeState) record() Record {
 	for _, taint := range o.Taints {
 		id := identity{taint.Key, taint.Value}
 		if p, known := n.presences[id]; known && !shown(o, taint, p.start.server()) {
-			r.Starts = append(r.Starts, RecordedStart{id.key, id.value, p.start.server()})
+			r.Starts = append(r.Starts, p.record(id))
 		}
 	}
 	slices.SortFunc(r.Starts, func(a, b RecordedStart) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value)) })
 	for value, p := range n.periods {
 		recorded := RecordedPeriod{Value: value, Time: p.start.server(), LastOn: p.lastOn}
 		for _, key := range slices.Sorted(maps.Keys(p.on)) {
-			recorded.On = append(recorded.On, RecordedStart{key, value, p.on[key].start.server()})
+			recorded.On = append(recorded.On, p.on[key].record(identity{key, value}))
 		}
 		r.Periods = append(r.Periods, recorded)
 	}
@@ -179,8 +182,12 @@ func (r Record) state(confirmed time.Time) *nodeState {
 	return n
 }
 
-// presence returns what a record says. A record beats a timeAdded of an earlier second, which it knew, and did not count. A
-// timeAdded of the second that ends with the recorded start is what was recorded.
+// record returns what has to be written down of a presence.
+func (p presence) record(id identity) RecordedStart {
+	return RecordedStart{id.key, id.value, p.start.server(), p.absent.UTC()}
+}
+
+// presence returns what a record says.
 func (s RecordedStart) presence() presence {
-	return presence{start: Start{Server: s.Time}, absent: s.Time.Add(-apiResolution - 1)}
+	return presence{start: Start{Server: s.Time}, absent: s.Absent}
 }

@@ -47,8 +47,10 @@ func TestARecordStandsWhereItIsProven(t *testing.T) {
 			[]step{shows(sees("7", 10.5, plain("a")))}, sees("8", 100, plain("a")), 100},
 		{"a timeAdded that was recorded is not disproved by the record",
 			[]step{shows(sees("7", 10.5, stamped(notReady, 10)).notReady(3))}, sees("8", 100, stamped(notReady, 10)).notReady(3), 11},
-		{"but by one of a later second",
-			[]step{shows(sees("7", 10.5, stamped(notReady, 10)).notReady(3))}, sees("8", 100, stamped(notReady, 9)).notReady(3), 100},
+		{"nor is an earlier one: no version without the taint was seen",
+			[]step{shows(sees("7", 10.5, stamped(notReady, 10)).notReady(3))}, sees("8", 100, stamped(notReady, 9)).notReady(3), 10},
+		{"a record of a start does not disprove a timeAdded from after the taint was last known to be off",
+			[]step{shows(sees("1", 10).written(10)), shows(sees("2", 90, plain("a"))), confirms("3", 95)}, sees("9", 100, stamped("a", 60)), 61},
 		{"a timeAdded that was disproved stays so", disproved, sees("9", 100, stamped("a", 10)).changed(59), 59.5},
 		{"and where the list has been changed", disproved, sees("9", 100, stamped("a", 10)).changed(80), 81},
 	} {
