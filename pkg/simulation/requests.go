@@ -222,8 +222,8 @@ func (r *replica) deleted(c *call, uid types.UID) {
 	for len(versions) > 0 && !versions[len(versions)-1].at.Before(time.Now()) {
 		versions = versions[:len(versions)-1] // what this DELETE did
 	}
-	if r.conflicts[uid] < allowedConflicts {
-		versions = versions[max(0, len(versions)-1):] // nothing but the version that it deletes
+	if n := len(versions); n > 0 && r.conflicts[uid] < allowedConflicts {
+		versions = []podVersion{{pod: versions[n-1].pod}} // the one that it deletes, whatever there was before
 	}
 	why := r.judge(c.began, c.sent, versions, time.Time{})
 	if pod := versions[len(versions)-1].pod; pod != nil && !isMarked(pod) && !r.unmarkable[uid] {
