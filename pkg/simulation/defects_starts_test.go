@@ -43,9 +43,6 @@ func startDefects() []defect {
 			{state, "(before.ResourceVersion == t.o.ResourceVersion || unmoved", "(unmoved"}}, "-plan=keeps,noManagedFields"},
 		{"takes any recorded node without managedFields for unchanged", []edit{
 			{state, "before.ResourceVersion == t.o.ResourceVersion", "(before.ResourceVersion == t.o.ResourceVersion || t.o.Changed.IsZero())"}}, "-plan=keeps,noManagedFields"},
-		{"takes nothing from a list about what has not changed", []edit{
-			{"taintstart/tracker.go", "if n.unchangedIn == list && list != n.last.List {", "if false {"},
-			{"taintstart/tracker.go", "case t.stream(list).reached > 0:", "case false:"}}, ""},
 		{"does not confirm what is on nodes that are not ready", []edit{
 			{"taintstart/tracker.go", confirm, confirm + nothing}}, ""},
 		{"counts the period alone, not from the swap", []edit{{formula, swapped, "bySwap := addSeconds(period, seconds)\n"}}, ""},
