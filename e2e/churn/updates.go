@@ -11,6 +11,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
@@ -19,6 +20,9 @@ import (
 
 // The resources.
 const nodes, pods = "nodes", "pods"
+
+// rewatchPatience is how long a controller may take to watch again, and rewatchInterval how often it is looked whether it does.
+const rewatchPatience, rewatchInterval = 10 * time.Second, 5 * time.Millisecond
 
 // updates are what kubelets write all the time.
 type updates struct {
@@ -66,12 +70,12 @@ func (u *updates) send(ctx context.Context) (s sent, err error) {
 	var nodesErr, podsErr error
 	both.Go(func() {
 		s.nodes, nodesErr = load.Pace(ctx, u.options.nodeUpdates, u.options.duration, func(i int) error {
-			return u.sendOne(nodes, u.nodeUpdate(&u.nodes[i%len(u.nodes)]))
+			return u.sendOne(ctx, nodes, u.nodeUpdate(&u.nodes[i%len(u.nodes)]))
 		})
 	})
 	both.Go(func() {
 		s.pods, podsErr = load.Pace(ctx, u.options.podUpdates, u.options.duration, func(i int) error {
-			return u.sendOne(pods, u.podUpdate(&u.pods[i%len(u.pods)]))
+			return u.sendOne(ctx, pods, u.podUpdate(&u.pods[i%len(u.pods)]))
 		})
 	})
 	both.Wait()
@@ -79,12 +83,21 @@ func (u *updates) send(ctx context.Context) (s sent, err error) {
 	return s, errors.Join(nodesErr, podsErr)
 }
 
-func (u *updates) sendOne(resource string, event *watch.Event) error {
-	s, err := u.proxy.stream(resource)
-	if err != nil {
-		return err
+// sendOne puts an event into the watch of a resource. Where that is ended just now, the next one is waited for: a controller may end a
+// watch and go on from there whenever it likes.
+func (u *updates) sendOne(ctx context.Context, resource string, event *watch.Event) error {
+	var cause error
+	err := wait.PollUntilContextTimeout(ctx, rewatchInterval, rewatchPatience, true, func(context.Context) (bool, error) {
+		var s *stream
+		if s, cause = u.proxy.stream(resource); cause == nil {
+			cause = s.send(event)
+		}
+		return cause == nil, nil
+	})
+	if wait.Interrupted(err) {
+		return cause
 	}
-	return s.send(event)
+	return err
 }
 
 // nodeUpdate is a heartbeat.

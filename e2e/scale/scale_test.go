@@ -90,7 +90,17 @@ func TestSource(t *testing.T) {
 		}
 		<-p.api.pods.listed
 		if _, err := p.api.Pods("").Watch(t.Context(), streaming); err == nil {
-			t.Error("watches twice")
+			t.Error("lists twice")
+		}
+		// The controller ends its first watch of nodes after a while, and goes on from there.
+		w.Stop()
+		again, err := p.api.Pods("").Watch(t.Context(), metav1.ListOptions{ResourceVersion: "20"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { p.api.pods.events <- watch.Event{Type: watch.Modified, Object: &v1.Pod{}} }()
+		if event := <-again.ResultChan(); event.Type != watch.Modified {
+			t.Errorf("the second watch brings %v", event)
 		}
 	})
 }

@@ -33,9 +33,13 @@ func newSource(resource string, count int, object func(i int) runtime.Object, bo
 	}
 }
 
-// watch opens the one watch that there is. It streams the list first. There is no end to it, so nobody has to watch again.
+// watch opens a watch. The first one streams the list, and a later one goes on where that was ended.
 func (s *source) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	if !ptr.Deref(options.SendInitialEvents, false) || s.opened.Swap(true) {
+	streams := ptr.Deref(options.SendInitialEvents, false)
+	if !streams && s.opened.Load() {
+		return watch.NewProxyWatcher(s.events), nil
+	}
+	if !streams || s.opened.Swap(true) {
 		return nil, fmt.Errorf("%s are streamed once, from the beginning: the informer asked for something else", s.resource)
 	}
 	go func() {
