@@ -14,15 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/taint-manager/taint-manager/e2e/scale/load"
 )
 
 // The resources.
 const nodes, pods = "nodes", "pods"
-
-// rewatchPatience is how long a controller may take to watch again, and rewatchInterval how often it is looked whether it does.
-const rewatchPatience, rewatchInterval = 10 * time.Second, 5 * time.Millisecond
 
 // updates are what kubelets write all the time.
 type updates struct {
@@ -86,18 +84,14 @@ func (u *updates) send(ctx context.Context) (s sent, err error) {
 // sendOne puts an event into the watch of a resource. Where that is ended just now, the next one is waited for: a controller may end a
 // watch and go on from there whenever it likes.
 func (u *updates) sendOne(ctx context.Context, resource string, event *watch.Event) error {
-	var cause error
-	err := wait.PollUntilContextTimeout(ctx, rewatchInterval, rewatchPatience, true, func(context.Context) (bool, error) {
-		var s *stream
-		if s, cause = u.proxy.stream(resource); cause == nil {
-			cause = s.send(event)
+	everyFewMillis := wait.Backoff{Duration: 5 * time.Millisecond, Steps: 2000} // for 10 s
+	return retry.OnError(everyFewMillis, func(error) bool { return ctx.Err() == nil }, func() error {
+		s, err := u.proxy.stream(resource)
+		if err != nil {
+			return err
 		}
-		return cause == nil, nil
+		return s.send(event)
 	})
-	if wait.Interrupted(err) {
-		return cause
-	}
-	return err
 }
 
 // nodeUpdate is a heartbeat.

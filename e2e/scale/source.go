@@ -35,11 +35,10 @@ func newSource(resource string, count int, object func(i int) runtime.Object, bo
 
 // watch opens a watch. The first one streams the list, and a later one goes on where that was ended.
 func (s *source) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	streams := ptr.Deref(options.SendInitialEvents, false)
-	if !streams && s.opened.Load() {
+	switch streams := ptr.Deref(options.SendInitialEvents, false); {
+	case !streams && s.opened.Load():
 		return watch.NewProxyWatcher(s.events), nil
-	}
-	if !streams || s.opened.Swap(true) {
+	case !streams || s.opened.Swap(true):
 		return nil, fmt.Errorf("%s are streamed once, from the beginning: the informer asked for something else", s.resource)
 	}
 	go func() {
