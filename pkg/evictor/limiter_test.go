@@ -110,7 +110,7 @@ func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
 		"no answer": fmt.Errorf("reading: %w", context.DeadlineExceeded),
 	} {
 		l, q := limiter(100)
-		for _, want := range []int{firstLimit / 2, firstLimit / 4, leastLimit, leastLimit} {
+		for _, want := range []int{8, 4, 4, 4} {
 			if l.End(l.Begin(), false, err); q.allowed() != want {
 				t.Errorf("%s: %d slots, want %d", name, q.allowed(), want)
 			}
@@ -138,7 +138,7 @@ func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
 // an API server busy.
 func TestLimiterDoublesWithinARoundTrip(t *testing.T) {
 	l, q := limiter(400)
-	for _, want := range []int{2 * firstLimit, wellLimit, wellLimit} {
+	for _, want := range []int{32, 64, 64} {
 		for range q.allowed() {
 			l.End(l.Begin(), true, nil)
 		}

@@ -40,9 +40,9 @@ func startDefects() []defect {
 		{"goes on over a time in which the node was ready", []edit{{period, "if t.o.NotReadySince.IsZero() ||", "if false && t.o.NotReadySince.IsZero() ||"}}, ""},
 		{"an absence moves the start of a taint of its own", []edit{{period, "		case !present:\n", "		case !present || was.absent:\n"}}, ""},
 		{"does not know a recorded node by its resourceVersion", []edit{
-			{state, "(before.ResourceVersion == t.o.ResourceVersion || unmoved", "(unmoved"}}, "-plan=keeps,noManagedFields"},
+			{state, "(before.ResourceVersion == t.o.ResourceVersion || unmoved", "(unmoved"}}, "-keep-starts -no-managed-fields"},
 		{"takes any recorded node without managedFields for unchanged", []edit{
-			{state, "before.ResourceVersion == t.o.ResourceVersion", "(before.ResourceVersion == t.o.ResourceVersion || t.o.Changed.IsZero())"}}, "-plan=keeps,noManagedFields"},
+			{state, "before.ResourceVersion == t.o.ResourceVersion", "(before.ResourceVersion == t.o.ResourceVersion || t.o.Changed.IsZero())"}}, "-keep-starts -no-managed-fields"},
 		{"does not confirm what is on nodes that are not ready", []edit{
 			{"taintstart/tracker.go", confirm, confirm + nothing}}, ""},
 		{"counts the period alone, not from the swap", []edit{{formula, swapped, "bySwap := addSeconds(period, seconds)\n"}}, ""},

@@ -27,8 +27,8 @@ type edit struct{ file, from, to string }
 type defect struct {
 	name  string
 	edits []edit
-	// flag is one of the simulation for this defect: of what it looks at, or what all runs have in common. Empty for none.
-	flag string
+	// flags are those of the simulation for this defect: of what it looks at, or what all runs have in common.
+	flags string
 }
 
 // TestDefectsAreCaught puts known defects into the controller, one at a time, and shows that the simulation finds each.
@@ -73,9 +73,7 @@ type finding struct {
 func (d defect) simulate(t *testing.T, binary string, args ...string) (f finding) {
 	t.Helper()
 	args = append(args, "-test.run", "^TestSimulation$")
-	if d.flag != "" {
-		args = append(args, d.flag)
-	}
+	args = append(args, strings.Fields(d.flags)...)
 	out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput()
 	text := string(out)
 	for _, broken := range regexp.MustCompile(`seed (\d+) broke a rule: ([^:\n]*)`).FindAllStringSubmatch(text, -1) {

@@ -22,7 +22,8 @@ var (
 	seedsFlag = flag.Int("seeds", 20, "how many seeds TestSimulation runs; of one, everything is told")
 	repeat    = flag.Int("repeat", 1, "how often TestSimulation runs each seed")
 	trusting  = flag.Bool("requests-are-right", false, "do not look at what requests say, only at what comes of them")
-	planFlag  = flag.String("plan", "", "what all runs have: a list of keeps (starts in a ConfigMap) and noManagedFields (of nodes); others by chance")
+	keeping   = flag.Bool("keep-starts", false, "keep starts in a ConfigMap in all runs, and not by chance")
+	unmanaged = flag.Bool("no-managed-fields", false, "have nodes without managedFields in all runs, and not by chance")
 	failures  = flag.Int("failures", 3, "how many seeds may fail before TestSimulation ends")
 )
 
@@ -83,7 +84,7 @@ func TestSimulation(t *testing.T) {
 // run makes the run of a seed in a bubble of its own. Of a single seed, everything is told that a failure came of, or the last
 // run if all are well: what happens at the same moment has no fixed order, so a seed may fail in some runs only.
 func run(t *testing.T, seed uint64, lastOne bool) (report Report) {
-	options := Options{TrustRequests: *trusting, Keeps: strings.Contains(*planFlag, "keeps"), NoManagedFields: strings.Contains(*planFlag, "noManagedFields")}
+	options := Options{TrustRequests: *trusting, Keeps: *keeping, NoManagedFields: *unmanaged}
 	var told []string
 	if *seedsFlag == 1 {
 		options.Verbose = func(line string) { told = append(told, line) }

@@ -76,14 +76,13 @@ func (s *sim) lastMoment() {
 	pod := s.newPod()
 	pod.Spec.NodeName, pod.Spec.Tolerations = node, nil
 	s.putPod(pod, "is made, and tolerates everything once it is marked")
-	marked := func(c v1.PodCondition) bool { return c.Type == v1.DisruptionTarget && c.Status == v1.ConditionTrue }
 	for range 2000 {
 		s.wait(time.Millisecond)
 		live := s.api.Pod(pod.Name)
 		if live == nil || live.UID != pod.UID || live.DeletionTimestamp != nil {
 			return
 		}
-		if slices.ContainsFunc(live.Status.Conditions, marked) {
+		if isMarked(live) {
 			s.note(pod.Name, "tolerates everything")
 			s.api.UpdatePod(pod.Name, func(pod *v1.Pod) {
 				pod.Spec.Tolerations = []v1.Toleration{{Operator: v1.TolerationOpExists}}
