@@ -18,6 +18,8 @@ type period struct {
 	// absent says that both are off. They were on at the time lastOn of the API server's clock.
 	absent bool
 	lastOn time.Time
+	// unseen says that they may have taken turns after that, before both went off or while they were.
+	unseen bool
 }
 
 // periods returns the not-ready periods after the transition.
@@ -62,6 +64,7 @@ func (t transition) period(value string, unchanged bool) *period {
 		if !was.absent {
 			now.absent, now.lastOn = true, t.confirmed
 		}
+		now.unseen = was.unseen || (t.o.Gap && !unchanged)
 		return &now
 	default:
 		return t.resume(was, on, unchanged)
@@ -141,7 +144,7 @@ func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
 		case !present:
 			// It came on in place of the other one.
 			own = t.fresh(taint)
-		case unchanged || !t.o.Gap:
+		case (unchanged || !t.o.Gap) && !was.unseen:
 			own = t.kept(taint, own)
 		default:
 			// They may have taken turns meanwhile: in doubt, the later time.

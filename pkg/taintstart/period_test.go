@@ -169,6 +169,13 @@ func TestNotReadyPeriods(t *testing.T) {
 		{"a relist while both are off", []step{
 			shows(on("1", 4, notReady)), confirms("2", 59), shows(off("3", 60)), shows(off("3", 70).relisted()), shows(on("9", 80, notReady).relisted())},
 			map[string][]float64{notReady: {4.5, 4.5}}},
+		{"a relist that shows both off: the other one may have been on before", []step{
+			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), shows(off("20", 110).relisted()), shows(on("21", 120, notReady).relisted())},
+			map[string][]float64{notReady: {120.5, 4.5}}},
+		{"and a restart during that", []step{
+			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), shows(off("20", 110).relisted()), restarts(),
+			shows(off("20", 110)), shows(on("21", 120, notReady))},
+			map[string][]float64{notReady: {120.5, 4.5}}},
 
 		{"a restart, and the record is fresh", []step{
 			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), restarts(), shows(on("20", 150, notReady))},

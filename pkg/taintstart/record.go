@@ -53,6 +53,8 @@ type RecordedPeriod struct {
 	On []RecordedStart `json:"on"`
 	// LastOn is a time at which they were on, where both are off; otherwise zero.
 	LastOn time.Time `json:"lastOn,omitzero"`
+	// Unseen says that they may have taken turns after that.
+	Unseen bool `json:"unseen,omitempty"`
 }
 
 // HasPeriods reports whether a not-ready period is recorded.
@@ -86,7 +88,7 @@ func (r Record) Equal(other Record) bool {
 		(!r.Changed.IsZero() || r.ResourceVersion == other.ResourceVersion) &&
 		slices.EqualFunc(r.Starts, other.Starts, RecordedStart.equal) &&
 		slices.EqualFunc(r.Periods, other.Periods, func(a, b RecordedPeriod) bool {
-			return a.Value == b.Value && a.Time.Equal(b.Time) && a.LastOn.Equal(b.LastOn) && slices.EqualFunc(a.On, b.On, RecordedStart.equal)
+			return a.Value == b.Value && a.Time.Equal(b.Time) && a.LastOn.Equal(b.LastOn) && a.Unseen == b.Unseen && slices.EqualFunc(a.On, b.On, RecordedStart.equal)
 		})
 }
 
@@ -143,7 +145,7 @@ func (n *nodeState) record() Record {
 	}
 	slices.SortFunc(r.Starts, func(a, b RecordedStart) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value)) })
 	for value, p := range n.periods {
-		recorded := RecordedPeriod{Value: value, Time: p.start.server(), LastOn: p.lastOn}
+		recorded := RecordedPeriod{Value: value, Time: p.start.server(), LastOn: p.lastOn, Unseen: p.unseen}
 		for _, key := range slices.Sorted(maps.Keys(p.on)) {
 			recorded.On = append(recorded.On, p.on[key].record(identity{key, value}))
 		}
@@ -173,7 +175,10 @@ func (r Record) state(confirmed time.Time) *nodeState {
 		n.presences[identity{s.Key, s.Value}] = s.presence()
 	}
 	for _, recorded := range r.Periods {
-		p := &period{start: Start{Server: recorded.Time}, on: map[string]presence{}, absent: !recorded.LastOn.IsZero(), lastOn: recorded.LastOn}
+		p := &period{
+			start: Start{Server: recorded.Time}, on: map[string]presence{},
+			absent: !recorded.LastOn.IsZero(), lastOn: recorded.LastOn, unseen: recorded.Unseen,
+		}
 		for _, s := range recorded.On {
 			p.on[s.Key] = s.presence()
 		}
