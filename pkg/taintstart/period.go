@@ -102,10 +102,11 @@ func (t transition) stayedNotReady() bool {
 	return before.NotReady == t.o.NotReady && unmoved(before.NotReadySince, t.o.NotReadySince, t.confirmed)
 }
 
-// returned returns a time of the API server's clock at which the taints that are on now were back for sure.
+// returned returns a time of the API server's clock at which the taints that are on now were back for sure. A change of the
+// taints that the version before does not show is later than that, and so later than since, whose second it may be of.
 func (t transition) returned(since time.Time) time.Time {
 	seen := t.clock.Latest(t.o.Seen)
-	if comesAfter(t.o.Changed, since) {
+	if comesAfter(t.o.Changed, since) || comesAfter(t.o.Changed, t.before.last.Changed) {
 		return earliest(seen, endOf(t.o.Changed))
 	}
 	return seen

@@ -169,6 +169,12 @@ func TestNotReadyPeriods(t *testing.T) {
 		{"a relist while both are off", []step{
 			shows(on("1", 4, notReady)), confirms("2", 59), shows(off("3", 60)), shows(off("3", 70).relisted()), shows(on("9", 80, notReady).relisted())},
 			map[string][]float64{notReady: {4.5, 4.5}}},
+		{"off and on again within the second that was confirmed, and a relist a minute later", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59.1), shows(off("3", 59.3)), shows(on("20", 200, notReady).changed(59).relisted())},
+			map[string][]float64{notReady: {60, 4.5}}},
+		{"the same without a version in between", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59.1), reaches("1", "2"), shows(on("20", 200, notReady).changed(59).relisted())},
+			map[string][]float64{notReady: {60, 4.5}}},
 		{"a relist that shows both off: the other one may have been on before", []step{
 			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), shows(off("20", 110).relisted()), shows(on("21", 120, notReady).relisted())},
 			map[string][]float64{notReady: {120.5, 4.5}}},
