@@ -160,8 +160,7 @@ func (e evidence) bounded(off, on sighting) bool {
 	if e.calm {
 		confirmed = last(confirmed, off.at.Add(e.h.apiSkew-confirming))
 	}
-	// One within the same second need not be the one that brought them back: an admission plugin may have.
-	return changed.After(confirmed.Truncate(time.Second)) && secondEnd(changed).Sub(confirmed) <= maxAbsence-margin
+	return !secondEnd(changed).Before(confirmed) && secondEnd(changed).Sub(confirmed) <= maxAbsence-margin
 }
 
 // stayedNotReady says whether the Ready condition is proven not to have been True between two sightings, both included.

@@ -102,14 +102,14 @@ func (t transition) stayedNotReady() bool {
 	return before.NotReady == t.o.NotReady && unmoved(before.NotReadySince, t.o.NotReadySince, t.confirmed)
 }
 
-// returned returns a time of the API server's clock at which the taints that are on now were back for sure. A change of the
-// taints that the version before does not show is later than that, and so later than since, whose second it may be of.
+// returned returns a time of the API server's clock at which the taints that are on now were back for sure: when we saw them, or
+// when spec.taints was last changed, at which they were there. A change that was over before since is of a clock that has been set.
 func (t transition) returned(since time.Time) time.Time {
-	seen := t.clock.Latest(t.o.Seen)
-	if comesAfter(t.o.Changed, since) || comesAfter(t.o.Changed, t.before.last.Changed) {
-		return earliest(seen, endOf(t.o.Changed))
+	seen, changed := t.clock.Latest(t.o.Seen), endOf(t.o.Changed)
+	if changed.Before(since) {
+		return seen
 	}
-	return seen
+	return earliest(seen, changed)
 }
 
 // begin returns a new period, or nil where none of its taints is on.

@@ -172,6 +172,10 @@ func TestNotReadyPeriods(t *testing.T) {
 		{"off and on again within the second that was confirmed, and a relist a minute later", []step{
 			shows(on("1", 4, notReady)), confirms("2", 59.1), shows(off("3", 59.3)), shows(on("20", 200, notReady).changed(59).relisted())},
 			map[string][]float64{notReady: {60, 4.5}}},
+		{"the same, and another taint that stays dates both changes", []step{
+			shows(on("1", 4, notReady)), confirms("2", 59.1), shows(sees("3", 59.3, plain("a")).wrote(59).notReady(3)),
+			shows(sees("20", 200.5, plain("a"), stamped(notReady, 59)).changed(59).written(200).notReady(3).relisted())},
+			map[string][]float64{"a": {60}, notReady: {200.5, 4.5}}},
 		{"the same without a version in between", []step{
 			shows(on("1", 4, notReady)), confirms("2", 59.1), reaches("1", "2"), shows(on("20", 200, notReady).changed(59).relisted())},
 			map[string][]float64{notReady: {60, 4.5}}},
