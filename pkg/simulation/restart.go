@@ -50,8 +50,8 @@ func (s *sim) bequeath(r *replica) {
 		if !scheduled || pod == nil || r.view.pods[nameOf(pod)] != pod {
 			continue
 		}
-		if boundBy(pod).Add(-s.history.apiSkew).After(time.Now()) {
-			continue // its binding is stamped by a clock that is ahead: when it was is known only to who saw it
+		if boundBy(pod).Add(-s.history.apiSkew).After(s.history.boundAt(uid).Add(mayMove)) {
+			continue // its binding is stamped by a clock that was ahead: when it was is known only to who saw it
 		}
 		versions := s.history.nodes[pod.Spec.NodeName]
 		node, steady := s.history.node(pod.Spec.NodeName), true

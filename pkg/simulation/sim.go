@@ -193,7 +193,8 @@ func (s *sim) clock(t time.Time) string {
 	if !t.Before(never()) {
 		return "never"
 	}
-	return fmt.Sprintf("%.3fs", t.Sub(s.began).Seconds())
+	seconds := float64(t.Unix()-s.began.Unix()) + float64(t.Nanosecond()-s.began.Nanosecond())/1e9 // a Duration ends at 292 years
+	return fmt.Sprintf("%.3fs", seconds)
 }
 
 // violation notes that a rule is broken, about a pod or node.

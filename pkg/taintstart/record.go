@@ -139,7 +139,7 @@ func (n *nodeState) record() Record {
 	}
 	for _, taint := range o.Taints {
 		id := identity{taint.Key, taint.Value}
-		if p, known := n.presences[id]; known && !shown(o, taint, p.start.server()) {
+		if p, known := n.presences[id]; known && !shown(o, taint, p.start) {
 			r.Starts = append(r.Starts, p.record(id))
 		}
 	}
@@ -155,11 +155,11 @@ func (n *nodeState) record() Record {
 	return r
 }
 
-// shown reports whether a process that starts again finds the start of a taint in its node, as well as the API's times can
-// say it.
-func shown(o Observation, taint Taint, start time.Time) bool {
+// shown reports whether a process that starts again finds the start of a taint in its node: the same time of the API, and not much
+// later than when the taint was seen first.
+func shown(o Observation, taint Taint, start Start) bool {
 	says := earliest(endOf(taint.TimeAdded), endOf(o.Changed))
-	return !says.IsZero() && says.Sub(start).Abs() <= apiResolution
+	return !says.IsZero() && says.Equal(start.Server) && says.Sub(start.server()) <= apiResolution
 }
 
 // state returns what was known of the node at the version that was recorded.

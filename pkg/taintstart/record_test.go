@@ -73,6 +73,10 @@ func TestOnlyWhatTheAPIDoesNotShowIsRecorded(t *testing.T) {
 		{"a stamp", []step{shows(sees("1", 10.5, stamped("a", 10)).changed(50))}, 0, 0},
 		{"the change of the list", []step{shows(sees("1", 10.5, plain("a")).changed(10))}, 0, 0},
 		{"seen some milliseconds before the end of the second", []step{shows(sees("1", 10.1, plain("a")).changed(10))}, 0, 0},
+		{"a stamp that is a second later than the one before", []step{
+			shows(sees("1", 11.2, stamped("a", 10)).wrote(10)), shows(sees("2", 11.5, stamped("a", 11)).wrote(11))}, 1, 0},
+		{"a stamp that is disproved, of a second before", []step{
+			shows(sees("1", 10.5).written(10)), shows(sees("2", 11.5, stamped("a", 9)).wrote(10))}, 1, 0},
 		{"nothing", []step{shows(sees("1", 10.5, plain("a")))}, 1, 0},
 		{"a stamp that is disproved", []step{shows(sees("1", 10).written(10)), shows(sees("2", 20, stamped("a", 5)).wrote(20))}, 1, 0},
 		{"a not-ready period", []step{shows(on("1", 4, notReady))}, 0, 1},
@@ -137,6 +141,7 @@ func TestRecordsAreEqual(t *testing.T) {
 		"start":           func(r *Record) { r.Starts[0].Time = at(12) },
 		"period":          func(r *Record) { r.Periods[0].Time = at(12) },
 		"own start":       func(r *Record) { r.Periods[0].On[0].Time = at(12) },
+		"turns unseen":    func(r *Record) { r.Periods[0].Unseen = true },
 		"absence":         func(r *Record) { r.Periods[0].LastOn = at(12) },
 	} {
 		if record().Equal(record(change)) {
