@@ -155,11 +155,12 @@ func (n *nodeState) record() Record {
 	return r
 }
 
-// shown reports whether a process that starts again finds the start of a taint in its node: the same time of the API, and not much
-// later than when the taint was seen first.
+// shown reports whether a process that starts again finds the start of a taint in its node: the same time of the API where that
+// counts, and one that is not before the taint was seen first, nor much later.
 func shown(o Observation, taint Taint, start Start) bool {
 	says := earliest(endOf(taint.TimeAdded), endOf(o.Changed))
-	return !says.IsZero() && says.Equal(start.Server) && says.Sub(start.server()) <= apiResolution
+	same := start.Server.IsZero() || says.Equal(start.Server)
+	return !says.IsZero() && same && within(start.server(), says, apiResolution)
 }
 
 // state returns what was known of the node at the version that was recorded.
