@@ -117,7 +117,7 @@ func parse(args []string) (options, error) {
 // olderVersions are the newest patches, of the minors that are supported beside the pinned one, of which the Go module proxy
 // serves all modules that the control plane is built from.
 func olderVersions() []string {
-	return []string{"1.29.15", "1.30.14", "1.31.13", "1.32.9", "1.33.13", "1.34.12", "1.35.9", "1.36.5"}
+	return []string{"1.29.15", "1.30.14", "1.31.13", "1.32.9", "1.33.13", "1.34.12", "1.35.8", "1.36.5"}
 }
 
 // defaultTests are the tests of what the README promises to workloads, and those of failures that depend on the API server.
