@@ -90,25 +90,25 @@ test: SEEDS = 5000
 .PHONY: test-unit
 test-unit: ## Run the unit tests and the whole-controller tests in virtual time; print the coverage of pkg.
 	go test -race -coverprofile=coverage.out ./pkg/... ./cmd/...
-	@go tool cover -func=coverage.out | grep -v -e pkg/apitest -e pkg/simulation | awk '$$NF != "100.0%"' | tail -n 60
+	@go tool cover -func=coverage.out | grep -v pkg/testing/ | awk '$$NF != "100.0%"' | tail -n 60
 	@go test -cover ./pkg/deadline | tee /dev/stderr | grep -q 'coverage: 100.0%' || { echo "pkg/deadline must be covered to 100 %"; exit 1; }
 
 .PHONY: test-fuzz
 test-fuzz: ## Search for inputs on which pkg/deadline, or what it is given, and an oracle differ, for FUZZTIME each.
 	go test -run '^$$' -fuzz FuzzDecide -fuzztime $(FUZZTIME) ./pkg/deadline
-	go test -run '^$$' -fuzz FuzzObjects -fuzztime $(FUZZTIME) ./pkg/simulation
+	go test -run '^$$' -fuzz FuzzObjects -fuzztime $(FUZZTIME) ./pkg/testing/simulation
 
 .PHONY: test-simulation
 test-simulation: ## Run the whole controller under faults, in virtual time, for 400 seeds (see make simulate).
-	go test -race -count=1 -v -timeout 30m ./pkg/simulation -run '^TestSimulation$$' -seeds 400
+	go test -race -count=1 -v -timeout 30m ./pkg/testing/simulation -run '^TestSimulation$$' -seeds 400
 
 .PHONY: test-defects
 test-defects: ## Put known defects into the controller, and show that the simulation finds each, and by how many of 150 seeds.
-	@set -o pipefail; go test -count=1 -v -timeout 30m ./pkg/simulation -run '^TestDefectsAreCaught$$' -defect-seeds $(or $(SEEDS),150) $(if $(CATCHES),-defect-catches $(CATCHES)) | grep -v -e '^=== ' -e '^ *--- PASS'
+	@set -o pipefail; go test -count=1 -v -timeout 30m ./pkg/testing/simulation -run '^TestDefectsAreCaught$$' -defect-seeds $(or $(SEEDS),150) $(if $(CATCHES),-defect-catches $(CATCHES)) | grep -v -e '^=== ' -e '^ *--- PASS'
 
 .PHONY: simulate
 simulate: ## Simulate: SEEDS=10000 runs that many (from FIRST=1), SEED=123 replays one until it fails, 20 times at most, and tells everything.
-	go test -count=1 -v -timeout 0 ./pkg/simulation -run '^TestSimulation$$' $(if $(SEED),-seed $(SEED) -seeds 1 -repeat 20 -failures 1,-seed $(or $(FIRST),1) -seeds $(or $(SEEDS),10000))
+	go test -count=1 -v -timeout 0 ./pkg/testing/simulation -run '^TestSimulation$$' $(if $(SEED),-seed $(SEED) -seeds 1 -repeat 20 -failures 1,-seed $(or $(FIRST),1) -seeds $(or $(SEEDS),10000))
 
 .PHONY: test-image
 test-image: ## Build the image twice, compare, look into it, and push it to a registry on loopback.

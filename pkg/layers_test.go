@@ -25,7 +25,7 @@ var layers = [][]string{
 }
 
 // forTests are packages that only tests import.
-var forTests = []string{"pkg/apitest", "pkg/simulation", "e2e/", "manifests"}
+var forTests = []string{"pkg/testing/", "e2e/", "manifests"}
 
 // pure is what the bottom may import besides the standard library.
 var pure = []string{"k8s.io/api/core/v1", "k8s.io/klog/v2"}
@@ -45,7 +45,7 @@ func TestImportsPointDown(t *testing.T) {
 	seen := 0
 	for _, p := range list(t, module+"pkg/...", module+"cmd/...") {
 		name := strings.TrimPrefix(p.ImportPath, module)
-		if name == "pkg" || name == "pkg/apitest" || name == "pkg/simulation" {
+		if name == "pkg" || strings.HasPrefix(name, "pkg/testing/") {
 			continue
 		}
 		seen++

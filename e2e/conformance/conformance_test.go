@@ -8,7 +8,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/taint-manager/taint-manager/e2e/controlplane"
-	"github.com/taint-manager/taint-manager/pkg/apitest"
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
 // TestModelAnswersAsTheAPIServer makes the same requests to the model and to a real API server.

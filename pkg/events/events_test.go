@@ -21,8 +21,8 @@ import (
 	"k8s.io/klog/v2/ktesting"
 	"k8s.io/utils/clock"
 
-	"github.com/taint-manager/taint-manager/pkg/apitest"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
 // bubble runs a test in virtual time with a recorder that writes to a model of the API server, until stop.

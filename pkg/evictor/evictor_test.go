@@ -15,10 +15,10 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
-	"github.com/taint-manager/taint-manager/pkg/apitest"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
 // tainted decides that pods are due while their node carries a taint.

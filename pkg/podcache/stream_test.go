@@ -15,7 +15,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
-	"github.com/taint-manager/taint-manager/pkg/apitest"
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
 // lone is an informer of nodes, behind a proxy, in a bubble of virtual time.

@@ -3,7 +3,7 @@ package tainteviction
 import (
 	"testing"
 
-	"github.com/taint-manager/taint-manager/pkg/apitest"
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
 // TestBlindWhileAListDoesNotEnd has a proxy swallow the bookmarks that end streaming lists, when a controller has to list again: it

@@ -21,9 +21,9 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
-	"github.com/taint-manager/taint-manager/pkg/apitest"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
 // fixture is a controller that runs against a model of the API server, in a bubble of virtual time.

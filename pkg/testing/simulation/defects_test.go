@@ -101,7 +101,7 @@ func (d defect) overlay(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	replace := map[string]string{}
 	for i, e := range d.edits {
-		path, err := filepath.Abs(filepath.Join("..", e.file))
+		path, err := filepath.Abs(filepath.Join("..", "..", e.file))
 		if err != nil {
 			t.Fatal(err)
 		}

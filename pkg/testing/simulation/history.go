@@ -6,7 +6,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/taint-manager/taint-manager/pkg/apitest"
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
 // nodeVersion is a node from a moment until the next version; nil where it did not exist.
