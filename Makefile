@@ -39,11 +39,11 @@ demo: ## Taint nodes of a real control plane and watch pods go (no Docker; the f
 
 .PHONY: cluster
 cluster: ## Start that control plane, print its kubeconfig, stop on Ctrl-C. NODES=3 makes nodes.
-	go run ./e2e/controlplane/cmd/cluster --nodes $(or $(NODES),3)
+	go run ./e2e/framework/controlplane/cmd/cluster --nodes $(or $(NODES),3)
 
 .PHONY: compare
 compare: ## Print the comparison with the built-in controller: every row measured on both.
-	go run ./e2e/compare
+	go run ./e2e/conformance/compare
 
 ##@ Build
 
@@ -69,12 +69,12 @@ clean: ## Remove what was built here. (The control plane's programs stay in the 
 
 .PHONY: bench
 bench: ## Measure storms, memory, start and idle churn beside the built-in controller, and mechanisms beside plain ones (40 minutes). NODES=50 PODS_PER_NODE=100.
-	go run ./e2e/bench $(if $(NODES),--nodes=$(NODES)) $(if $(PODS_PER_NODE),--pods-per-node=$(PODS_PER_NODE)) $(BENCH_FLAGS)
-	go run ./e2e/churn
+	go run ./e2e/performance/storm $(if $(NODES),--nodes=$(NODES)) $(if $(PODS_PER_NODE),--pods-per-node=$(PODS_PER_NODE)) $(BENCH_FLAGS)
+	go run ./e2e/performance/churn
 
 .PHONY: scale
 scale: ## Feed the controller 65,000 nodes and 1,000,000 pods in one process, and say what that costs (7 minutes).
-	go run ./e2e/scale
+	go run ./e2e/performance/scale
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks.
@@ -116,7 +116,7 @@ test-image: ## Build the image twice, compare, look into it, and push it to a re
 
 .PHONY: test-e2e
 test-e2e: ## Run the built binary against a real control plane (the first time builds it, in minutes).
-	go run ./e2e/controlplane/cmd/cluster --build-only
+	go run ./e2e/framework/controlplane/cmd/cluster --build-only
 	go test -race -timeout 10m -count=1 $$(go list ./e2e/... | grep -v '/e2e$$')
 	go test -race -timeout 30m -count=1 -v ./e2e
 
@@ -126,11 +126,11 @@ test-faults: ## Kill, pause and withhold what the controller needs, in storms, a
 
 .PHONY: test-upstream
 test-upstream: ## Run Kubernetes' own e2e cases of NoExecuteTaintManager against ours (12 minutes; builds its test binary).
-	go run ./e2e/upstream
+	go run ./e2e/conformance
 
 .PHONY: test-versions
 test-versions: ## Run the black-box rows against Kubernetes 1.29 to the newest and print a table (VERSIONS="1.29.15 1.37.2" picks; builds each once).
-	go run ./e2e/versions $(VERSIONS_FLAGS) $(VERSIONS)
+	go run ./e2e/conformance/versions $(VERSIONS_FLAGS) $(VERSIONS)
 
 .PHONY: e2e
 e2e: ## Run the tests on real kubelets: image, kind cluster, deployment (12 minutes, Docker). KEEP=1 keeps the cluster, RUN=name picks tests.
@@ -152,7 +152,7 @@ verify-vet: ## Run go vet.
 .PHONY: verify-tidy
 verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
 	go mod tidy -diff
-	cd e2e/controlplane/servers && go mod tidy -diff
+	cd e2e/framework/controlplane/servers && go mod tidy -diff
 	cd e2e/kind/tools && go mod tidy -diff
 	cd .tools && go mod tidy -diff
 	cd .tools/image && go mod tidy -diff

@@ -5,11 +5,11 @@
 //	go test ./e2e/...                          the built binary
 //	E2E_CONTROLLER=builtin go test ./e2e/...   kube-controller-manager's own controller, which fails many of them
 //	TAINT_MANAGER_BINARY=F go test ./e2e/...   the binary F, instead of one built for the run
-//	go run ./e2e/compare                       the tests of the comparison table against both, as a table
-//	go run ./e2e/versions                      those that workloads rely on against other versions of Kubernetes, as a table
+//	go run ./e2e/conformance/compare           the tests of the comparison table against both, as a table
+//	go run ./e2e/conformance/versions          those that workloads rely on against other versions of Kubernetes, as a table
 //
 // There are four kinds. TestRow… are the rows of the comparison table: each measures, records what it saw (package
-// record), and then asserts what is right. TestParity… are what the two controllers have in common. TestFault… break the
+// results), and then asserts what is right. TestParity… are what the two controllers have in common. TestFault… break the
 // control plane or the controller while many pods go, and end with the figures: how many had to go and are gone, and how many
 // were deleted in error. The others are about what only taint-manager has. The last two are skipped for the other one.
 //

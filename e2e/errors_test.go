@@ -13,9 +13,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/controlplane"
-	"github.com/taint-manager/taint-manager/e2e/harness"
-	"github.com/taint-manager/taint-manager/e2e/manager"
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 )
 
 func TestWrongUsage(t *testing.T) {
@@ -65,7 +65,7 @@ func TestServerUnreachable(t *testing.T) {
 	s := suite.Alone(t)
 	port, err := controlplane.FreePort()
 	s.Must(err)
-	kubeconfig := s.Redirect(s.Account("unreachable", manager.Rules()), fmt.Sprintf("https://127.0.0.1:%d", port))
+	kubeconfig := s.Redirect(s.Account("unreachable", launcher.Rules()), fmt.Sprintf("https://127.0.0.1:%d", port))
 	controller := s.Start(harness.Options{Name: "unreachable", LeaderElect: true, Kubeconfig: kubeconfig, Unready: true})
 	s.Eventually("complaints", 20*time.Second, func(context.Context) error {
 		return complains(s, controller, "Cannot read from the API server")
@@ -83,7 +83,7 @@ func TestPermissionsMissing(t *testing.T) {
 	s.Eventually("complaints", 20*time.Second, func(context.Context) error {
 		return complains(s, controller, "grant list and watch on pods")
 	})
-	s.Account("no-pods", manager.Rules())
+	s.Account("no-pods", launcher.Rules())
 	recovers(s)
 }
 
@@ -122,7 +122,7 @@ func recovers(s *harness.Scene) {
 func TestEvictionForbidden(t *testing.T) {
 	suite.OursOnly(t, "about our own log and endpoints")
 	s := suite.Alone(t)
-	rules := manager.Rules()
+	rules := launcher.Rules()
 	rules[0].Verbs = []string{"get", "list", "watch"} // of pods, not delete
 	controller := s.Start(harness.Options{Name: "no-delete", Kubeconfig: s.Account("no-delete", rules), Unready: true})
 	node := s.Node()
@@ -133,7 +133,7 @@ func TestEvictionForbidden(t *testing.T) {
 		s.Eventually("complaints", 20*time.Second, func(context.Context) error { return complains(s, controller, what) })
 	}
 	s.Quiet(pod, tainted.After.Add(2*time.Second))
-	s.Account("no-delete", manager.Rules())
+	s.Account("no-delete", launcher.Rules())
 	granted := harness.Now()
 	s.Evicted(pod, harness.Due(tainted, 0).Extend(granted.After.Sub(tainted.After)+8*time.Second))
 	recovers(s)

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
 // TestFaultWallClock has the wall clock of the controller's machine be wrong by up to an hour, and be set while pods wait.

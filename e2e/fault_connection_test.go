@@ -10,7 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
 // swallowedBound is how late an eviction may be, at most, where connections have been swallowed.

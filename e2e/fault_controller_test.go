@@ -3,7 +3,7 @@ package e2e
 import (
 	"testing"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
 // A storm is so many pods on so many nodes.

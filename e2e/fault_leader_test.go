@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
 // standInBound is how late an eviction may be, at most, that falls due while a leader has vanished without a word.

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
 // TestFaultTenThousandPods has ten thousand pods fall due at the same instant. They neither run nor take time to end, because

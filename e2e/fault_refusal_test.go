@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
-	"github.com/taint-manager/taint-manager/e2e/manager"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 )
 
 // refusedFor is how long the API server refuses what is asked of it.
@@ -33,10 +33,10 @@ func TestFaultDeletesDenied(t *testing.T) {
 func TestFaultPermissionsWithdrawn(t *testing.T) {
 	suite.OursOnly(t, "about our own permissions")
 	const account = "withdrawn"
-	rules := manager.Rules()
+	rules := launcher.Rules()
 	rules[0].Verbs = []string{"get", "list", "watch"} // of pods, not delete
 	s := suite.Alone(t)
-	s.Start(harness.Options{Name: "withdrawn", LeaderElect: true, Kubeconfig: s.Account(account, manager.Rules())})
+	s.Start(harness.Options{Name: "withdrawn", LeaderElect: true, Kubeconfig: s.Account(account, launcher.Rules())})
 	storm := s.Storm(stormPods, stormNodes)
 	storm.Begin()
 	storm.AwaitGone(0.25)
@@ -54,7 +54,7 @@ func TestFaultPermissionsWithdrawn(t *testing.T) {
 	storm.Calm(withdrawn.Add(refusedFor / 2))
 	s.Withdraw(account)
 	storm.Calm(withdrawn.Add(refusedFor))
-	s.Account(account, manager.Rules()) // waits until it has effect
+	s.Account(account, launcher.Rules()) // waits until it has effect
 	storm.Recovers(harness.Now())
 }
 

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taint-manager/taint-manager/e2e/controlplane"
-	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
 // fault does something to the control plane and undoes it, and has the storm watched in between.

@@ -8,7 +8,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
 // TestFaultSlowWebhook has 200 pods fall due at the same moment in a namespace in which a webhook takes 6 s for each deletion, and

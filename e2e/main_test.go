@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
 // suite is what all tests share: one control plane, which starts when a test asks for it.

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
 // TestParityIllnessTakesTurns has a node that is ill, and then silent: the node lifecycle controller replaces one taint by

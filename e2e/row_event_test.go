@@ -9,15 +9,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
-	"github.com/taint-manager/taint-manager/e2e/record"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/results"
 )
 
 const evictionReason = "TaintManagerEviction"
 
 func TestRowEvent(t *testing.T) {
 	s := suite.Shared(t)
-	row := s.Row(record.EventContent)
+	row := s.Row(results.EventContent)
 	node := s.Node()
 	pod := s.Pod(node, harness.Tolerates("ill", 1))
 	s.Running(pod)
@@ -59,7 +59,7 @@ func TestRowEvent(t *testing.T) {
 
 func TestRowEventsOfAStorm(t *testing.T) {
 	s := suite.Alone(t)
-	row := s.Row(record.EventStorm)
+	row := s.Row(results.EventStorm)
 	s.Start(harness.Options{Name: "storm", Args: []string{"--v=0"}, BuiltinArgs: limitsLifted})
 	const count, spread = 1000, 10
 	nodes := s.Nodes(spread)

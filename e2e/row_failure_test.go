@@ -7,14 +7,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/controlplane"
-	"github.com/taint-manager/taint-manager/e2e/harness"
-	"github.com/taint-manager/taint-manager/e2e/record"
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/results"
 )
 
 func TestRowAPIServerAway(t *testing.T) {
 	s := suite.Alone(t)
-	row := s.Row(record.APIServerAway)
+	row := s.Row(results.APIServerAway)
 	if !suite.Builtin() {
 		row.Saw("%s", awaySaw(s, "away"))
 		return
@@ -70,7 +70,7 @@ func awaySaw(s *harness.Scene, name string, builtinArgs ...string) string {
 
 func TestRowDeleteDenied(t *testing.T) {
 	s := suite.Shared(t)
-	row := s.Row(record.DeleteDenied)
+	row := s.Row(results.DeleteDenied)
 	node := s.Node()
 	pod := s.Pod(node)
 	s.Running(pod)
@@ -90,7 +90,7 @@ func TestRowDeleteDenied(t *testing.T) {
 
 func TestRowNodesWatchBehind(t *testing.T) {
 	s := suite.Alone(t)
-	row := s.Row(record.NodesBehind)
+	row := s.Row(results.NodesBehind)
 	proxy := s.Proxy(0)
 	s.Start(harness.Options{Name: "behind", Proxy: proxy})
 	nodes := s.Nodes(2)

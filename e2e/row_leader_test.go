@@ -9,8 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
-	"github.com/taint-manager/taint-manager/e2e/record"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/results"
 )
 
 // handOver is how late an eviction may be that falls due while one replica takes over from another.
@@ -18,7 +18,7 @@ const handOver = 1500 * time.Millisecond
 
 func TestRowLeaderStopped(t *testing.T) {
 	s := suite.Alone(t)
-	row := s.Row(record.LeaderStopped)
+	row := s.Row(results.LeaderStopped)
 	replicas := []*harness.Controller{s.Start(harness.Options{Name: "replica-0", LeaderElect: true})}
 	s.Eventually("leadership", 30*time.Second, func(context.Context) error { return leads(replicas[0]) })
 	replicas = append(replicas, s.Start(harness.Options{Name: "replica-1", LeaderElect: true}))

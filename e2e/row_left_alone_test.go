@@ -7,13 +7,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
-	"github.com/taint-manager/taint-manager/e2e/record"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/results"
 )
 
 func TestRowFinishedAndMirrorPods(t *testing.T) {
 	s := suite.Shared(t)
-	row := s.Row(record.LeftAlone)
+	row := s.Row(results.LeftAlone)
 	node := s.Node()
 	kinds := []struct {
 		name string
@@ -46,7 +46,7 @@ func TestRowFinishedAndMirrorPods(t *testing.T) {
 
 func TestRowNodeDeletedDuringCountdown(t *testing.T) {
 	s := suite.Shared(t)
-	row := s.Row(record.NodeDeleted)
+	row := s.Row(results.NodeDeleted)
 	node := s.Node()
 	pod := s.Pod(node, harness.Tolerates("ill", 4))
 	tainted := s.Taint(node, harness.NoExecute("ill"))
@@ -60,7 +60,7 @@ func TestRowNodeDeletedDuringCountdown(t *testing.T) {
 
 func TestRowNothingElseIndexesPods(t *testing.T) {
 	s := suite.Alone(t)
-	row := s.Row(record.NothingElse)
+	row := s.Row(results.NothingElse)
 	s.Start(harness.Options{Name: "bare", Bare: true, BuiltinAlone: true})
 	nodes := s.Nodes(2)
 	// A pod that comes later needs no index: when it has gone, the controller is at work.

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
-	"github.com/taint-manager/taint-manager/e2e/record"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/results"
 )
 
 // counting is how long a countdown has run when something about it changes.
@@ -13,7 +13,7 @@ const counting = time.Second
 
 func TestRowTolerationSecondsChanged(t *testing.T) {
 	s := suite.Shared(t)
-	row := s.Row(record.Recalculated)
+	row := s.Row(results.Recalculated)
 	node := s.Node()
 	const unchanged = 4
 	longer := s.Pod(node, harness.Tolerates("ill", unchanged))
@@ -39,7 +39,7 @@ func TestRowTolerationSecondsChanged(t *testing.T) {
 
 func TestRowSecondTaintEvictsSooner(t *testing.T) {
 	s := suite.Shared(t)
-	row := s.Row(record.SecondTaint)
+	row := s.Row(results.SecondTaint)
 	node := s.Node()
 	pod := s.Pod(node, harness.Tolerates("ill", 8), harness.Tolerates("worse", 2))
 	first := s.Taint(node, harness.NoExecute("ill"))
@@ -52,7 +52,7 @@ func TestRowSecondTaintEvictsSooner(t *testing.T) {
 
 func TestRowTaintRemovedOtherStays(t *testing.T) {
 	s := suite.Shared(t)
-	row := s.Row(record.TaintRemoved)
+	row := s.Row(results.TaintRemoved)
 	node := s.Node()
 	pod := s.Pod(node, harness.Tolerates("ill", 3), harness.Tolerates("known", 600))
 	tainted := s.Taint(node, harness.NoExecute("ill"), harness.NoExecute("known"))

@@ -8,9 +8,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/controlplane"
-	"github.com/taint-manager/taint-manager/e2e/harness"
-	"github.com/taint-manager/taint-manager/e2e/record"
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/results"
 )
 
 // apiSecond is the unit of the API's times: one that is stored counts as the end of its second.
@@ -22,7 +22,7 @@ const clockBound = time.Second
 
 func TestRowTimeAdded(t *testing.T) {
 	s := suite.Alone(t)
-	row := s.Row(record.TimeAdded)
+	row := s.Row(results.TimeAdded)
 	nodes := s.Nodes(2)
 	past := s.Pod(nodes[0], harness.Tolerates("ill", 9))
 	future := s.Pod(nodes[1], harness.Tolerates("ill", 3))
@@ -47,7 +47,7 @@ func TestRowTimeAdded(t *testing.T) {
 
 func TestRowRestartedDuringCountdown(t *testing.T) {
 	s := suite.Alone(t)
-	row := s.Row(record.Restarted)
+	row := s.Row(results.Restarted)
 	controller := s.Start(harness.Options{Name: "restarted"})
 	node := s.Node()
 	pod := s.Pod(node, harness.Tolerates("ill", 10))
@@ -68,7 +68,7 @@ func TestRowRestartedDuringCountdown(t *testing.T) {
 
 func TestRowSecondsThatOverflow(t *testing.T) {
 	s := suite.Shared(t)
-	row := s.Row(record.Overflow)
+	row := s.Row(results.Overflow)
 	node := s.Node()
 	pod := s.Pod(node, harness.Tolerates("ill", 18446744074))
 	finite := s.Pod(node, harness.Tolerates("ill", 2)) // by which the taint has been seen
@@ -84,7 +84,7 @@ func TestRowSecondsThatOverflow(t *testing.T) {
 // time. Nothing is better with the node meanwhile.
 func TestRowControllerManagerRestarted(t *testing.T) {
 	s := suite.Alone(t)
-	row := s.Row(record.NodeController)
+	row := s.Row(results.NodeController)
 	s.Start(harness.Options{Name: "kcm-restarted"})
 	node := s.Node()
 	const tolerated = 10

@@ -20,8 +20,8 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 
-	"github.com/taint-manager/taint-manager/e2e/harness"
-	"github.com/taint-manager/taint-manager/e2e/manager"
+	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 )
 
 func TestHealthIsServedToAnyone(t *testing.T) {
@@ -220,7 +220,7 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 func TestNoSecretIsLogged(t *testing.T) {
 	suite.OursOnly(t, "about our own log")
 	s := suite.Alone(t)
-	kubeconfig := s.Account("talkative", manager.Rules())
+	kubeconfig := s.Account("talkative", launcher.Rules())
 	controller := s.Start(harness.Options{Name: "talkative", LeaderElect: true, Kubeconfig: kubeconfig, Args: []string{"--v=10"}})
 	reader := s.Token("reader", []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}})
 	const wrong = "a-token-that-nobody-has-been-given-by-anybody"

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/taint-manager/taint-manager/e2e/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 )
 
 const (

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taint-manager/taint-manager/e2e/controlplane"
-	"github.com/taint-manager/taint-manager/e2e/manager"
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 )
 
 const controllerName = "taint-manager"
@@ -15,18 +15,18 @@ const controllerName = "taint-manager"
 // leader, and serving.
 func startController(ctx context.Context, s *screen, cp *controlplane.ControlPlane) (*controlplane.Process, error) {
 	began := time.Now()
-	binary, err := manager.Binary(ctx, cp.Dir())
+	binary, err := launcher.Binary(ctx, cp.Dir())
 	if err != nil {
 		return nil, err
 	}
 	s.say(line{{fmt.Sprintf("  %s is built after %s", controllerName, since(began)), dim}})
 	began = time.Now()
-	process, err := manager.Start(ctx, cp, manager.Options{Name: controllerName, Binary: binary})
+	process, err := launcher.Start(ctx, cp, launcher.Options{Name: controllerName, Binary: binary})
 	if err != nil {
 		return nil, err
 	}
 	s.say(line{{fmt.Sprintf("  %s is ready after %s, as service account %s/%s",
-		controllerName, since(began), manager.Namespace, controllerName), dim}})
+		controllerName, since(began), launcher.Namespace, controllerName), dim}})
 	return process, nil
 }
 

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/taint-manager/taint-manager/e2e/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
 // window is when a pod has to begin to go.

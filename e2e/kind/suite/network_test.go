@@ -16,7 +16,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
 const (

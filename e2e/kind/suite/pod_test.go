@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 
-	"github.com/taint-manager/taint-manager/e2e/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
 // change is one thing that a pod has beside what all have.

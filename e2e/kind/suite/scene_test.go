@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"github.com/taint-manager/taint-manager/e2e/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
 const (

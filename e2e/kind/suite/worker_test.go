@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/taint-manager/taint-manager/e2e/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
 // detection is how long it may take until the node lifecycle controller takes a silent node for lost: its default grace

@@ -9,5 +9,5 @@
 //
 // Tests see every request, and may answer it in the model's place, have watches lag behind, or break them.
 //
-// Package e2e/conformance makes the same requests to the model and to a real API server, and compares the answers.
+// Package e2e/conformance/model makes the same requests to the model and to a real API server, and compares the answers.
 package apitest

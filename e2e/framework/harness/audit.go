@@ -1,0 +1,210 @@
+package harness
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
+	"github.com/taint-manager/taint-manager/manifests"
+)
+
+// account is the user whose requests are in the audit log: what the manifests deploy. Tests that withhold permissions use
+// accounts of other names.
+const account = "system:serviceaccount:" + launcher.Namespace + ":" + launcher.Name
+
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+  - level: Metadata
+    users: ["` + account + `"]
+  - level: None
+`
+
+// maxAuditLine is more than any line of metadata has.
+const maxAuditLine = 1 << 20
+
+// audit is the API server's log of what the account of a deployment asks for.
+type audit struct{ dir string }
+
+func newAudit() (*audit, error) {
+	dir, err := os.MkdirTemp("", "taint-manager-audit-")
+	if err != nil {
+		return nil, fmt.Errorf("directory of the audit log: %w", err)
+	}
+	a := &audit{dir}
+	if err := os.WriteFile(a.policy(), []byte(auditPolicy), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("audit policy: %w", err), a.remove())
+	}
+	return a, nil
+}
+
+func (a *audit) policy() string { return filepath.Join(a.dir, "policy.yaml") }
+func (a *audit) log() string    { return filepath.Join(a.dir, "audit.log") }
+func (a *audit) remove() error  { return os.RemoveAll(a.dir) }
+
+// args are the flags of the API server.
+func (a *audit) args() []string {
+	return []string{"--audit-policy-file=" + a.policy(), "--audit-log-path=" + a.log()}
+}
+
+// permission is one verb on one resource, as the manifests grant it.
+type permission struct {
+	namespace, group, resource, name, verb string
+}
+
+func (p permission) String() string {
+	text := p.verb + " " + p.resource
+	if p.group != "" {
+		text += "." + p.group
+	}
+	if p.name != "" {
+		text += " " + p.name
+	}
+	if p.namespace != "" {
+		text += " in " + p.namespace
+	}
+	return text
+}
+
+// covers says whether the permission is what a request was allowed by.
+func (p permission) covers(event *auditv1.Event) bool {
+	ref := event.ObjectRef
+	if ref == nil || event.Verb != p.verb || ref.APIGroup != p.group || p.namespace != "" && p.namespace != ref.Namespace {
+		return false
+	}
+	resource := ref.Resource
+	if ref.Subresource != "" {
+		resource += "/" + ref.Subresource
+	}
+	return resource == p.resource && (p.name == "" || p.name == ref.Name)
+}
+
+// granted are all permissions of the manifests.
+func granted() ([]permission, error) {
+	cluster, err := manifests.ClusterRole()
+	if err != nil {
+		return nil, err
+	}
+	role, err := manifests.Role()
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(expand("", cluster.Rules), expand(role.Namespace, role.Rules)), nil
+}
+
+func expand(namespace string, rules []rbacv1.PolicyRule) (all []permission) {
+	for _, rule := range rules {
+		names := rule.ResourceNames
+		if len(names) == 0 {
+			names = []string{""}
+		}
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, name := range names {
+					for _, verb := range rule.Verbs {
+						all = append(all, permission{namespace, group, resource, name, verb})
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// compare prints, for each permission that is granted, how often it was used, and returns an error for each that was not, and
+// for each request that was always forbidden. An API server that has just started knows of no roles yet: what it refuses, and
+// was allowed at another time, tells nothing.
+func (a *audit) compare(out io.Writer) error {
+	grants, err := granted()
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(a.log())
+	if err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	defer file.Close()
+	used := make([]int, len(grants))
+	others, refused, whole := map[string]string{}, sets.New[string](), sets.New[string]()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, maxAuditLine)
+	for lines.Scan() {
+		event := &auditv1.Event{}
+		if err := json.Unmarshal(lines.Bytes(), event); err != nil {
+			return fmt.Errorf("audit log: %w", err)
+		}
+		i := slices.IndexFunc(grants, func(p permission) bool { return p.covers(event) })
+		path, _, _ := strings.Cut(event.RequestURI, "?")
+		request := event.Verb + " " + path
+		if unlimited(event) {
+			whole.Insert(event.RequestURI)
+		}
+		switch {
+		case i >= 0 && allowed(event):
+			used[i]++
+		case i >= 0: // reported where it is never used
+		case allowed(event):
+			others[request] = event.Annotations["authorization.k8s.io/reason"]
+		default:
+			refused.Insert(request)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	if whole.Len() > 0 {
+		err = fmt.Errorf("lists that are not in pages: %s", sets.List(whole))
+	}
+	return errors.Join(report(out, grants, used, others, refused), err)
+}
+
+// unlimited reports whether a request is a list of pods or nodes that the API server answers all at once: without a limit, or from its
+// cache, where older ones know no limits.
+func unlimited(event *auditv1.Event) bool {
+	if ref := event.ObjectRef; event.Verb != "list" || ref == nil || ref.Resource != "pods" && ref.Resource != "nodes" {
+		return false
+	}
+	uri, err := url.ParseRequestURI(event.RequestURI)
+	return err != nil || !uri.Query().Has("limit") || uri.Query().Get("resourceVersion") == "0"
+}
+
+func allowed(event *auditv1.Event) bool {
+	return event.Annotations["authorization.k8s.io/decision"] == "allow"
+}
+
+func report(out io.Writer, grants []permission, used []int, others map[string]string, refused sets.Set[string]) error {
+	var errs []error
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "granted by the manifests\tused")
+	for i, grant := range grants {
+		fmt.Fprintf(table, "%s\t%d\n", grant, used[i])
+		if used[i] == 0 {
+			errs = append(errs, fmt.Errorf("the manifests grant what nothing used: %s", grant))
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, request := range slices.Sorted(maps.Keys(others)) {
+		fmt.Fprintf(out, "allowed by others: %s (%s)\n", request, others[request])
+	}
+	for _, request := range sets.List(refused.Difference(sets.KeySet(others))) {
+		errs = append(errs, fmt.Errorf("the manifests do not grant what was asked for: %s", request))
+	}
+	return errors.Join(errs...)
+}

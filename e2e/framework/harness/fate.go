@@ -1,0 +1,203 @@
+package harness
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
+)
+
+// Punctual is how late an eviction may be that nothing holds up, on a machine that also runs the whole control plane.
+const Punctual = 1500 * time.Millisecond
+
+// Fate is what became of a pod up to some moment.
+type Fate struct {
+	// Evicted says that its deletion began, and At when we heard of it.
+	Evicted bool
+	At      time.Time
+	// Watched is until when it was watched.
+	Watched time.Time
+}
+
+// Await waits until the pod begins to go or the time is over.
+func (s *Scene) Await(pod *corev1.Pod, until time.Time) Fate {
+	s.T.Helper()
+	return s.AwaitAll([]*corev1.Pod{pod}, until)[0]
+}
+
+// AwaitAll waits until all pods begin to go or the time is over.
+func (s *Scene) AwaitAll(pods []*corev1.Pod, until time.Time) []Fate {
+	s.T.Helper()
+	fates := make([]Fate, len(pods))
+	s.watch.Await(s.Context(), until, func(seen *podwatch.Sightings) bool {
+		all := true
+		for i, pod := range pods {
+			fates[i] = Fate{Watched: time.Now()}
+			if going := seen.Of(pod).Going; !going.IsZero() {
+				fates[i].Evicted, fates[i].At = true, going
+			} else {
+				all = false
+			}
+		}
+		return all
+	})
+	for i := range fates {
+		if !fates[i].Evicted {
+			fates[i].Watched = time.Now()
+		}
+	}
+	return fates
+}
+
+// Going says for each pod when it began to go, as far as is known now; zero where it has not. It is for many pods, whom
+// AwaitAll would look at for each event of the watch.
+func (s *Scene) Going(pods []*corev1.Pod) []time.Time {
+	times := make([]time.Time, len(pods))
+	s.watch.Look(func(seen *podwatch.Sightings) {
+		for i, pod := range pods {
+			times[i] = seen.Of(pod).Going
+		}
+	})
+	return times
+}
+
+// left counts the pods that have not begun to go.
+func (s *Scene) left(pods []*corev1.Pod) (n int) {
+	s.watch.Look(func(seen *podwatch.Sightings) { n = seen.Left(pods) })
+	return n
+}
+
+// AwaitGone waits until all pods begin to go or the time is over, and returns when the last did that does.
+func (s *Scene) AwaitGone(pods []*corev1.Pod, until time.Time) (last time.Time) {
+	s.T.Helper()
+	left := pods
+	s.until(until, func() bool {
+		s.watch.Look(func(seen *podwatch.Sightings) { // of very many pods, not all each time
+			for len(left) > 0 && !seen.Of(left[0]).Going.IsZero() {
+				left = left[1:]
+			}
+		})
+		return len(left) == 0
+	})
+	for _, at := range s.Going(pods) {
+		last = Later(last, at)
+	}
+	return last
+}
+
+// Quiet watches until the moment and fails the test if the pod begins to go before.
+func (s *Scene) Quiet(pod *corev1.Pod, until time.Time) {
+	s.T.Helper()
+	if fate := s.Await(pod, until); fate.Evicted {
+		s.T.Fatalf("pod %s went %s before %s", pod.Name, until.Sub(fate.At), until.Format(time.StampMilli))
+	}
+}
+
+// Window is when a pod has to begin to go.
+type Window struct{ From, To time.Time }
+
+// Due is the window of a pod whose seconds count from the action: it ends Punctual after them.
+func Due(m Moment, seconds float64) Window {
+	d := time.Duration(seconds * float64(time.Second))
+	return Window{m.Before.Add(d), m.After.Add(d + Punctual)}
+}
+
+// Extend moves the end of the window.
+func (w Window) Extend(by time.Duration) Window {
+	w.To = w.To.Add(by)
+	return w
+}
+
+// Outside says by how much a fate misses the window; empty if it does not.
+func (f Fate) Outside(w Window) string {
+	switch {
+	case !f.Evicted:
+		return fmt.Sprintf("not evicted up to %s after the moment it was due at", round(f.Watched.Sub(w.From)))
+	case f.At.Before(w.From):
+		return fmt.Sprintf("evicted %s EARLY", w.From.Sub(f.At))
+	case f.At.After(w.To):
+		return fmt.Sprintf("evicted %s after the moment it was due at, expected at most %s", round(f.At.Sub(w.From)), round(w.To.Sub(w.From)))
+	default:
+		return ""
+	}
+}
+
+// Evicted waits for the pod's eviction within the window, and fails the test if it comes earlier, later or not at all.
+func (s *Scene) Evicted(pod *corev1.Pod, w Window) Fate {
+	s.T.Helper()
+	fate := s.Await(pod, w.To.Add(5*time.Second)) // to say how late it was
+	s.Check(pod, fate, w)
+	return fate
+}
+
+// Check fails the test if the fate misses the window.
+func (s *Scene) Check(pod *corev1.Pod, fate Fate, w Window) {
+	s.T.Helper()
+	if complaint := fate.Outside(w); complaint != "" {
+		s.T.Errorf("pod %s: %s", pod.Name, complaint)
+	} else {
+		s.T.Logf("pod %s: evicted %s after the earliest moment it was due at", pod.Name, round(fate.At.Sub(w.From)))
+	}
+}
+
+// maxComplaints is how many pods of many a failed test names.
+const maxComplaints = 5
+
+// CheckAll fails the test if one of many fates misses its window, and returns how late the latest was, the time that it
+// was watched for if it did not come about.
+func (s *Scene) CheckAll(pods []*corev1.Pod, fates []Fate, window func(i int) Window) (worst time.Duration) {
+	s.T.Helper()
+	wrong := 0
+	for i, fate := range fates {
+		end := fate.Watched
+		if fate.Evicted {
+			end = fate.At
+		}
+		worst = max(worst, end.Sub(window(i).From))
+		complaint := fate.Outside(window(i))
+		if complaint == "" {
+			continue
+		}
+		if wrong++; wrong <= maxComplaints {
+			s.T.Errorf("pod %s: %s", pods[i].Name, complaint)
+		}
+	}
+	if wrong > maxComplaints {
+		s.T.Errorf("%d pods in all", wrong)
+	}
+	return worst
+}
+
+// Stayed fails the test if the pod was evicted.
+func (s *Scene) Stayed(pod *corev1.Pod, fate Fate, why string) {
+	s.T.Helper()
+	if fate.Evicted {
+		s.T.Errorf("pod %s was evicted, though %s", pod.Name, why)
+	}
+}
+
+// Stays watches the pod until the moment, and fails the test if it is evicted.
+func (s *Scene) Stays(pod *corev1.Pod, until time.Time, why string) {
+	s.T.Helper()
+	s.Stayed(pod, s.Await(pod, until), why)
+}
+
+// Since tells the fate in words, counted from an action.
+func (f Fate) Since(m Moment, action string) string {
+	if !f.Evicted {
+		return fmt.Sprintf("not evicted (watched for %.0f s)", f.Watched.Sub(m.After).Seconds())
+	}
+	return fmt.Sprintf("evicted %.1f s after %s", f.At.Sub(m.After).Seconds(), action)
+}
+
+func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+// Later is the later of two moments.
+func Later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

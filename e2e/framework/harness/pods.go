@@ -1,0 +1,251 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
+)
+
+// Change is one thing that a pod has beside what all have.
+type Change func(*corev1.Pod)
+
+// Tolerates a taint with that key for some seconds.
+func Tolerates(key string, seconds int64) Change {
+	return func(pod *corev1.Pod) {
+		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
+			Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds,
+		})
+	}
+}
+
+// ToleratesForever a taint with that key.
+func ToleratesForever(key string) Change {
+	return func(pod *corev1.Pod) {
+		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
+			Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute,
+		})
+	}
+}
+
+// Named gives it a name.
+func Named(name string) Change { return func(pod *corev1.Pod) { pod.Name = name } }
+
+// Annotated gives it an annotation.
+func Annotated(key, value string) Change {
+	return func(pod *corev1.Pod) { metav1.SetMetaDataAnnotation(&pod.ObjectMeta, key, value) }
+}
+
+// Held makes a finalizer hold it.
+func Held(finalizer string) Change {
+	return func(pod *corev1.Pod) { pod.Finalizers = append(pod.Finalizers, finalizer) }
+}
+
+// Template is a pod as all pods here are, bound to a node unless that is empty.
+func Template(node string, changes ...Change) *corev1.Pod {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "e2e"}},
+		Spec: corev1.PodSpec{
+			NodeName:                     node,
+			AutomountServiceAccountToken: ptr.To(false),
+			Containers:                   []corev1.Container{{Name: "main", Image: "registry.invalid/none"}},
+		},
+	}
+	for _, change := range changes {
+		change(pod)
+	}
+	return pod
+}
+
+// Pod creates a pod that is bound to a node from the beginning.
+func (s *Scene) Pod(node string, changes ...Change) *corev1.Pod {
+	s.T.Helper()
+	pod, _ := s.PodAt(node, changes...)
+	return pod
+}
+
+// PodAt is Pod, and says when it was created.
+func (s *Scene) PodAt(node string, changes ...Change) (*corev1.Pod, Moment) {
+	s.T.Helper()
+	pod := Template(node, changes...)
+	if pod.Name == "" {
+		s.mu.Lock()
+		s.pods++
+		pod.Name = fmt.Sprintf("pod-%d", s.pods)
+		s.mu.Unlock()
+	}
+	var created *corev1.Pod
+	m, err := moment(func() (err error) {
+		created, err = s.Client.CoreV1().Pods(s.Namespace).Create(s.Context(), pod, metav1.CreateOptions{})
+		return err
+	})
+	s.Must(err)
+	return created, m
+}
+
+// Running waits until kwok has made the pods run.
+func (s *Scene) Running(pods ...*corev1.Pod) {
+	s.T.Helper()
+	for _, pod := range pods {
+		ok := s.watch.Await(s.Context(), time.Now().Add(30*time.Second), func(seen *podwatch.Sightings) bool {
+			return seen.Of(pod).Last.Status.Phase == corev1.PodRunning
+		})
+		if !ok {
+			s.T.Fatalf("pod %s is not running", pod.Name)
+		}
+	}
+}
+
+// Many creates pods several at a time, and waits until they run.
+func (s *Scene) Many(n int, pod func(i int) *corev1.Pod) []*corev1.Pod {
+	s.T.Helper()
+	const workers = 8
+	pods := s.Create(n, workers, pod)
+	s.Running(pods...)
+	return pods
+}
+
+// Create creates pods, so many at a time as there are workers.
+func (s *Scene) Create(n, workers int, pod func(i int) *corev1.Pod) []*corev1.Pod {
+	s.T.Helper()
+	pods, errs := make([]*corev1.Pod, n), make([]error, n)
+	workqueue.ParallelizeUntil(s.Context(), workers, n, func(i int) {
+		pods[i], errs[i] = s.Client.CoreV1().Pods(s.Namespace).Create(s.Context(), pod(i), metav1.CreateOptions{})
+	})
+	s.Must(errors.Join(errs...))
+	return pods
+}
+
+// SetTolerationSeconds changes the seconds of the pod's toleration of the key.
+func (s *Scene) SetTolerationSeconds(pod *corev1.Pod, key string, seconds int64) Moment {
+	s.T.Helper()
+	m, err := moment(func() error {
+		live, err := s.Client.CoreV1().Pods(s.Namespace).Get(s.Context(), pod.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for i := range live.Spec.Tolerations {
+			if live.Spec.Tolerations[i].Key == key {
+				live.Spec.Tolerations[i].TolerationSeconds = &seconds
+			}
+		}
+		patch, err := toJSON(map[string]any{"spec": map[string]any{"tolerations": live.Spec.Tolerations}})
+		if err != nil {
+			return err
+		}
+		_, err = s.Client.CoreV1().Pods(s.Namespace).
+			Patch(s.Context(), pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		return err
+	})
+	s.Must(err)
+	return m
+}
+
+// Finish makes a running pod a finished one.
+func (s *Scene) Finish(pod *corev1.Pod, phase corev1.PodPhase) {
+	s.T.Helper()
+	s.Running(pod)
+	patch, err := toJSON(map[string]any{"status": map[string]any{"phase": phase}})
+	s.Must(err)
+	_, err = s.Client.CoreV1().Pods(s.Namespace).
+		Patch(s.Context(), pod.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	s.Must(err)
+}
+
+// Remove deletes a pod at once, without a grace period.
+func (s *Scene) Remove(pod *corev1.Pod) Moment {
+	s.T.Helper()
+	m, err := moment(func() error {
+		return s.Client.CoreV1().Pods(s.Namespace).Delete(s.Context(), pod.Name, metav1.DeleteOptions{
+			GracePeriodSeconds: ptr.To(int64(0)), Preconditions: metav1.NewUIDPreconditions(string(pod.UID)),
+		})
+	})
+	s.Must(err)
+	return m
+}
+
+// Last is the last that was seen of a pod that may be gone.
+func (s *Scene) Last(pod *corev1.Pod) *corev1.Pod {
+	s.T.Helper()
+	seen := s.watch.Of(pod)
+	if seen.First.IsZero() {
+		s.T.Fatalf("pod %s was never seen", pod.Name)
+	}
+	return seen.Last
+}
+
+// Live reads a pod.
+func (s *Scene) Live(pod *corev1.Pod) *corev1.Pod {
+	s.T.Helper()
+	live, err := s.Client.CoreV1().Pods(s.Namespace).Get(s.Context(), pod.Name, metav1.GetOptions{})
+	s.Must(err)
+	return live
+}
+
+func toJSON(object any) ([]byte, error) {
+	data, err := json.Marshal(object)
+	if err != nil {
+		return nil, errors.Join(errors.New("encoding a patch"), err)
+	}
+	return data, nil
+}
+
+// With gives it a toleration of any kind.
+func With(toleration corev1.Toleration) Change {
+	return func(pod *corev1.Pod) { pod.Spec.Tolerations = append(pod.Spec.Tolerations, toleration) }
+}
+
+// ConditionOf is the pod's condition of a type, or nil.
+func ConditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == kind {
+			return &pod.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// Release takes all finalizers from a pod.
+func (s *Scene) Release(pod *corev1.Pod) {
+	s.T.Helper()
+	_, err := s.Client.CoreV1().Pods(s.Namespace).
+		Patch(s.Context(), pod.Name, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	s.Must(err)
+}
+
+// SetCondition writes a condition of a pod.
+func (s *Scene) SetCondition(pod *corev1.Pod, condition corev1.PodCondition) {
+	s.T.Helper()
+	patch, err := toJSON(map[string]any{"status": map[string]any{"conditions": []corev1.PodCondition{condition}}})
+	s.Must(err)
+	_, err = s.Client.CoreV1().Pods(s.Namespace).
+		Patch(s.Context(), pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	s.Must(err)
+}
+
+// KeepChanging writes to a pod, again and again, until it begins to go or ctx is over.
+func (s *Scene) KeepChanging(ctx context.Context, pod *corev1.Pod, interval time.Duration) error {
+	for n, going := 0, false; !going && ctx.Err() == nil; n++ {
+		patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"annotations":{"e2e/changes":"%d"}}}`, pod.UID, n)
+		changed, err := s.Client.CoreV1().Pods(s.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		going = apierrors.IsNotFound(err) || changed != nil && changed.DeletionTimestamp != nil
+		if err != nil && !going && ctx.Err() == nil {
+			return fmt.Errorf("changing pod %s: %w", pod.Name, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(interval):
+		}
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+)
+
+// policyTimeout is how long the API server may take to act on a policy, or on its end.
+const policyTimeout = 30 * time.Second
+
+// DenyDeletes makes the API server deny all deletions of pods in the scene's namespace, by an admission policy, and
+// returns when it does. What is returned ends that, and returns when it has ended.
+func (s *Scene) DenyDeletes() (allow func()) {
+	s.T.Helper()
+	probe := s.Pod("no-such-node", Named("probe"))
+	const policies, bindings = "validatingadmissionpolicies", "validatingadmissionpolicybindings"
+	s.createPolicy(policies, denyDeletes(s.Namespace))
+	s.createPolicy(bindings, bindingOf(s.Namespace))
+	lifted := false
+	lift := func(ctx context.Context) error {
+		lifted = true
+		client := s.Client.AdmissionregistrationV1().RESTClient()
+		return errors.Join(client.Delete().AbsPath(s.policyPath(bindings), s.Namespace).Do(ctx).Error(),
+			client.Delete().AbsPath(s.policyPath(policies), s.Namespace).Do(ctx).Error())
+	}
+	s.T.Cleanup(func() {
+		if !lifted {
+			ctx, cancel := context.WithTimeout(context.Background(), policyTimeout)
+			defer cancel()
+			_ = lift(ctx) // whoever failed before has said so
+		}
+	})
+	s.Eventually("the policy", policyTimeout, func(ctx context.Context) error {
+		if err := s.tryDelete(ctx, probe); !apierrors.IsInvalid(err) && !apierrors.IsForbidden(err) {
+			return fmt.Errorf("does not deny yet: %w", err)
+		}
+		return nil
+	})
+	return func() {
+		s.T.Helper()
+		s.Must(lift(s.Context()))
+		s.Eventually("the end of the policy", policyTimeout, func(ctx context.Context) error { return s.tryDelete(ctx, probe) })
+	}
+}
+
+// policyPath is the path of policies or of their bindings. The two are alike in all versions of their API.
+func (s *Scene) policyPath(resource string) string {
+	return "/apis/" + controlplane.PolicyAPI(s.cluster.version) + "/" + resource
+}
+
+// createPolicy creates a policy, or a binding of one, of the version of the API that is served.
+func (s *Scene) createPolicy(resource string, object runtime.Object) {
+	s.T.Helper()
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	s.Must(err)
+	content["apiVersion"] = controlplane.PolicyAPI(s.cluster.version)
+	body, err := json.Marshal(content)
+	s.Must(err)
+	s.Must(s.Client.AdmissionregistrationV1().RESTClient().Post().AbsPath(s.policyPath(resource)).
+		SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body).Do(s.Context()).Error())
+}
+
+// tryDelete asks for a deletion without having it done.
+func (s *Scene) tryDelete(ctx context.Context, pod *corev1.Pod) error {
+	return s.Client.CoreV1().Pods(s.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
+}
+
+func denyDeletes(namespace string) *admissionv1.ValidatingAdmissionPolicy {
+	return &admissionv1.ValidatingAdmissionPolicy{
+		TypeMeta:   metav1.TypeMeta{Kind: "ValidatingAdmissionPolicy"},
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			FailurePolicy: ptr.To(admissionv1.Fail),
+			MatchConstraints: &admissionv1.MatchResources{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Delete},
+					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+				}}},
+			},
+			Validations: []admissionv1.Validation{{Expression: "false", Message: "pods stay"}},
+		},
+	}
+}
+
+func bindingOf(name string) *admissionv1.ValidatingAdmissionPolicyBinding {
+	return &admissionv1.ValidatingAdmissionPolicyBinding{
+		TypeMeta:   metav1.TypeMeta{Kind: "ValidatingAdmissionPolicyBinding"},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+		},
+	}
+}

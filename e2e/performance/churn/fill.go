@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/performance/load"
+)
+
+// fillers is how many objects are being made at the same time.
+const fillers = 8
+
+// fill makes nodes without taints, and pods that run on them.
+func fill(ctx context.Context, cp *controlplane.ControlPlane, client kubernetes.Interface, o options) error {
+	cluster := load.Cluster{Nodes: o.nodes, Pods: o.pods, Began: time.Now().Truncate(time.Second)}
+	namespaces := sets.New[string]()
+	for pod := range o.pods {
+		namespaces.Insert(load.Namespace(pod))
+	}
+	for name := range namespaces {
+		if err := cp.Namespace(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err := each(ctx, o.nodes, func(i int) error { return makeNode(ctx, client, cluster, i) }); err != nil {
+		return fmt.Errorf("making nodes: %w", err)
+	}
+	if err := each(ctx, o.pods, func(i int) error { return makePod(ctx, client, cluster, i) }); err != nil {
+		return fmt.Errorf("making pods: %w", err)
+	}
+	return nil
+}
+
+// each calls a function for numbers up to n, several at a time, and none any more once one has failed.
+func each(ctx context.Context, n int, do func(i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	workqueue.ParallelizeUntil(ctx, fillers, n, func(i int) {
+		if err := do(i); err != nil {
+			cancel(err)
+		}
+	})
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return ctx.Err()
+}
+
+// created is the metadata that a client may choose.
+func created(meta metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name: meta.Name, Namespace: meta.Namespace, Labels: meta.Labels, Annotations: meta.Annotations, OwnerReferences: meta.OwnerReferences,
+	}
+}
+
+func makeNode(ctx context.Context, client kubernetes.Interface, cluster load.Cluster, i int) error {
+	api := client.CoreV1().Nodes()
+	node := cluster.Node(i, 0, time.Now())
+	node.ObjectMeta = created(node.ObjectMeta)
+	node, err := api.Create(ctx, node, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	node.Spec.Taints = nil // admission gave it one for not being ready
+	_, err = api.Update(ctx, node, metav1.UpdateOptions{})
+	return err
+}
+
+func makePod(ctx context.Context, client kubernetes.Interface, cluster load.Cluster, i int) error {
+	pod := cluster.Pod(i, 0, time.Now())
+	api, status := client.CoreV1().Pods(pod.Namespace), pod.Status
+	pod.ObjectMeta = created(pod.ObjectMeta)
+	pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "", "" // the one that each namespace has
+	pod.Spec.AutomountServiceAccountToken = ptr.To(false)
+	pod, err := api.Create(ctx, pod, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	pod.Status = status
+	_, err = api.UpdateStatus(ctx, pod, metav1.UpdateOptions{})
+	return err
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+)
+
+// proxy stands before the API server, with a certificate that all kubeconfigs trust, and passes on everything. It knows the
+// watches of nodes and pods that go through it.
+type proxy struct {
+	// url is where it listens.
+	url    string
+	server *http.Server
+	ended  chan error
+	// horizon is the latest resource version that the API server is known to have. Those in the events that are put in are
+	// beyond it; a watch that would go on from one of them goes on from here.
+	horizon atomic.Uint64
+
+	mu      sync.Mutex
+	streams map[string][]*stream // by resource
+}
+
+func startProxy(ctx context.Context, cp *controlplane.ControlPlane) (*proxy, error) {
+	target, err := url.Parse(cp.AdminConfig().Host)
+	if err != nil {
+		return nil, fmt.Errorf("address of the API server: %w", err)
+	}
+	transport, err := rest.TransportFor(rest.AnonymousClientConfig(cp.AdminConfig())) // callers show who they are themselves
+	if err != nil {
+		return nil, fmt.Errorf("connection to the API server: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listening for the controllers: %w", err)
+	}
+	p := &proxy{url: "https://" + listener.Addr().String(), ended: make(chan error, 1), streams: map[string][]*stream{}}
+	silent := log.New(io.Discard, "", 0)
+	p.server = &http.Server{
+		Handler: &httputil.ReverseProxy{
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(target)
+				r.Out.URL.RawQuery = p.backToHorizon(r.Out.URL.Query()).Encode()
+				// Kubernetes 1.37 compresses streaming lists, between whose events no others could be put.
+				r.Out.Header.Set("Accept-Encoding", "identity")
+			},
+			Transport:      transport,
+			FlushInterval:  -1, // each event at once
+			ModifyResponse: p.join,
+			ErrorLog:       silent,
+		},
+		ReadHeaderTimeout: 10 * time.Second,
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
+		ErrorLog:          silent,
+	}
+	cert, key := cp.ServingCert()
+	go func() { p.ended <- p.server.ServeTLS(listener, cert, key) }()
+	return p, nil
+}
+
+func (p *proxy) stop() error {
+	err := p.server.Close()
+	if ended := <-p.ended; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("the proxy ended by itself: %w", ended))
+	}
+	return err
+}
+
+// backToHorizon has a request ask for no version that the API server has not made.
+func (p *proxy) backToHorizon(query url.Values) url.Values {
+	const param = "resourceVersion"
+	if version, err := strconv.ParseUint(query.Get(param), 10, 64); err == nil && version > p.horizon.Load() && p.horizon.Load() > 0 {
+		query.Set(param, strconv.FormatUint(p.horizon.Load(), 10))
+	}
+	return query
+}
+
+// join makes the response to a watch of nodes or pods one of our streams.
+func (p *proxy) join(response *http.Response) error {
+	resource, watched := watchedResource(response.Request.URL)
+	if !watched || response.StatusCode != http.StatusOK {
+		return nil
+	}
+	listing := response.Request.URL.Query().Get("sendInitialEvents") == "true"
+	s, err := newStream(response.Header.Get("Content-Type"), response.Body, listing, func(s *stream) { p.leave(resource, s) })
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.streams[resource] = append(p.streams[resource], s)
+	response.Body = s
+	return nil
+}
+
+func (p *proxy) leave(resource string, s *stream) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.streams[resource] = slices.DeleteFunc(p.streams[resource], func(other *stream) bool { return other == s })
+}
+
+// stream is the one watch of a resource, once its list is over.
+func (p *proxy) stream(resource string) (*stream, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	open := p.streams[resource]
+	if len(open) != 1 {
+		return nil, fmt.Errorf("%d watches of %s are open, not one: see what the controller's log says", len(open), resource)
+	}
+	if !open[0].listed.Load() {
+		return nil, fmt.Errorf("the controller has not read all %s yet", resource)
+	}
+	return open[0], nil
+}
+
+// watchedResource is what is watched in all namespaces, if that is nodes or pods.
+func watchedResource(u *url.URL) (resource string, ok bool) {
+	resource, ok = strings.CutPrefix(u.Path, "/api/v1/")
+	watching, err := strconv.ParseBool(u.Query().Get("watch"))
+	return resource, ok && err == nil && watching && (resource == nodes || resource == pods)
+}

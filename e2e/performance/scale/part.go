@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/component-base/metrics"
+	"k8s.io/utils/clock"
+
+	"github.com/taint-manager/taint-manager/e2e/performance/load"
+	ours "github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/tainteviction"
+)
+
+// age is how long ago the cluster came to be.
+const age = 24 * time.Hour
+
+// part measures a controller with one size of cluster.
+type part struct {
+	cluster    load.Cluster
+	api        *api
+	controller *tainteviction.Controller
+	profiles   profiles
+	// version is the latest resource version.
+	version atomic.Uint64
+	// heap is the live heap before what is measured next came.
+	heap   int64
+	result result
+}
+
+// measurePart measures, in this process, which should be a new one.
+func measurePart(ctx context.Context, cluster load.Cluster, profiles profiles, progress io.Writer) (result, error) {
+	p, err := newPart(cluster, profiles)
+	if err != nil {
+		return result{}, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	for i, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"making all pods, for nobody", p.makePods},
+		{"starting the controller", func(ctx context.Context) error { return p.start(ctx, &running) }},
+		{"nodes", p.syncNodes},
+		{"pods", p.syncPods},
+		{"a garbage collection", p.collect},
+		{"updates that change nothing", p.churn},
+		{"taints", p.taint},
+		{"nothing", p.idle},
+	} {
+		fmt.Fprintf(progress, "scale: %d nodes, %d pods: %d. %s\n", cluster.Nodes, cluster.Pods, i+1, step.name)
+		if err := step.do(ctx); err != nil {
+			return result{}, fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return p.result, nil
+}
+
+func newPart(cluster load.Cluster, profiles profiles) (*part, error) {
+	p := &part{cluster: cluster, profiles: profiles, result: result{Nodes: cluster.Nodes, Pods: cluster.Pods}}
+	p.api = p.newAPI()
+	m, err := ours.New(metrics.NewKubeRegistry().Register)
+	if err != nil {
+		return nil, err
+	}
+	client := client{api: p.api}
+	p.controller, err = tainteviction.New(tainteviction.Config{
+		Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client,
+		Starts:              types.NamespacedName{Namespace: metav1.NamespaceSystem, Name: "taint-manager-starts"},
+		Clock:               clock.RealClock{},
+		ConcurrentEvictions: tainteviction.DefaultConcurrentEvictions,
+		Metrics:             m,
+	})
+	return p, err
+}
+
+func (p *part) newAPI() *api {
+	c := p.cluster
+	return &api{
+		nodes: newSource("nodes", c.Nodes,
+			func(i int) runtime.Object { return c.Node(i, p.version.Add(1), c.Began) },
+			func() runtime.Object { return &v1.Node{ObjectMeta: p.bookmark()} }),
+		pods: newSource("pods", c.Pods,
+			func(i int) runtime.Object { return c.Pod(i, p.version.Add(1), c.Began) },
+			func() runtime.Object { return &v1.Pod{ObjectMeta: p.bookmark()} }),
+	}
+}
+
+func (p *part) bookmark() metav1.ObjectMeta {
+	return metav1.ObjectMeta{ResourceVersion: load.Version(p.version.Add(1))}
+}
+
+// start runs the controller, as the leader: no pod is due for an hour, so it evicts nobody.
+func (p *part) start(ctx context.Context, running *sync.WaitGroup) error {
+	running.Go(func() { p.controller.Run(ctx) })
+	running.Go(func() { p.controller.Lead(ctx) })
+	if err := rest(ctx); err != nil {
+		return err
+	}
+	var err error
+	p.result.ResidentIdle, _, err = resident()
+	p.heap = liveHeap()
+	return err
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+)
+
+const (
+	// fillWorkers keep two processors busy.
+	fillWorkers = 16
+	// progressInterval is how often something that takes long says how far it is.
+	progressInterval = 5 * time.Second
+	stormTaint       = "bench-storm"
+)
+
+// podRef is what one needs to know of a pod to evict it.
+type podRef struct {
+	Namespace, Name, Node string
+	UID                   types.UID
+	Generation            int64
+}
+
+func nodeName(i int) string      { return fmt.Sprintf("bench-node-%d", i) }
+func namespaceName(i int) string { return fmt.Sprintf("bench-%d", i) }
+
+// place is the pod of a number: pods go around the nodes, and those of one node around the namespaces.
+func (o *options) place(number int) podRef {
+	return podRef{
+		Namespace: namespaceName(number / o.nodes % o.namespaces),
+		Name:      fmt.Sprintf("storefront-%d-6d8f9c7b54-%05d", number/podsPerOwner, number),
+		Node:      nodeName(number % o.nodes),
+	}
+}
+
+// makeNodes makes nodes and namespaces, once: they are there for all contenders.
+func (b *bench) makeNodes(ctx context.Context) error {
+	for i := range b.namespaces {
+		if err := b.cp.Namespace(ctx, namespaceName(i)); err != nil {
+			return err
+		}
+	}
+	for i := range b.nodes {
+		if _, err := controlplane.CreateNode(ctx, b.client, nodeName(i)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(b.makeLoneNodes(ctx), b.makeCanaryNode(ctx))
+}
+
+// fill makes the pods of the numbers from and up to, but not including, to.
+func (b *bench) fill(ctx context.Context, from, to int) ([]podRef, error) {
+	pods := make([]podRef, to-from)
+	var made atomic.Int64
+	stop := b.progressOf(fmt.Sprintf("making pods up to %d", to), &made)
+	defer stop()
+	err := each(ctx, fillWorkers, len(pods), func(ctx context.Context, i int) (err error) {
+		pods[i], err = b.createPod(ctx, b.place(from+i), from+i)
+		made.Add(1)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pods, b.weigh(ctx, b.place(from))
+}
+
+// weigh notes how large a pod is, with what the API server adds to it.
+func (b *bench) weigh(ctx context.Context, ref podRef) error {
+	pod, err := b.client.CoreV1().Pods(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("reading pod %s: %w", ref.Name, err)
+	}
+	b.podBytes = pod.Size()
+	return nil
+}
+
+// createPod makes a pod that runs on its node. The number tells it from others.
+func (b *bench) createPod(ctx context.Context, ref podRef, number int, tolerations ...corev1.Toleration) (podRef, error) {
+	api := b.client.CoreV1().Pods(ref.Namespace)
+	template := podTemplate(ref, number)
+	template.Spec.Tolerations = tolerations
+	pod, err := api.Create(ctx, template, metav1.CreateOptions{FieldManager: "kube-controller-manager"})
+	if err != nil {
+		return podRef{}, fmt.Errorf("making pod %s: %w", ref.Name, err)
+	}
+	pod.Status = podStatus(pod, number, time.Now())
+	pod, err = api.UpdateStatus(ctx, pod, metav1.UpdateOptions{FieldManager: "kubelet"})
+	if err != nil {
+		return podRef{}, fmt.Errorf("status of pod %s: %w", ref.Name, err)
+	}
+	ref.UID, ref.Generation = pod.UID, pod.Generation
+	return ref, nil
+}
+
+// progressOf says every few seconds how far something is, until the function that it returns is called.
+func (b *bench) progressOf(what string, done *atomic.Int64) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	began := time.Now()
+	say := func() {
+		n, took := done.Load(), time.Since(began).Seconds()
+		b.say("%s: %d in %.0f s, %.0f/s", what, n, took, float64(n)/took)
+	}
+	go func() {
+		for pause(ctx, progressInterval) == nil {
+			say()
+		}
+	}()
+	return func() {
+		cancel()
+		say()
+	}
+}
+
+// clear removes what a storm has left: pods, Events and taints. It returns when the API server has none of them.
+func (b *bench) clear(ctx context.Context) error {
+	if err := b.setTaints(ctx, nil, func(string) {}); err != nil {
+		return err
+	}
+	now := metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))}
+	for left := 1; left > 0; {
+		err := each(ctx, b.namespaces, b.namespaces, func(ctx context.Context, i int) error {
+			name := namespaceName(i)
+			return errors.Join(
+				b.client.CoreV1().Pods(name).DeleteCollection(ctx, now, metav1.ListOptions{}),
+				b.client.CoreV1().Events(name).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
+		})
+		if err != nil {
+			return fmt.Errorf("removing the pods of before: %w", err)
+		}
+		if left, err = b.left(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// left counts namespaces that still have pods or Events.
+func (b *bench) left(ctx context.Context) (n int, err error) {
+	for i := range b.namespaces {
+		for _, resource := range []string{"pods", "events"} {
+			list, err := b.metadata.Resource(corev1.SchemeGroupVersion.WithResource(resource)).Namespace(namespaceName(i)).
+				List(ctx, metav1.ListOptions{Limit: 1})
+			if err != nil {
+				return 0, fmt.Errorf("looking whether %s are left: %w", resource, err)
+			}
+			n += len(list.Items)
+		}
+	}
+	return n, nil
+}
+
+// setTaints gives all nodes these taints and no others, all nodes at the same moment, and tells of each that has them.
+func (b *bench) setTaints(ctx context.Context, taints []corev1.Taint, done func(node string)) error {
+	return each(ctx, b.nodes, b.nodes, func(ctx context.Context, i int) error {
+		if err := b.setTaintsOf(ctx, nodeName(i), taints...); err != nil {
+			return err
+		}
+		done(nodeName(i))
+		return nil
+	})
+}
+
+// setTaintsOf gives a node these taints and no others.
+func (b *bench) setTaintsOf(ctx context.Context, node string, taints ...corev1.Taint) error {
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"taints": taints}})
+	if err != nil {
+		return fmt.Errorf("taints of node %s: %w", node, err)
+	}
+	_, err = b.client.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-taint"})
+	if err != nil {
+		return fmt.Errorf("taints of node %s: %w", node, err)
+	}
+	return nil
+}
+
+// each does something so many times, with workers, until one fails.
+func each(ctx context.Context, workers, n int, do func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	workqueue.ParallelizeUntil(ctx, workers, n, func(i int) {
+		if err := do(ctx, i); err != nil {
+			cancel(err)
+		}
+	})
+	return context.Cause(ctx)
+}

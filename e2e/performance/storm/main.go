@@ -1,0 +1,103 @@
+// Command storm measures evictions of taint-manager side by side with the built-in controller, and with a client that makes
+// the same calls, watches nothing and decides nothing. It prints tables in Markdown, and writes all figures as JSON. Progress goes to
+// standard error.
+//
+// The control plane is etcd and kube-apiserver of e2e/framework/controlplane, filled with nodes and pods. There are no kubelets: a pod
+// that is evicted stays, terminating. The contenders run in turn, each with the permissions that it needs, as a service
+// account of kube-system, and each on pods of its own.
+//
+//   - A storm taints all nodes at the same moment. Times count from the answer to the first of these writes, and a pod counts
+//     as evicted when a watch of this command's shows that it has a deletion timestamp.
+//   - While a storm goes on, other nodes with one pod each are tainted, one after another, to see whether these pods wait for those of
+//     the storm. They count for nothing else.
+//   - Rates are compared with the mean of the bare client's before and after: machines and API servers change with time.
+//   - Calls are counted in the API server's audit log.
+//   - Start to working is from the start of a process until it has evicted a pod that was due before.
+//   - A mechanism is compared with plain ones by a binary that is built without it: see package variants. They take turns, because machines
+//     and API servers change with time, and means are printed.
+//   - Live heap is what the process says on /metrics (go_gc_heap_live_bytes) after a garbage collection in rest.
+//
+// The exit status is 0 if all was measured, whatever came of it, 1 if not, and 2 after wrong flags.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal does not wait for what the first one began
+	if len(os.Args) == 3 && os.Args[1] == bareCommand {
+		exit(runBare(ctx, os.Args[2], os.Stdin), exitFailed)
+		return
+	}
+	o, err := parse(os.Args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	exit(err, exitUsage)
+	exit(run(ctx, o, os.Stdout, os.Stderr), exitFailed)
+}
+
+// exit ends the process if there is an error.
+func exit(err error, status int) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "storm: %v\n", err)
+		os.Exit(status)
+	}
+}
+
+// run measures, and tells what was measured also where the rest failed: it took long.
+func run(ctx context.Context, o *options, out, progress io.Writer) error {
+	r := &report{}
+	err := measure(ctx, o, r, progress)
+	if len(r.Storms)+len(r.Sizes)+len(r.Mechanisms) == 0 {
+		return err
+	}
+	r.Goals = goals(r)
+	_, failure := io.WriteString(out, r.markdown())
+	return errors.Join(err, failure, writeJSON(o.jsonFile, r))
+}
+
+// measure fills the report, on a control plane that is there for as long as this takes.
+func measure(ctx context.Context, o *options, r *report, progress io.Writer) (err error) {
+	b, err := start(ctx, o, progress)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.stop()) }()
+	if r.Machine, err = b.machine(ctx); err != nil {
+		return err
+	}
+	err = b.measure(ctx, r)
+	r.Machine.PodBytes = b.podBytes
+	return err
+}
+
+func writeJSON(path string, r *report) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the results: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return fmt.Errorf("directory of the results: %w", err)
+	}
+	if err := os.WriteFile(path, append(data, '\n'), 0o666); err != nil {
+		return fmt.Errorf("writing the results: %w", err)
+	}
+	return nil
+}

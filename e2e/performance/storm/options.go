@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// options are what the flags say.
+type options struct {
+	nodes, podsPerNode, namespaces int
+	contenders                     []contender
+	sizes                          []int
+	// bareConcurrency and bareEventWriters are how many pods the bare client evicts at the same time, and how many Events
+	// it writes beside that.
+	bareConcurrency, bareEventWriters int
+	// args are flags of taint-manager.
+	args     []string
+	settle   time.Duration
+	liveHeap bool
+	jsonFile string
+	// mechanisms are measured against plain ones. Only leaves everything else out.
+	mechanisms []mechanism
+	only       bool
+}
+
+func parse(arguments []string, complaints io.Writer) (*options, error) {
+	o := &options{sizes: []int{0, 10_000, 60_000}, contenders: defaultContenders(), mechanisms: allMechanisms()}
+	fs := flag.NewFlagSet("storm", flag.ContinueOnError)
+	fs.SetOutput(complaints)
+	fs.IntVar(&o.nodes, "nodes", 50, "how many `nodes` a storm taints")
+	fs.IntVar(&o.podsPerNode, "pods-per-node", 100, "how many `pods` each of them has")
+	fs.IntVar(&o.namespaces, "namespaces", 10, "how many `namespaces` the pods are spread over")
+	fs.Func("contenders", "`list` of who is measured, in this order, of "+contenderNames(allContenders())+" (default: "+contenderNames(o.contenders)+")", func(text string) (err error) {
+		o.contenders, err = parseContenders(text)
+		return err
+	})
+	fs.Func("sizes", "`list` of numbers of pods at which memory and start are measured; empty for none (default: 0,10000,60000)", func(text string) (err error) {
+		o.sizes, err = parseSizes(text)
+		return err
+	})
+	fs.Func("mechanisms", "`list` of mechanisms that are measured against plain ones, of "+mechanismNames(o.mechanisms)+"; empty for none (default: all)", func(text string) (err error) {
+		o.mechanisms, err = parseMechanisms(text)
+		return err
+	})
+	fs.BoolVar(&o.only, "only-mechanisms", false, "measure mechanisms only: no storms of the contenders, and no sizes")
+	fs.IntVar(&o.bareConcurrency, "bare-concurrency", 20, "how many `pods` the bare client evicts at the same time; taint-manager finds out how many do good")
+	fs.IntVar(&o.bareEventWriters, "bare-event-writers", 2, "how many `Events` the bare client writes at the same time")
+	args := fs.String("args", "--v=2", "`flags` of taint-manager; by default those of the manifests")
+	fs.DurationVar(&o.settle, "settle", 30*time.Second, "`time` that a process gets to come to rest, at most, before its memory is measured")
+	fs.BoolVar(&o.liveHeap, "live-heap", true, "measure live heaps, too, which takes up to two minutes for each size and contender")
+	fs.StringVar(&o.jsonFile, "json", "bin/bench.json", "write all figures to this `file`")
+	if err := fs.Parse(arguments); err != nil {
+		return nil, err
+	}
+	o.args = strings.Fields(*args)
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	return o, o.validate()
+}
+
+func (o *options) validate() error {
+	var errs []error
+	for _, number := range []struct {
+		flag  string
+		value int
+	}{
+		{"nodes", o.nodes}, {"pods-per-node", o.podsPerNode}, {"namespaces", o.namespaces},
+		{"bare-concurrency", o.bareConcurrency}, {"bare-event-writers", o.bareEventWriters},
+	} {
+		if number.value < 1 {
+			errs = append(errs, fmt.Errorf("--%s=%d: must be 1 or more", number.flag, number.value))
+		}
+	}
+	if o.settle < restWindow {
+		errs = append(errs, fmt.Errorf("--settle=%s: must be %s or more", o.settle, restWindow))
+	}
+	if o.jsonFile == "" {
+		errs = append(errs, errors.New("--json: must name a file"))
+	}
+	return errors.Join(errs...)
+}
+
+// parseSizes returns them in ascending order: pods are only ever added.
+func parseSizes(text string) ([]int, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var sizes []int
+	for word := range strings.SplitSeq(text, ",") {
+		size, err := strconv.Atoi(word)
+		if err != nil || size < 0 {
+			return nil, fmt.Errorf("%q is no number of pods", word)
+		}
+		sizes = append(sizes, size)
+	}
+	slices.Sort(sizes)
+	return slices.Compact(sizes), nil
+}
