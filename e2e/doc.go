@@ -8,7 +8,17 @@
 //	go run ./e2e/conformance/compare           the tests of the comparison table against both, as a table
 //	go run ./e2e/conformance/versions          those that workloads rely on against other versions of Kubernetes, as a table
 //
-// There are four kinds. TestRow… are the rows of the comparison table: each measures, records what it saw (package
+// Beside it are packages for other purposes:
+//
+//	framework     what tests and measuring programs share: a control plane, taint-manager as a process, a watch of pods
+//	kind          tests on real kubelets
+//	performance   what measures: storms of evictions, churn, scale
+//	conformance   upstream's own cases, the comparison with the built-in controller, other versions of Kubernetes
+//	demo          what "make demo" shows
+//
+// They import framework, which imports none of them.
+//
+// The tests are of four kinds. TestRow… are the rows of the comparison table: each measures, records what it saw (package
 // results), and then asserts what is right. TestParity… are what the two controllers have in common. TestFault… break the
 // control plane or the controller while many pods go, and end with the figures: how many had to go and are gone, and how many
 // were deleted in error. The others are about what only taint-manager has. The last two are skipped for the other one.
