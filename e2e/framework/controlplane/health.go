@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,8 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 const (
@@ -92,17 +92,8 @@ func (cp *ControlPlane) awaitDefaultAccount(ctx context.Context, client kubernet
 
 // poll calls check until it returns nil; after a minute, or when ctx ends, it returns check's last error.
 func poll(ctx context.Context, what string, check func(context.Context) error) error {
-	last := errors.New("not asked yet")
-	err := wait.PollUntilContextTimeout(ctx, readyPollInterval, basicsTimeout, true,
-		func(ctx context.Context) (bool, error) {
-			err := check(ctx)
-			if err != nil && ctx.Err() == nil {
-				last = err
-			}
-			return err == nil, nil
-		})
-	if err != nil {
-		return fmt.Errorf("waiting for %s: %w (%w)", what, last, err)
+	if err := loop.Until(ctx, readyPollInterval, basicsTimeout, check); err != nil {
+		return fmt.Errorf("waiting for %s: %w", what, err)
 	}
 	return nil
 }

@@ -11,9 +11,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
@@ -118,11 +118,11 @@ func (s *Scene) Many(n int, pod func(i int) *corev1.Pod) []*corev1.Pod {
 // Create creates pods, so many at a time as there are workers.
 func (s *Scene) Create(n, workers int, pod func(i int) *corev1.Pod) []*corev1.Pod {
 	s.T.Helper()
-	pods, errs := make([]*corev1.Pod, n), make([]error, n)
-	workqueue.ParallelizeUntil(s.Context(), workers, n, func(i int) {
-		pods[i], errs[i] = s.Client.CoreV1().Pods(s.Namespace).Create(s.Context(), pod(i), metav1.CreateOptions{})
-	})
-	s.Must(errors.Join(errs...))
+	pods := make([]*corev1.Pod, n)
+	s.Must(loop.Each(s.Context(), workers, n, func(ctx context.Context, i int) (err error) {
+		pods[i], err = s.Client.CoreV1().Pods(s.Namespace).Create(ctx, pod(i), metav1.CreateOptions{})
+		return err
+	}))
 	return pods
 }
 
@@ -242,10 +242,7 @@ func (s *Scene) KeepChanging(ctx context.Context, pod *corev1.Pod, interval time
 		if err != nil && !going && ctx.Err() == nil {
 			return fmt.Errorf("changing pod %s: %w", pod.Name, err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(interval):
-		}
+		_ = loop.Sleep(ctx, interval)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
@@ -119,13 +120,8 @@ func (s *Scene) Context() context.Context { return s.T.Context() }
 // Eventually polls until the condition holds, and fails the test with its last error if it does not in time.
 func (s *Scene) Eventually(what string, within time.Duration, condition func(context.Context) error) {
 	s.T.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(s.Context(), pollInterval, within, true, func(ctx context.Context) (bool, error) {
-		last = condition(ctx)
-		return last == nil, nil
-	})
-	if err != nil {
-		s.T.Fatalf("%s: not within %s: %v", what, within, last)
+	if err := loop.Until(s.Context(), pollInterval, within, condition); err != nil {
+		s.T.Fatalf("%s: not within %s: %v", what, within, err)
 	}
 }
 

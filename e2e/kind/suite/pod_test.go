@@ -4,7 +4,6 @@ package suite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,9 +12,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
@@ -125,16 +124,16 @@ func (s *scene) run(changes ...change) *corev1.Pod {
 func (s *scene) many(n int, changes func(i int) []change) []*corev1.Pod {
 	s.Helper()
 	const workers = 8
-	pods, errs := make([]*corev1.Pod, n), make([]error, n)
+	pods := make([]*corev1.Pod, n)
 	first := s.pods + 1
 	s.pods += n
-	workqueue.ParallelizeUntil(s.Context(), workers, n, func(i int) {
+	s.must(loop.Each(s.Context(), workers, n, func(ctx context.Context, i int) (err error) {
 		template := s.template(changes(i)...)
 		pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 		pod.Name = fmt.Sprintf("pod-%d", first+i)
-		pods[i], errs[i] = client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{})
-	})
-	s.must(errors.Join(errs...))
+		pods[i], err = client.CoreV1().Pods(s.namespace).Create(ctx, pod, metav1.CreateOptions{})
+		return err
+	}))
 	return s.ready(pods...)
 }
 

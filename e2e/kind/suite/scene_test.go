@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
@@ -136,18 +137,7 @@ func (s *scene) eventually(what string, within time.Duration, condition func(con
 }
 
 func poll(ctx context.Context, within time.Duration, condition func(context.Context) error) error {
-	var last error
-	err := wait.PollUntilContextTimeout(ctx, pollInterval, within, true, func(ctx context.Context) (bool, error) {
-		err := condition(ctx)
-		if last == nil || ctx.Err() == nil || err == nil { // that the time was over says less
-			last = err
-		}
-		return err == nil, nil
-	})
-	if err != nil {
-		return last
-	}
-	return nil
+	return loop.Until(ctx, pollInterval, within, condition)
 }
 
 // measured adds a figure to the summary.

@@ -9,12 +9,12 @@ import (
 	"syscall"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/performance/variants"
 )
 
@@ -83,7 +83,7 @@ func measure(ctx context.Context, cp *controlplane.ControlPlane, c contender, u 
 	if err := awaitWatches(ctx, u.proxy); err != nil {
 		return r, err
 	}
-	if err := sleep(ctx, settling); err != nil {
+	if err := loop.Sleep(ctx, settling); err != nil {
 		return r, err
 	}
 	r.Name, r.Rounds = c.name, 1
@@ -93,7 +93,7 @@ func measure(ctx context.Context, cp *controlplane.ControlPlane, c contender, u 
 	if r.ResidentBefore, err = process.RSS(); err != nil {
 		return r, err
 	}
-	r.Idle, err = observe(process, func() error { return sleep(ctx, o.duration) })
+	r.Idle, err = observe(process, func() error { return loop.Sleep(ctx, o.duration) })
 	if err != nil {
 		return r, err
 	}
@@ -102,7 +102,7 @@ func measure(ctx context.Context, cp *controlplane.ControlPlane, c contender, u 
 		if s, err = u.send(ctx); err != nil {
 			return err
 		}
-		return sleep(ctx, aftermath)
+		return loop.Sleep(ctx, aftermath)
 	})
 	if err != nil {
 		return r, err
@@ -143,17 +143,11 @@ func liveHeap(ctx context.Context, cp *controlplane.ControlPlane, process *contr
 
 // awaitWatches waits until both watches are there, and all has been read.
 func awaitWatches(ctx context.Context, p *proxy) error {
-	var missing error
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, readPatience, true, func(context.Context) (bool, error) {
+	return loop.Until(ctx, 50*time.Millisecond, readPatience, func(context.Context) error {
 		_, nodesErr := p.stream(nodes)
 		_, podsErr := p.stream(pods)
-		missing = errors.Join(nodesErr, podsErr)
-		return missing == nil, nil
+		return errors.Join(nodesErr, podsErr)
 	})
-	if err != nil {
-		return errors.Join(err, missing)
-	}
-	return nil
 }
 
 // usage is the processor time that a controller used, and that we used, within a time.
@@ -183,13 +177,4 @@ func ownTime() time.Duration {
 		panic(err) // it has no errors but for wrong arguments
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
-
-func sleep(ctx context.Context, duration time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(duration):
-		return nil
-	}
 }

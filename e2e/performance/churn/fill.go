@@ -2,17 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/performance/load"
 )
 
@@ -31,28 +30,13 @@ func fill(ctx context.Context, cp *controlplane.ControlPlane, client kubernetes.
 			return err
 		}
 	}
-	if err := each(ctx, o.nodes, func(i int) error { return makeNode(ctx, client, cluster, i) }); err != nil {
+	if err := loop.Each(ctx, fillers, o.nodes, func(ctx context.Context, i int) error { return makeNode(ctx, client, cluster, i) }); err != nil {
 		return fmt.Errorf("making nodes: %w", err)
 	}
-	if err := each(ctx, o.pods, func(i int) error { return makePod(ctx, client, cluster, i) }); err != nil {
+	if err := loop.Each(ctx, fillers, o.pods, func(ctx context.Context, i int) error { return makePod(ctx, client, cluster, i) }); err != nil {
 		return fmt.Errorf("making pods: %w", err)
 	}
 	return nil
-}
-
-// each calls a function for numbers up to n, several at a time, and none any more once one has failed.
-func each(ctx context.Context, n int, do func(i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	workqueue.ParallelizeUntil(ctx, fillers, n, func(i int) {
-		if err := do(i); err != nil {
-			cancel(err)
-		}
-	})
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return ctx.Err()
 }
 
 // created is the metadata that a client may choose.

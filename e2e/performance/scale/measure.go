@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 const (
@@ -62,7 +64,7 @@ func rest(ctx context.Context) error {
 	}
 	for began := time.Now(); time.Since(began) < restPatience; {
 		before := cpuTime()
-		if err := sleep(ctx, restInterval); err != nil {
+		if err := loop.Sleep(ctx, restInterval); err != nil {
 			return err
 		}
 		if (cpuTime() - before).Seconds() < restShare*restInterval.Seconds() {
@@ -70,15 +72,6 @@ func rest(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("the controller is not at rest after %s: run with --profiles and look at what it does", restPatience)
-}
-
-func sleep(ctx context.Context, duration time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(duration):
-		return nil
-	}
 }
 
 // liveHeap is what is in use on the heap, in bytes. Two collections: what only caches and weak pointers hold goes with the second.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/performance/load"
 )
 
@@ -67,7 +68,7 @@ func (p *part) syncPods(ctx context.Context) (err error) {
 		}
 		return nil
 	})
-	if err := errors.Join(err, stop(), sleep(ctx, settling)); err != nil {
+	if err := errors.Join(err, stop(), loop.Sleep(ctx, settling)); err != nil {
 		return err
 	}
 	p.result.Resident, p.result.ResidentPeak, err = resident()
@@ -204,7 +205,7 @@ func (p *part) scheduled(ctx context.Context, pods []types.UID) error {
 			if _, ok := p.controller.Deadline(uid); ok {
 				break
 			}
-			if err := sleep(ctx, look); err != nil {
+			if err := loop.Sleep(ctx, look); err != nil {
 				return err
 			}
 		}
@@ -228,14 +229,14 @@ func (p *part) check(want int) error {
 
 // idle is what the controller costs while nothing happens, but for nodes that are ill.
 func (p *part) idle(ctx context.Context) (err error) {
-	if err := sleep(ctx, recording); err != nil {
+	if err := loop.Sleep(ctx, recording); err != nil {
 		return err
 	}
 	stop, err := p.profiles.cpu("idle")
 	if err != nil {
 		return err
 	}
-	p.result.Idle, err = spent(ctx, func() error { return sleep(ctx, idling) })
+	p.result.Idle, err = spent(ctx, func() error { return loop.Sleep(ctx, idling) })
 	p.result.Events = p.api.events.Load()
 	return errors.Join(err, stop())
 }

@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 const (
@@ -64,7 +66,7 @@ func (y *bystander) watch(ctx context.Context) (stop func() (mean time.Duration,
 		}
 	}
 	running.Go(func() {
-		for pause(ctx, bystanderInterval) == nil {
+		for loop.Sleep(ctx, bystanderInterval) == nil {
 			calls.Go(call)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 const (
@@ -49,7 +50,7 @@ func (b *bench) working(ctx context.Context, start func(context.Context) (*contr
 	if err != nil {
 		return nil, 0, err
 	}
-	if err := pause(ctx, time.Until(due)); err != nil {
+	if err := loop.Sleep(ctx, time.Until(due)); err != nil {
 		return nil, 0, err
 	}
 	process, err := start(ctx)
@@ -74,14 +75,4 @@ func (b *bench) removePod(ctx context.Context, pod podRef) error {
 		return fmt.Errorf("removing pod %s: %w", pod.Name, err)
 	}
 	return nil
-}
-
-// pause waits, or returns why ctx is over.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -11,10 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 const (
@@ -65,7 +65,7 @@ func (b *bench) fill(ctx context.Context, from, to int) ([]podRef, error) {
 	var made atomic.Int64
 	stop := b.progressOf(fmt.Sprintf("making pods up to %d", to), &made)
 	defer stop()
-	err := each(ctx, fillWorkers, len(pods), func(ctx context.Context, i int) (err error) {
+	err := loop.Each(ctx, fillWorkers, len(pods), func(ctx context.Context, i int) (err error) {
 		pods[i], err = b.createPod(ctx, b.place(from+i), from+i)
 		made.Add(1)
 		return err
@@ -113,7 +113,7 @@ func (b *bench) progressOf(what string, done *atomic.Int64) (stop func()) {
 		b.say("%s: %d in %.0f s, %.0f/s", what, n, took, float64(n)/took)
 	}
 	go func() {
-		for pause(ctx, progressInterval) == nil {
+		for loop.Sleep(ctx, progressInterval) == nil {
 			say()
 		}
 	}()
@@ -130,7 +130,7 @@ func (b *bench) clear(ctx context.Context) error {
 	}
 	now := metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))}
 	for left := 1; left > 0; {
-		err := each(ctx, b.namespaces, b.namespaces, func(ctx context.Context, i int) error {
+		err := loop.Each(ctx, b.namespaces, b.namespaces, func(ctx context.Context, i int) error {
 			name := namespaceName(i)
 			return errors.Join(
 				b.client.CoreV1().Pods(name).DeleteCollection(ctx, now, metav1.ListOptions{}),
@@ -163,7 +163,7 @@ func (b *bench) left(ctx context.Context) (n int, err error) {
 
 // setTaints gives all nodes these taints and no others, all nodes at the same moment, and tells of each that has them.
 func (b *bench) setTaints(ctx context.Context, taints []corev1.Taint, done func(node string)) error {
-	return each(ctx, b.nodes, b.nodes, func(ctx context.Context, i int) error {
+	return loop.Each(ctx, b.nodes, b.nodes, func(ctx context.Context, i int) error {
 		if err := b.setTaintsOf(ctx, nodeName(i), taints...); err != nil {
 			return err
 		}
@@ -183,16 +183,4 @@ func (b *bench) setTaintsOf(ctx context.Context, node string, taints ...corev1.T
 		return fmt.Errorf("taints of node %s: %w", node, err)
 	}
 	return nil
-}
-
-// each does something so many times, with workers, until one fails.
-func each(ctx context.Context, workers, n int, do func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	workqueue.ParallelizeUntil(ctx, workers, n, func(i int) {
-		if err := do(ctx, i); err != nil {
-			cancel(err)
-		}
-	})
-	return context.Cause(ctx)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 const (
@@ -85,7 +86,7 @@ func (b *bench) handOver(ctx context.Context, w way, end func(*controlplane.Proc
 	}
 	began, tainted := time.Now(), make([]time.Time, streamNodes)
 	for i := range tainted {
-		if err := pause(ctx, time.Until(began.Add(time.Duration(i)*streamStep))); err != nil {
+		if err := loop.Sleep(ctx, time.Until(began.Add(time.Duration(i)*streamStep))); err != nil {
 			return 0, 0, err
 		}
 		if err := b.setTaintsOf(ctx, nodeName(i%b.nodes), noExecute(stormTaint)); err != nil {
@@ -93,7 +94,7 @@ func (b *bench) handOver(ctx context.Context, w way, end func(*controlplane.Proc
 		}
 		tainted[i] = time.Now()
 	}
-	if err := pause(ctx, time.Until(began.Add(leaderGoes))); err != nil {
+	if err := loop.Sleep(ctx, time.Until(began.Add(leaderGoes))); err != nil {
 		return 0, 0, err
 	}
 	if err := end(leader); err != nil {
@@ -117,7 +118,7 @@ func (b *bench) handOver(ctx context.Context, w way, end func(*controlplane.Proc
 // stream makes the pods of a stream, in the order in which they fall due.
 func (b *bench) stream(ctx context.Context) ([]podRef, error) {
 	pods := make([]podRef, streamNodes*streamSeconds)
-	err := each(ctx, fillWorkers, len(pods), func(ctx context.Context, i int) (err error) {
+	err := loop.Each(ctx, fillWorkers, len(pods), func(ctx context.Context, i int) (err error) {
 		ref := podRef{Namespace: namespaceName(0), Name: fmt.Sprintf("stream-%d", i), Node: nodeName(i % streamNodes % b.nodes)}
 		pods[i], err = b.createPod(ctx, ref, i, corev1.Toleration{
 			Key: stormTaint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute,
@@ -163,7 +164,7 @@ func (b *bench) idleCalls(ctx context.Context, w way) (float64, error) {
 	}
 	during := period{from: time.Now().Add(time.Second)} // what comes of the start is over
 	during.to = during.from.Add(leaseIdle)
-	if err := pause(ctx, time.Until(during.to)+time.Second); err != nil { // what has been answered is logged a moment later
+	if err := loop.Sleep(ctx, time.Until(during.to)+time.Second); err != nil { // what has been answered is logged a moment later
 		return 0, err
 	}
 	counted, err := b.audit.count(logged, w.contender(b.kubeconfig).user(), during)

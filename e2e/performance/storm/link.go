@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 // link stands between a contender and the API server, and makes that another one: far away, or small.
@@ -85,7 +86,7 @@ func (l *link) pass(next http.Handler) http.Handler {
 				return
 			}
 		}
-		if pause(r.Context(), l.delay) == nil {
+		if loop.Sleep(r.Context(), l.delay) == nil {
 			next.ServeHTTP(w, r)
 		}
 	})

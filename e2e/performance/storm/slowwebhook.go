@@ -19,6 +19,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 const (
@@ -68,7 +70,7 @@ func (w *slowWebhook) serve(response http.ResponseWriter, request *http.Request)
 	}
 	w.calls.Add(1)
 	if w.slow.Load() {
-		_ = pause(request.Context(), webhookTakes) // who gave up needs no answer
+		_ = loop.Sleep(request.Context(), webhookTakes) // who gave up needs no answer
 	}
 	review.Response = &admission.AdmissionResponse{UID: review.Request.UID, Allowed: true}
 	review.Request = nil
@@ -114,7 +116,7 @@ func (w *slowWebhook) register(ctx context.Context, url string) error {
 func (w *slowWebhook) stop(ctx context.Context) error {
 	w.slow.Store(false)
 	err := w.b.client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(ctx, webhookName, metav1.DeleteOptions{})
-	err = errors.Join(err, pause(ctx, 2*time.Second))
+	err = errors.Join(err, loop.Sleep(ctx, 2*time.Second))
 	err = errors.Join(err, w.server.Close())
 	if ended := <-w.ended; !errors.Is(ended, http.ErrServerClosed) {
 		err = errors.Join(err, fmt.Errorf("the webhook ended by itself: %w", ended))
@@ -149,7 +151,7 @@ func (b *bench) behindWebhook(ctx context.Context, w way) (gone int, late time.D
 	defer func() { err = errors.Join(err, webhook.stop(ctx)) }()
 	pods := func(n, namespace, from, over int) ([]podRef, error) {
 		made := make([]podRef, n)
-		return made, each(ctx, fillWorkers, n, func(ctx context.Context, i int) (err error) {
+		return made, loop.Each(ctx, fillWorkers, n, func(ctx context.Context, i int) (err error) {
 			ref := podRef{Namespace: namespaceName(namespace), Name: fmt.Sprintf("pod-%d-%d", from, i), Node: nodeName(from + i%over)}
 			made[i], err = b.createPod(ctx, ref, i)
 			return err
@@ -186,14 +188,14 @@ func (b *bench) behindWebhook(ctx context.Context, w way) (gone int, late time.D
 		}
 	}
 	tainted := time.Now()
-	if err := pause(ctx, quickLater); err != nil {
+	if err := loop.Sleep(ctx, quickLater); err != nil {
 		return 0, 0, err
 	}
 	if err := b.setTaintsOf(ctx, nodeName(slowNodes), noExecute(stormTaint)); err != nil {
 		return 0, 0, err
 	}
 	taintedLater := time.Now()
-	if err := pause(ctx, time.Until(began.Add(slowWithin))); err != nil {
+	if err := loop.Sleep(ctx, time.Until(began.Add(slowWithin))); err != nil {
 		return 0, 0, err
 	}
 	end := time.Now()

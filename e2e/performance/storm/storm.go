@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 const (
@@ -61,7 +62,7 @@ func (b *bench) storm(ctx context.Context, c contender) (_ *Storm, err error) {
 		return nil, err
 	}
 	s.Process = *memory
-	if err := pause(ctx, time.Second); err != nil { // what has been answered is logged a moment later
+	if err := loop.Sleep(ctx, time.Second); err != nil { // what has been answered is logged a moment later
 		return nil, err
 	}
 	counted, err := b.audit.count(logged, c.user(), during.period)
@@ -178,7 +179,7 @@ func (b *bench) follow(ctx context.Context, s *Storm, runner contestant, gone, e
 			said = time.Now()
 			b.say("%s: %d of %d pods evicted, %d Events", s.Title, evicted, s.Pods, written)
 		}
-		if err := pause(ctx, stormPoll); err != nil {
+		if err := loop.Sleep(ctx, stormPoll); err != nil {
 			return fmt.Errorf("in the storm: %w", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 // distance is what lies between taint-manager and the API server, and how often each limit is measured there.
@@ -83,7 +84,7 @@ func (b *bench) try(ctx context.Context, w way, d distance, other *bystander) (_
 		return nil, err
 	}
 	t.others = others
-	if err := pause(ctx, time.Second); err != nil { // what has been answered is logged a moment later
+	if err := loop.Sleep(ctx, time.Second); err != nil { // what has been answered is logged a moment later
 		return nil, err
 	}
 	counted, err := b.audit.count(logged, w.contender(kubeconfig).user(), during.period)
