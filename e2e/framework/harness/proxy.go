@@ -2,14 +2,8 @@ package harness
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -21,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/client-go/rest"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 )
@@ -32,10 +25,9 @@ type Proxy struct {
 	// URL is where it listens.
 	URL string
 
-	server *http.Server
-	delay  atomic.Int64 // of the events that arrive from now on
-	old    atomic.Int32 // is what streaming lists are answered with
-	slow   atomic.Pointer[slowness]
+	delay atomic.Int64 // of the events that arrive from now on
+	old   atomic.Int32 // is what streaming lists are answered with
+	slow  atomic.Pointer[slowness]
 	// swallows keeps the bookmarks at their end to itself.
 	swallows atomic.Bool
 
@@ -52,36 +44,19 @@ type Proxy struct {
 // Proxy starts one, on a port of 127.0.0.1 or, with 0, on any. It ends with the test.
 func (s *Scene) Proxy(port int) *Proxy {
 	s.T.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(s.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	p := &Proxy{open: map[context.Context]context.CancelFunc{}}
+	proxy, err := s.CP.ReverseProxy(func(out *http.Request) {
+		// Kubernetes 1.37 compresses streaming lists, in which bookmarks could not be told from other events.
+		out.Header.Set("Accept-Encoding", "identity")
+	})
 	s.Must(err)
-	p := &Proxy{URL: "https://" + listener.Addr().String(), open: map[context.Context]context.CancelFunc{}}
-	target, err := url.Parse(s.CP.AdminConfig().Host)
+	proxy.ModifyResponse = p.holdBack
+	server, err := s.CP.Serve(s.Context(), port, p.refuse(proxy))
 	s.Must(err)
-	transport, err := rest.TransportFor(rest.AnonymousClientConfig(s.CP.AdminConfig()))
-	s.Must(err)
-	p.server = &http.Server{
-		Handler: p.refuse(&httputil.ReverseProxy{
-			Rewrite: func(r *httputil.ProxyRequest) {
-				r.SetURL(target)
-				// Kubernetes 1.37 compresses streaming lists, in which bookmarks could not be told from other events.
-				r.Out.Header.Set("Accept-Encoding", "identity")
-			},
-			Transport:      transport,
-			FlushInterval:  -1, // each event of a watch at once
-			ModifyResponse: p.holdBack,
-			ErrorLog:       log.New(io.Discard, "", 0),
-		}),
-		ReadHeaderTimeout: 10 * time.Second,
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
-		ErrorLog:          log.New(io.Discard, "", 0),
-	}
-	certFile, keyFile := s.CP.ServingCert()
-	ended := make(chan error, 1)
-	go func() { ended <- p.server.ServeTLS(listener, certFile, keyFile) }()
+	p.URL = server.URL
 	s.T.Cleanup(func() {
-		_ = p.server.Close()
-		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-			s.T.Errorf("the proxy ended: %v", err)
+		if err := server.Stop(); err != nil {
+			s.T.Error(err)
 		}
 	})
 	return p

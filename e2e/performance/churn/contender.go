@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
@@ -46,7 +45,7 @@ func contenders(ctx context.Context, cp *controlplane.ControlPlane, p *proxy) ([
 		return nil, err
 	}
 	builtin := contender{"kube-controller-manager", func(ctx context.Context) (*controlplane.Process, error) {
-		return cp.StartBuiltin(ctx, controlplane.BuiltinOptions{ExtraArgs: []string{"--master=" + p.url}})
+		return cp.StartBuiltin(ctx, controlplane.BuiltinOptions{ExtraArgs: []string{"--master=" + p.server.URL}})
 	}}
 	ours := contender{oursName, func(ctx context.Context) (*controlplane.Process, error) { return startOurs(ctx, cp, p, binary) }}
 	plain := contender{wholeName, func(ctx context.Context) (*controlplane.Process, error) { return startOurs(ctx, cp, p, whole) }}
@@ -59,16 +58,9 @@ func startOurs(ctx context.Context, cp *controlplane.ControlPlane, p *proxy, bin
 	if err != nil {
 		return nil, err
 	}
-	config, err := clientcmd.LoadFromFile(direct)
+	kubeconfig, err := controlplane.RedirectKubeconfig(direct, p.server.URL, filepath.Join(cp.Dir(), "kubeconfig-churn"))
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig for the proxy: %w", err)
-	}
-	for _, cluster := range config.Clusters {
-		cluster.Server = p.url
-	}
-	kubeconfig := filepath.Join(cp.Dir(), "kubeconfig-churn")
-	if err := clientcmd.WriteToFile(*config, kubeconfig); err != nil {
-		return nil, fmt.Errorf("kubeconfig for the proxy: %w", err)
+		return nil, err
 	}
 	return launcher.Start(ctx, cp, launcher.Options{Binary: binary, Kubeconfig: kubeconfig, Args: []string{"--leader-elect=false"}})
 }

@@ -124,7 +124,7 @@ func measureAll(ctx context.Context, cp *controlplane.ControlPlane, o options, p
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, proxy.stop()) }()
+	defer func() { err = errors.Join(err, proxy.server.Stop()) }()
 	u, err := newUpdates(ctx, client, proxy, o)
 	if err != nil {
 		return r, err

@@ -2,23 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"k8s.io/client-go/rest"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 )
@@ -26,10 +17,7 @@ import (
 // proxy stands before the API server, with a certificate that all kubeconfigs trust, and passes on everything. It knows the
 // watches of nodes and pods that go through it.
 type proxy struct {
-	// url is where it listens.
-	url    string
-	server *http.Server
-	ended  chan error
+	server *controlplane.Server
 	// horizon is the latest resource version that the API server is known to have. Those in the events that are put in are
 	// beyond it; a watch that would go on from one of them goes on from here.
 	horizon atomic.Uint64
@@ -39,48 +27,18 @@ type proxy struct {
 }
 
 func startProxy(ctx context.Context, cp *controlplane.ControlPlane) (*proxy, error) {
-	target, err := url.Parse(cp.AdminConfig().Host)
+	p := &proxy{streams: map[string][]*stream{}}
+	handler, err := cp.ReverseProxy(func(out *http.Request) {
+		out.URL.RawQuery = p.backToHorizon(out.URL.Query()).Encode()
+		// Kubernetes 1.37 compresses streaming lists, between whose events no others could be put.
+		out.Header.Set("Accept-Encoding", "identity")
+	})
 	if err != nil {
-		return nil, fmt.Errorf("address of the API server: %w", err)
+		return nil, err
 	}
-	transport, err := rest.TransportFor(rest.AnonymousClientConfig(cp.AdminConfig())) // callers show who they are themselves
-	if err != nil {
-		return nil, fmt.Errorf("connection to the API server: %w", err)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("listening for the controllers: %w", err)
-	}
-	p := &proxy{url: "https://" + listener.Addr().String(), ended: make(chan error, 1), streams: map[string][]*stream{}}
-	silent := log.New(io.Discard, "", 0)
-	p.server = &http.Server{
-		Handler: &httputil.ReverseProxy{
-			Rewrite: func(r *httputil.ProxyRequest) {
-				r.SetURL(target)
-				r.Out.URL.RawQuery = p.backToHorizon(r.Out.URL.Query()).Encode()
-				// Kubernetes 1.37 compresses streaming lists, between whose events no others could be put.
-				r.Out.Header.Set("Accept-Encoding", "identity")
-			},
-			Transport:      transport,
-			FlushInterval:  -1, // each event at once
-			ModifyResponse: p.join,
-			ErrorLog:       silent,
-		},
-		ReadHeaderTimeout: 10 * time.Second,
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
-		ErrorLog:          silent,
-	}
-	cert, key := cp.ServingCert()
-	go func() { p.ended <- p.server.ServeTLS(listener, cert, key) }()
-	return p, nil
-}
-
-func (p *proxy) stop() error {
-	err := p.server.Close()
-	if ended := <-p.ended; !errors.Is(ended, http.ErrServerClosed) {
-		err = errors.Join(err, fmt.Errorf("the proxy ended by itself: %w", ended))
-	}
-	return err
+	handler.ModifyResponse = p.join
+	p.server, err = cp.Serve(ctx, 0, handler)
+	return p, err
 }
 
 // backToHorizon has a request ask for no version that the API server has not made.

@@ -2,21 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"k8s.io/client-go/rest"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
@@ -30,43 +21,23 @@ type link struct {
 	most  int64
 
 	kubeconfig string // by which taint-manager comes this way
-	server     *http.Server
-	ended      chan error
+	server     *controlplane.Server
 	writes     atomic.Int64
 	refused    atomic.Int64
 }
 
-// startLink starts a link. It ends with stop.
+// startLink starts a link. It ends with its server.
 func (b *bench) startLink(ctx context.Context, delay time.Duration, most int64) (*link, error) {
-	target, err := url.Parse(b.cp.AdminConfig().Host)
+	proxy, err := b.cp.ReverseProxy(nil)
 	if err != nil {
-		return nil, fmt.Errorf("address of the API server: %w", err)
+		return nil, err
 	}
-	transport, err := rest.TransportFor(rest.AnonymousClientConfig(b.cp.AdminConfig())) // callers show who they are themselves
-	if err != nil {
-		return nil, fmt.Errorf("connection to the API server: %w", err)
+	l := &link{delay: delay, most: most}
+	if l.server, err = b.cp.Serve(ctx, 0, l.pass(proxy)); err != nil {
+		return nil, err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("link to the API server: %w", err)
-	}
-	silent := log.New(io.Discard, "", 0)
-	l := &link{delay: delay, most: most, ended: make(chan error, 1)}
-	l.server = &http.Server{
-		Handler: l.pass(&httputil.ReverseProxy{
-			Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
-			Transport:     transport,
-			FlushInterval: -1, // each event of a watch at once
-			ErrorLog:      silent,
-		}),
-		ReadHeaderTimeout: 10 * time.Second,
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
-		ErrorLog:          silent,
-	}
-	certFile, keyFile := b.cp.ServingCert()
-	go func() { l.ended <- l.server.ServeTLS(listener, certFile, keyFile) }()
-	if l.kubeconfig, err = controlplane.RedirectKubeconfig(b.kubeconfig, "https://"+listener.Addr().String(), filepath.Join(b.dir, "kubeconfig-link")); err != nil {
-		return nil, errors.Join(err, l.stop())
+	if l.kubeconfig, err = controlplane.RedirectKubeconfig(b.kubeconfig, l.server.URL, filepath.Join(b.dir, "kubeconfig-link")); err != nil {
+		return nil, errors.Join(err, l.server.Stop())
 	}
 	return l, nil
 }
@@ -90,12 +61,4 @@ func (l *link) pass(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	})
-}
-
-func (l *link) stop() error {
-	err := l.server.Close()
-	if ended := <-l.ended; !errors.Is(ended, http.ErrServerClosed) {
-		err = errors.Join(err, fmt.Errorf("the link to the API server ended by itself: %w", ended))
-	}
-	return err
 }

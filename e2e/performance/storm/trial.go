@@ -62,7 +62,7 @@ func (b *bench) try(ctx context.Context, w way, d distance, other *bystander) (_
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, l.stop()) }()
+	defer func() { err = errors.Join(err, l.server.Stop()) }()
 	kubeconfig := b.kubeconfig
 	if d.delay > 0 || d.most > 0 {
 		kubeconfig = l.kubeconfig
