@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/webhook"
 )
 
 // TestFaultSlowWebhook has 200 pods fall due at the same moment in a namespace in which a webhook takes 6 s for each deletion, and
@@ -20,7 +21,7 @@ func TestFaultSlowWebhook(t *testing.T) {
 			const count, others, later = 200, 20, 3
 			nodes := s.HollowNodes(spread)
 			quick := s.Beside("quick")
-			webhook := s.Webhook("slow", harness.WebhookOptions{Operation: admissionv1.Delete, Resource: "pods"})
+			hook := s.Webhook("slow", webhook.Options{Operation: admissionv1.Delete, Resource: "pods"})
 			s.Start(harness.Options{Name: "slow", LeaderElect: true})
 			slow := s.Create(count, 8, func(i int) *corev1.Pod {
 				return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("pod-%d", i)))
@@ -32,7 +33,7 @@ func TestFaultSlowWebhook(t *testing.T) {
 				return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("later-%d", i)), harness.Tolerates("ill", later))
 			})
 			time.Sleep(time.Second) // until the watches of both have shown all
-			webhook.Answers(harness.AllowAfter(6 * time.Second))
+			hook.Answers(webhook.AllowAfter(6 * time.Second))
 			began := time.Now()
 			for _, node := range nodes {
 				s.Taint(node, harness.NoExecute("ill"))

@@ -13,6 +13,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/webhook"
 )
 
 // TestFaultStatusWebhookDown has a webhook on the status of pods be down, as one that ran on the very node that died.
@@ -22,8 +23,8 @@ func TestFaultStatusWebhookDown(t *testing.T) {
 	node := s.Node()
 	pods := []*corev1.Pod{s.Pod(node), s.Pod(node)}
 	s.Running(pods...)
-	webhook := s.Webhook("down", harness.WebhookOptions{Operation: admissionv1.Update, Resource: "pods/status"})
-	webhook.Down()
+	hook := s.Webhook("down", webhook.Options{Operation: admissionv1.Update, Resource: "pods/status"})
+	hook.Down()
 	tainted := s.Taint(node, harness.NoExecute("ill"))
 	for _, pod := range pods {
 		s.Evicted(pod, harness.Due(tainted, 0))

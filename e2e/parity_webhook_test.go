@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/webhook"
 )
 
 // TestParityWebhookNeverAnswers has the API server wait for a webhook on deletions, for as long as it waits for one by default,
@@ -19,13 +20,13 @@ func TestParityWebhookNeverAnswers(t *testing.T) {
 	node := s.Node()
 	pod := s.Pod(node)
 	s.Running(pod)
-	webhook := s.Webhook("never", harness.WebhookOptions{
+	hook := s.Webhook("never", webhook.Options{
 		Operation: admissionv1.Delete, Resource: "pods", FailurePolicy: admissionv1.Ignore, Timeout: timeout,
 	})
-	webhook.Answers(harness.NeverAnswer)
+	hook.Answers(webhook.NeverAnswer)
 	tainted := s.Taint(node, harness.NoExecute("ill"))
 	s.Evicted(pod, harness.Due(tainted, timeout.Seconds()))
-	if calls := webhook.Calls(); calls != 1 {
+	if calls := hook.Calls(); calls != 1 {
 		t.Errorf("the webhook was asked %d times about one pod", calls)
 	}
 }
@@ -39,13 +40,13 @@ func TestParitySlowWebhooks(t *testing.T) {
 	s.Running(pod)
 	var webhooks []*harness.Webhook
 	for _, name := range []string{"first", "second"} {
-		webhooks = append(webhooks, s.Webhook(name, harness.WebhookOptions{
+		webhooks = append(webhooks, s.Webhook(name, webhook.Options{
 			Mutating: true, Operation: admissionv1.Update, Resource: "pods/status",
 		}))
 	}
-	for _, webhook := range webhooks {
-		webhook.Answers(harness.AllowAfter(each))
-		t.Cleanup(func() { webhook.Answers(harness.Allow) }) // the end of one asks the other
+	for _, hook := range webhooks {
+		hook.Answers(webhook.AllowAfter(each))
+		t.Cleanup(func() { hook.Answers(webhook.Allow) }) // the end of one asks the other
 	}
 	tainted := s.Taint(node, harness.NoExecute("ill"))
 	s.Evicted(pod, harness.Due(tainted, 2*each.Seconds()))

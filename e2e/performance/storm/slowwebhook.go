@@ -2,29 +2,20 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
-	"net/http"
-	"sync/atomic"
 	"time"
 
-	admission "k8s.io/api/admission/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
+	"github.com/taint-manager/taint-manager/e2e/framework/webhook"
 )
 
 const (
-	webhookName = "bench.taint-manager.test"
+	webhookName = "bench"
 	// webhookTakes is how long the webhook takes for each DELETE, of slowPods in one namespace. Within slowWithin they should be gone.
 	webhookTakes = 6 * time.Second
 	slowPods     = 200
@@ -34,94 +25,34 @@ const (
 	quickLater           = 3 * time.Second
 )
 
-// slowWebhook is an admission webhook that takes its time for each DELETE of a pod in the first namespace.
-type slowWebhook struct {
-	b      *bench
-	server *http.Server
-	ended  chan error
-	calls  atomic.Int64
-	slow   atomic.Bool
-}
-
-// startWebhook returns when the API server asks the webhook. It is quick until it is made slow.
-func (b *bench) startWebhook(ctx context.Context) (*slowWebhook, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+// startWebhook starts a webhook that is asked about each DELETE of a pod in the first namespace, and returns when it is.
+func (b *bench) startWebhook(ctx context.Context) (*webhook.Webhook, error) {
+	w, err := webhook.Start(ctx, b.cp, b.client, webhook.Options{
+		Name: webhookName, Namespace: namespaceName(0), Operation: admissionv1.Delete, Resource: "pods",
+	})
 	if err != nil {
-		return nil, fmt.Errorf("webhook: %w", err)
+		return nil, err
 	}
-	w := &slowWebhook{b: b, ended: make(chan error, 1)}
-	w.server = &http.Server{
-		Handler: http.HandlerFunc(w.serve), ReadHeaderTimeout: 10 * time.Second,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ErrorLog: log.New(io.Discard, "", 0),
+	probe, err := b.createPod(ctx, podRef{Namespace: namespaceName(0), Name: "probe", Node: canaryName}, 0)
+	if err == nil {
+		err = w.AwaitCalls(ctx, workingTimeout, func(ctx context.Context) error {
+			dryRun := metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}
+			return b.client.CoreV1().Pods(probe.Namespace).Delete(ctx, probe.Name, dryRun)
+		})
 	}
-	certFile, keyFile := b.cp.ServingCert()
-	go func() { w.ended <- w.server.ServeTLS(listener, certFile, keyFile) }()
-	if err := w.register(ctx, "https://"+listener.Addr().String()); err != nil {
-		return nil, errors.Join(err, w.stop(ctx))
+	if err == nil {
+		err = b.removePod(ctx, probe)
+	}
+	if err != nil {
+		return nil, errors.Join(err, stopWebhook(ctx, w))
 	}
 	return w, nil
 }
 
-func (w *slowWebhook) serve(response http.ResponseWriter, request *http.Request) {
-	review := &admission.AdmissionReview{}
-	if err := json.NewDecoder(request.Body).Decode(review); err != nil || review.Request == nil {
-		http.Error(response, "not a review", http.StatusBadRequest)
-		return
-	}
-	w.calls.Add(1)
-	if w.slow.Load() {
-		_ = loop.Sleep(request.Context(), webhookTakes) // who gave up needs no answer
-	}
-	review.Response = &admission.AdmissionResponse{UID: review.Request.UID, Allowed: true}
-	review.Request = nil
-	response.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(response).Encode(review)
-}
-
-// register has the API server ask the webhook.
-func (w *slowWebhook) register(ctx context.Context, url string) error {
-	client := w.b.client
-	_, err := client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(ctx, &admissionv1.ValidatingWebhookConfiguration{
-		ObjectMeta: metav1.ObjectMeta{Name: webhookName},
-		Webhooks: []admissionv1.ValidatingWebhook{{
-			Name:              webhookName,
-			ClientConfig:      admissionv1.WebhookClientConfig{URL: &url, CABundle: w.b.cp.AdminConfig().CAData},
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespaceName(0)}},
-			Rules: []admissionv1.RuleWithOperations{{
-				Operations: []admissionv1.OperationType{admissionv1.Delete},
-				Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-			}},
-			FailurePolicy: ptr.To(admissionv1.Fail), SideEffects: ptr.To(admissionv1.SideEffectClassNone),
-			TimeoutSeconds: ptr.To(int32(10)), AdmissionReviewVersions: []string{"v1"},
-		}},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("registering the webhook: %w", err)
-	}
-	probe, err := w.b.createPod(ctx, podRef{Namespace: namespaceName(0), Name: "probe", Node: canaryName}, 0)
-	if err != nil {
-		return err
-	}
-	err = wait.PollUntilContextTimeout(ctx, pollInterval, workingTimeout, true, func(ctx context.Context) (bool, error) {
-		dryRun := metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}
-		return w.calls.Load() > 0, client.CoreV1().Pods(probe.Namespace).Delete(ctx, probe.Name, dryRun)
-	})
-	if err != nil {
-		return fmt.Errorf("waiting until the API server asks the webhook: %w", err)
-	}
-	return w.b.removePod(ctx, probe)
-}
-
-// stop returns when the API server may still know the webhook, which has ended: pods of its namespace are not deleted for a moment.
-func (w *slowWebhook) stop(ctx context.Context) error {
-	w.slow.Store(false)
-	err := w.b.client.AdmissionregistrationV1().ValidatingWebhookConfigurations().Delete(ctx, webhookName, metav1.DeleteOptions{})
-	err = errors.Join(err, loop.Sleep(ctx, 2*time.Second))
-	err = errors.Join(err, w.server.Close())
-	if ended := <-w.ended; !errors.Is(ended, http.ErrServerClosed) {
-		err = errors.Join(err, fmt.Errorf("the webhook ended by itself: %w", ended))
-	}
-	return err
+// stopWebhook returns when the API server may still know the webhook, which has ended: pods of its namespace are not deleted for a moment.
+func stopWebhook(ctx context.Context, w *webhook.Webhook) error {
+	w.Answers(webhook.Allow)
+	return errors.Join(w.Unregister(ctx), loop.Sleep(ctx, 2*time.Second), w.Stop())
 }
 
 // measureSlowWebhook has calls wait for something else than the API server.
@@ -144,11 +75,11 @@ func (b *bench) behindWebhook(ctx context.Context, w way) (gone int, late time.D
 	if err := b.clear(ctx); err != nil {
 		return 0, 0, err
 	}
-	webhook, err := b.startWebhook(ctx)
+	hook, err := b.startWebhook(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer func() { err = errors.Join(err, webhook.stop(ctx)) }()
+	defer func() { err = errors.Join(err, stopWebhook(ctx, hook)) }()
 	pods := func(n, namespace, from, over int) ([]podRef, error) {
 		made := make([]podRef, n)
 		return made, loop.Each(ctx, fillWorkers, n, func(ctx context.Context, i int) (err error) {
@@ -180,7 +111,7 @@ func (b *bench) behindWebhook(ctx context.Context, w way) (gone int, late time.D
 	if err != nil {
 		return 0, 0, err
 	}
-	webhook.slow.Store(true)
+	hook.Answers(webhook.AllowAfter(webhookTakes))
 	began := time.Now()
 	for i := range slowNodes {
 		if err := b.setTaintsOf(ctx, nodeName(i), noExecute(stormTaint)); err != nil {
