@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
@@ -19,7 +20,7 @@ const never = -1
 type oddPod struct {
 	name    string
 	seconds float64
-	changes []harness.Change
+	changes []builders.Change
 }
 
 // TestBadInput has, of nodes and pods, everything odd that the API server's validation lets through. Only those pods go that
@@ -28,8 +29,8 @@ func TestBadInput(t *testing.T) {
 	suite.OursOnly(t, "it overflows")
 	t.Parallel()
 	longest := strings.Repeat("k", 63)
-	exists := func(key string, effect corev1.TaintEffect, seconds *int64) harness.Change {
-		return harness.With(corev1.Toleration{Key: key, Operator: corev1.TolerationOpExists, Effect: effect, TolerationSeconds: seconds})
+	exists := func(key string, effect corev1.TaintEffect, seconds *int64) builders.Change {
+		return builders.With(corev1.Toleration{Key: key, Operator: corev1.TolerationOpExists, Effect: effect, TolerationSeconds: seconds})
 	}
 	everything := exists("", "", nil)
 	for _, test := range []struct {
@@ -45,45 +46,45 @@ func TestBadInput(t *testing.T) {
 			{Key: strings.Repeat("d", 61) + ".example/" + longest, Value: longest, Effect: corev1.TaintEffectNoExecute},
 		}, []oddPod{
 			{strings.Repeat("n", 253), 0, nil},
-			{"everything", never, []harness.Change{everything}},
-			{"everything that evicts", never, []harness.Change{exists("", corev1.TaintEffectNoExecute, nil)}},
-			{"only what does not evict", 0, []harness.Change{exists("", corev1.TaintEffectNoSchedule, nil)}},
-			{"an empty value by equality", never, []harness.Change{
-				harness.With(corev1.Toleration{Key: "empty", Effect: corev1.TaintEffectNoExecute}), // no operator is Equal
+			{"everything", never, []builders.Change{everything}},
+			{"everything that evicts", never, []builders.Change{exists("", corev1.TaintEffectNoExecute, nil)}},
+			{"only what does not evict", 0, []builders.Change{exists("", corev1.TaintEffectNoSchedule, nil)}},
+			{"an empty value by equality", never, []builders.Change{
+				builders.With(corev1.Toleration{Key: "empty", Effect: corev1.TaintEffectNoExecute}), // no operator is Equal
 				exists("both", "", nil), everything,
 			}},
-			{"the value of another effect", 0, []harness.Change{
-				exists("empty", "", nil), harness.With(corev1.Toleration{Key: "both", Value: "b"}),
+			{"the value of another effect", 0, []builders.Change{
+				exists("empty", "", nil), builders.With(corev1.Toleration{Key: "both", Value: "b"}),
 			}},
 		}},
-		{"seconds", []corev1.Taint{harness.NoExecute("ill")}, []oddPod{
-			{"most", never, []harness.Change{harness.Tolerates("ill", math.MaxInt64)}},
-			{"least", 0, []harness.Change{harness.Tolerates("ill", math.MinInt64)}},
-			{"least behind most", never, []harness.Change{harness.Tolerates("ill", math.MaxInt64), harness.Tolerates("ill", math.MinInt64)}},
-			{"more than a duration holds", never, []harness.Change{harness.Tolerates("", math.MaxInt64/int64(time.Second)+1)}},
-			{"just below none", 0, []harness.Change{harness.Tolerates("", -1)}},
+		{"seconds", []corev1.Taint{builders.NoExecute("ill")}, []oddPod{
+			{"most", never, []builders.Change{builders.Tolerates("ill", math.MaxInt64)}},
+			{"least", 0, []builders.Change{builders.Tolerates("ill", math.MinInt64)}},
+			{"least behind most", never, []builders.Change{builders.Tolerates("ill", math.MaxInt64), builders.Tolerates("ill", math.MinInt64)}},
+			{"more than a duration holds", never, []builders.Change{builders.Tolerates("", math.MaxInt64/int64(time.Second)+1)}},
+			{"just below none", 0, []builders.Change{builders.Tolerates("", -1)}},
 		}},
 		{"times", []corev1.Taint{
-			harness.NoExecuteSince("old", time.Unix(0, 0)),
-			harness.NoExecuteSince("older", time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)),
-			harness.NoExecuteSince("new", time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)),
+			builders.NoExecuteSince("old", time.Unix(0, 0)),
+			builders.NoExecuteSince("older", time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)),
+			builders.NoExecuteSince("new", time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)),
 		}, []oddPod{
-			{"for ever", never, []harness.Change{everything}},
-			{"ages after the epoch", never, []harness.Change{harness.Tolerates("old", 3600), harness.Tolerates("older", 3600), harness.ToleratesForever("new")}},
-			{"up to the end of time", 3, []harness.Change{harness.ToleratesForever("old"), harness.ToleratesForever("older"), harness.Tolerates("new", 3)}},
+			{"for ever", never, []builders.Change{everything}},
+			{"ages after the epoch", never, []builders.Change{builders.Tolerates("old", 3600), builders.Tolerates("older", 3600), builders.ToleratesForever("new")}},
+			{"up to the end of time", 3, []builders.Change{builders.ToleratesForever("old"), builders.ToleratesForever("older"), builders.Tolerates("new", 3)}},
 		}},
 		{"500 taints", many(500), []oddPod{
 			{"nothing", 0, nil},
-			{"everything", never, []harness.Change{everything}},
+			{"everything", never, []builders.Change{everything}},
 			{"all but one", 0, tolerating(499, 0)},
-			{"one for a time", 3, append(tolerating(499, 0), harness.Tolerates("taint-499", 3))},
+			{"one for a time", 3, append(tolerating(499, 0), builders.Tolerates("taint-499", 3))},
 			{"each by itself", never, tolerating(500, 0)},
 			{"each by itself and for a time", 4, tolerating(500, 4)},
 		}},
-		{"1,000 tolerations", []corev1.Taint{harness.NoExecute("taint-999")}, []oddPod{
-			{"the last one counts", 3, append(tolerating(999, 0), harness.Tolerates("taint-999", 3))},
+		{"1,000 tolerations", []corev1.Taint{builders.NoExecute("taint-999")}, []oddPod{
+			{"the last one counts", 3, append(tolerating(999, 0), builders.Tolerates("taint-999", 3))},
 			{"none counts", 0, tolerating(999, 0)},
-			{"a thousand times", 2, repeated(harness.Tolerates("taint-999", 2), 1000)},
+			{"a thousand times", 2, repeated(builders.Tolerates("taint-999", 2), 1000)},
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -99,7 +100,7 @@ func odd(s *harness.Scene, taints []corev1.Taint, pods []oddPod) {
 	node := s.Node()
 	var created []*corev1.Pod
 	for _, pod := range pods {
-		created = append(created, s.Pod(node, append(pod.changes, harness.Named(strings.ReplaceAll(pod.name, " ", "-")))...))
+		created = append(created, s.Pod(node, append(pod.changes, builders.Named(strings.ReplaceAll(pod.name, " ", "-")))...))
 	}
 	created = append(created, s.Pod("no-such-node"), s.Pod(s.Node())) // the first is for another controller, within a minute
 	s.Running(created[:len(pods)]...)
@@ -131,24 +132,24 @@ func odd(s *harness.Scene, taints []corev1.Taint, pods []oddPod) {
 // many are so many taints.
 func many(n int) (taints []corev1.Taint) {
 	for i := range n {
-		taints = append(taints, harness.NoExecute(fmt.Sprint("taint-", i)))
+		taints = append(taints, builders.NoExecute(fmt.Sprint("taint-", i)))
 	}
 	return taints
 }
 
 // tolerating are tolerations of so many taints, each by itself, for some seconds or, with 0, for ever.
-func tolerating(n int, seconds int64) (changes []harness.Change) {
+func tolerating(n int, seconds int64) (changes []builders.Change) {
 	for i := range n {
-		change := harness.ToleratesForever(fmt.Sprint("taint-", i))
+		change := builders.ToleratesForever(fmt.Sprint("taint-", i))
 		if seconds > 0 {
-			change = harness.Tolerates(fmt.Sprint("taint-", i), seconds)
+			change = builders.Tolerates(fmt.Sprint("taint-", i), seconds)
 		}
 		changes = append(changes, change)
 	}
 	return changes
 }
 
-func repeated(change harness.Change, n int) (changes []harness.Change) {
+func repeated(change builders.Change, n int) (changes []builders.Change) {
 	for range n {
 		changes = append(changes, change)
 	}

@@ -13,9 +13,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 func TestWrongUsage(t *testing.T) {
@@ -116,7 +118,7 @@ func recovers(s *harness.Scene) {
 	})
 	node := s.Node()
 	pod := s.Pod(node)
-	s.Evicted(pod, harness.Due(s.Taint(node, harness.NoExecute("ill")), 0))
+	s.Evicted(pod, harness.Due(s.Taint(node, builders.NoExecute("ill")), 0))
 }
 
 func TestEvictionForbidden(t *testing.T) {
@@ -128,13 +130,13 @@ func TestEvictionForbidden(t *testing.T) {
 	node := s.Node()
 	pod := s.Pod(node)
 	s.Running(pod)
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	for _, what := range []string{"not allowed to delete pods", "Not allowed: grant"} {
 		s.Eventually("complaints", 20*time.Second, func(context.Context) error { return complains(s, controller, what) })
 	}
 	s.Quiet(pod, tainted.After.Add(2*time.Second))
 	s.Account("no-delete", launcher.Rules())
-	granted := harness.Now()
+	granted := timing.Now()
 	s.Evicted(pod, harness.Due(tainted, 0).Extend(granted.After.Sub(tainted.After)+8*time.Second))
 	recovers(s)
 }
@@ -146,8 +148,8 @@ func TestConditionForbidden(t *testing.T) {
 	node := s.Node()
 	pod := s.Pod(node)
 	s.Running(pod)
-	s.Evicted(pod, harness.Due(s.Taint(node, harness.NoExecute("ill")), 0).Extend(3*time.Second)) // it is starting
-	if condition := harness.ConditionOf(s.Last(pod), corev1.DisruptionTarget); condition != nil {
+	s.Evicted(pod, harness.Due(s.Taint(node, builders.NoExecute("ill")), 0).Extend(3*time.Second)) // it is starting
+	if condition := builders.ConditionOf(s.Last(pod), corev1.DisruptionTarget); condition != nil {
 		t.Errorf("the condition was written all the same: %v", condition)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
@@ -26,14 +27,14 @@ func TestFaultWallClock(t *testing.T) {
 	} {
 		t.Run(test.name, func(*testing.T) {
 			node := s.Node()
-			pod := s.Pod(node, harness.Tolerates("ill", test.tolerated))
+			pod := s.Pod(node, builders.Tolerates("ill", test.tolerated))
 			s.Running(pod)
 			started := time.Now()
 			controller := s.Start(harness.Options{
 				Name: "clock-" + test.name, Binary: binary, Env: []string{harness.WallClock(test.first, test.later, test.after)},
 			})
 			s.Quiet(pod, started.Add(test.tainted))
-			tainted := s.Taint(node, harness.NoExecute("ill"))
+			tainted := s.Taint(node, builders.NoExecute("ill"))
 			s.Evicted(pod, harness.Due(tainted, float64(test.tolerated)))
 			s.Must(controller.Stop())
 		})

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
@@ -65,7 +66,7 @@ func TestFaultListWithoutEnd(t *testing.T) {
 	proxy.SwallowBookmarks(true)
 	node := s.Node()
 	pod := s.Pod(node)
-	s.Taint(node, harness.NoExecute("ill"))
+	s.Taint(node, builders.NoExecute("ill"))
 	began := time.Now()
 	controller := s.Start(harness.Options{Name: "without-end", LeaderElect: true, Proxy: proxy, Unready: true})
 	s.Eventually("unreadiness", 30*time.Second, func(context.Context) error {
@@ -100,7 +101,7 @@ func TestFaultRelistWithoutEnd(t *testing.T) {
 	proxy.SwallowBookmarks(true)
 	proxy.Expire()
 	time.Sleep(time.Second)
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Eventually("unreadiness", 20*time.Second, func(context.Context) error { return unready(s, "[-]caches failed") })
 	fate := s.AwaitAll([]*corev1.Pod{pod}, tainted.After.Add(25*time.Second))[0]
 	if !fate.Evicted || leads(standby) != nil {

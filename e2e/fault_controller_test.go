@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // A storm is so many pods on so many nodes.
@@ -22,7 +23,7 @@ func TestFaultControllerKilled(t *testing.T) {
 	s.Must(controller.Start(t.Context()))
 	storm.AwaitGone(0.5)
 	s.Must(controller.Kill())
-	over := harness.Now()
+	over := timing.Now()
 	s.Must(controller.Start(t.Context()))
 	storm.Recovers(over)
 }

@@ -8,7 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // TestFaultTenThousandPods has ten thousand pods fall due at the same instant. They neither run nor take time to end, because
@@ -23,12 +25,12 @@ func TestFaultTenThousandPods(t *testing.T) {
 	nodes := s.HollowNodes(spread)
 	began := time.Now()
 	pods := s.Create(count+bystanders, 50, func(i int) *corev1.Pod {
-		pod := harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("pod-%d", i)))
+		pod := builders.Pod(nodes[i%spread], builders.Named(fmt.Sprintf("pod-%d", i)))
 		pod.Spec.TerminationGracePeriodSeconds = ptr.To(int64(0))
 		if i < count {
-			harness.Tolerates("ill", tolerated)(pod)
+			builders.Tolerates("ill", tolerated)(pod)
 		} else {
-			harness.ToleratesForever("ill")(pod)
+			builders.ToleratesForever("ill")(pod)
 		}
 		return pod
 	})
@@ -39,10 +41,10 @@ func TestFaultTenThousandPods(t *testing.T) {
 
 	// The taints are older than our first sight of them, so it is their time that counts, and they have one for all: in whole
 	// seconds, of which one that is stored counts as its end.
-	added := harness.Now().After.Truncate(time.Second)
+	added := timing.Now().After.Truncate(time.Second)
 	s.Quiet(stay[0], added.Add(apiSecond))
 	for _, node := range nodes {
-		s.Taint(node, harness.NoExecuteSince("ill", added))
+		s.Taint(node, builders.NoExecuteSince("ill", added))
 	}
 	instant := added.Add(apiSecond + tolerated*time.Second)
 	if late := time.Since(instant); late > 0 {

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // TestFaultNamespaceDeleted has one of two storms in a namespace that is deleted while its pods go. No Event can be written
@@ -27,7 +28,7 @@ func TestFaultNamespaceDeleted(t *testing.T) {
 	other.Begin()
 	other.AwaitGone(0.1) // so that some Events are still to be written
 	s.Must(s.Client.CoreV1().Namespaces().Delete(t.Context(), going.Namespace, metav1.DeleteOptions{}))
-	over := harness.Now()
+	over := timing.Now()
 	storm.Spare()
 	storm.Recovers(over)
 	s.Eventually("the end of the namespace", 30*time.Second, func(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // refusedFor is how long the API server refuses what is asked of it.
@@ -26,7 +27,7 @@ func TestFaultDeletesDenied(t *testing.T) {
 	storm.Spare()
 	storm.Calm(denied.Add(refusedFor))
 	allow()
-	storm.Recovers(harness.Now())
+	storm.Recovers(timing.Now())
 }
 
 // TestFaultPermissionsWithdrawn has the account lose first the permission to delete pods, and then all.
@@ -55,7 +56,7 @@ func TestFaultPermissionsWithdrawn(t *testing.T) {
 	s.Withdraw(account)
 	storm.Calm(withdrawn.Add(refusedFor))
 	s.Account(account, launcher.Rules()) // waits until it has effect
-	storm.Recovers(harness.Now())
+	storm.Recovers(timing.Now())
 }
 
 // TestFaultTooManyRequests has all watches end in the middle of a storm, and every request answered with 429 for some time.
@@ -71,7 +72,7 @@ func TestFaultTooManyRequests(t *testing.T) {
 	storm.Spare()
 	storm.Calm(time.Now().Add(refusedFor))
 	refused := end()
-	over := harness.Now()
+	over := timing.Now()
 	s.Saw("%d requests in %s were answered with 429", refused, refusedFor)
 	storm.Recovers(over)
 	s.Must(controller.Stop()) // before the proxy, so that it can release its Lease

@@ -6,6 +6,7 @@ import (
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // fault does something to the control plane and undoes it, and has the storm watched in between.
@@ -32,7 +33,7 @@ func TestFaultControlPlane(t *testing.T) {
 			storm.AwaitGone(0.25)
 			storm.Spare()
 			test.fault(s, storm)
-			storm.Recovers(harness.Now())
+			storm.Recovers(timing.Now())
 			s.Settle()
 		})
 	}

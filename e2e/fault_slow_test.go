@@ -8,6 +8,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/webhook"
 )
@@ -24,19 +25,19 @@ func TestFaultSlowWebhook(t *testing.T) {
 			hook := s.Webhook("slow", webhook.Options{Operation: admissionv1.Delete, Resource: "pods"})
 			s.Start(harness.Options{Name: "slow", LeaderElect: true})
 			slow := s.Create(count, 8, func(i int) *corev1.Pod {
-				return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("pod-%d", i)))
+				return builders.Pod(nodes[i%spread], builders.Named(fmt.Sprintf("pod-%d", i)))
 			})
 			now := quick.Create(others, 8, func(i int) *corev1.Pod {
-				return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("now-%d", i)))
+				return builders.Pod(nodes[i%spread], builders.Named(fmt.Sprintf("now-%d", i)))
 			})
 			then := quick.Create(others, 8, func(i int) *corev1.Pod {
-				return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("later-%d", i)), harness.Tolerates("ill", later))
+				return builders.Pod(nodes[i%spread], builders.Named(fmt.Sprintf("later-%d", i)), builders.Tolerates("ill", later))
 			})
 			time.Sleep(time.Second) // until the watches of both have shown all
 			hook.Answers(webhook.AllowAfter(6 * time.Second))
 			began := time.Now()
 			for _, node := range nodes {
-				s.Taint(node, harness.NoExecute("ill"))
+				s.Taint(node, builders.NoExecute("ill"))
 			}
 			tainted := time.Now()
 			s.AwaitGone(slow, began.Add(14*time.Second))

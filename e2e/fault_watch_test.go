@@ -7,7 +7,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // TestFaultNodesWatchBehind has the watch of nodes some seconds behind. From all nodes but one the taint is removed, and pods
@@ -24,20 +26,20 @@ func TestFaultNodesWatchBehind(t *testing.T) {
 		first = append(first, s.Pod(node))
 	}
 	s.Running(first...)
-	tainted := harness.Now()
+	tainted := timing.Now()
 	for _, node := range nodes {
-		tainted.After = s.Taint(node, harness.NoExecute("ill")).After
+		tainted.After = s.Taint(node, builders.NoExecute("ill")).After
 	}
 	fates := s.AwaitAll(first, tainted.After.Add(10*time.Second)) // now the controller knows of all the taints
-	s.CheckAll(first, fates, func(int) harness.Window { return harness.Due(tainted, 0) })
+	s.CheckAll(first, fates, func(int) timing.Window { return harness.Due(tainted, 0) })
 
 	proxy.DelayNodes(behind)
-	untainted := harness.Now()
+	untainted := timing.Now()
 	for _, node := range nodes[1:] {
 		s.Untaint(node)
 	}
 	pods := s.Create(spread*each, 8, func(i int) *corev1.Pod {
-		return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("later-%d", i)))
+		return builders.Pod(nodes[i%spread], builders.Named(fmt.Sprintf("later-%d", i)))
 	})
 	var due, stay []*corev1.Pod
 	for i, pod := range pods {

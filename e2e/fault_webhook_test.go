@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/webhook"
 )
@@ -25,10 +26,10 @@ func TestFaultStatusWebhookDown(t *testing.T) {
 	s.Running(pods...)
 	hook := s.Webhook("down", webhook.Options{Operation: admissionv1.Update, Resource: "pods/status"})
 	hook.Down()
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	for _, pod := range pods {
 		s.Evicted(pod, harness.Due(tainted, 0))
-		if got := harness.ConditionOf(s.Last(pod), corev1.DisruptionTarget); got != nil {
+		if got := builders.ConditionOf(s.Last(pod), corev1.DisruptionTarget); got != nil {
 			t.Errorf("the webhook was not down: %v", got)
 		}
 	}
@@ -45,11 +46,11 @@ func TestFaultNodeReadsSlow(t *testing.T) {
 	metrics := s.Token("reader", []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}})
 	var pods []*corev1.Pod
 	for range 5 {
-		pods = append(pods, s.Pod(node, harness.Tolerates("ill", tolerated)))
+		pods = append(pods, s.Pod(node, builders.Tolerates("ill", tolerated)))
 	}
 	s.Running(pods...)
 	proxy.Delay(slow, func(r *http.Request) bool { return r.URL.Path == "/api/v1/nodes/"+node })
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	for _, pod := range pods {
 		// One that falls due during a read of another's waits for two.
 		s.Evicted(pod, harness.Due(tainted, tolerated).Extend(2*slow))
@@ -79,7 +80,7 @@ func TestFaultPodAlwaysChanges(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	changed := make(chan error, 1)
 	go func() { changed <- s.KeepChanging(ctx, pod, slow/10) }()
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(pod, harness.Due(tainted, 5*slow.Seconds()))
 	cancel()
 	s.Must(<-changed)

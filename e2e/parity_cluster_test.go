@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
@@ -20,7 +21,7 @@ func TestParityIllnessTakesTurns(t *testing.T) {
 	s := suite.Shared(t)
 	node := s.Node()
 	const tolerated = 20
-	pod := s.Pod(node, harness.Tolerates(corev1.TaintNodeUnreachable, tolerated), harness.Tolerates(corev1.TaintNodeNotReady, tolerated))
+	pod := s.Pod(node, builders.Tolerates(corev1.TaintNodeUnreachable, tolerated), builders.Tolerates(corev1.TaintNodeNotReady, tolerated))
 	s.Running(pod)
 	s.Silence(node)
 	s.Sicken(node)
@@ -34,11 +35,11 @@ func TestParityIllnessTakesTurns(t *testing.T) {
 func TestParityTimeAddedStampedAnew(t *testing.T) {
 	s := suite.Shared(t)
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 5))
+	pod := s.Pod(node, builders.Tolerates("ill", 5))
 	s.Running(pod)
-	tainted := s.Taint(node, harness.NoExecuteSince("ill", time.Now()))
+	tainted := s.Taint(node, builders.NoExecuteSince("ill", time.Now()))
 	s.Quiet(pod, tainted.After.Add(3*time.Second))
-	s.Taint(node, harness.NoExecuteSince("ill", time.Now()))
+	s.Taint(node, builders.NoExecuteSince("ill", time.Now()))
 	s.Evicted(pod, harness.Due(tainted, 5))
 }
 
@@ -46,7 +47,7 @@ func TestParityDeploymentComesBack(t *testing.T) {
 	s := suite.Shared(t)
 	nodes := s.Nodes(2)
 	const replicas = 4
-	template := harness.Template("")
+	template := builders.Pod("")
 	template.Spec.NodeSelector = s.NodeSelector()
 	_, err := s.Client.AppsV1().Deployments(s.Namespace).Create(t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "web"},
@@ -58,7 +59,7 @@ func TestParityDeploymentComesBack(t *testing.T) {
 	}, metav1.CreateOptions{})
 	s.Must(err)
 	s.Eventually("running", 30*time.Second, func(ctx context.Context) error { return running(ctx, s, replicas, nodes...) })
-	s.Taint(nodes[0], harness.NoExecute("ill"))
+	s.Taint(nodes[0], builders.NoExecute("ill"))
 	s.Eventually("back on the other node", 30*time.Second, func(ctx context.Context) error {
 		return running(ctx, s, replicas, nodes[1])
 	})

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 )
 
@@ -13,37 +14,37 @@ import (
 func TestParityTolerations(t *testing.T) {
 	t.Parallel()
 	const never = -1
-	ill, worse := harness.NoExecute("ill"), harness.NoExecute("worse")
+	ill, worse := builders.NoExecute("ill"), builders.NoExecute("worse")
 	valued := corev1.Toleration{Key: "ill", Operator: corev1.TolerationOpEqual, Value: "flu"}
 	for _, test := range []struct {
 		name        string
 		taints      []corev1.Taint
-		tolerations []harness.Change
+		tolerations []builders.Change
 		seconds     float64
 	}{
 		{"nothing", []corev1.Taint{ill}, nil, 0},
-		{"another taint", []corev1.Taint{ill}, []harness.Change{harness.ToleratesForever("worse")}, 0},
-		{"another value", []corev1.Taint{ill}, []harness.Change{harness.With(valued)}, 0},
-		{"another effect", []corev1.Taint{ill}, []harness.Change{
-			harness.With(corev1.Toleration{Key: "ill", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule}),
+		{"another taint", []corev1.Taint{ill}, []builders.Change{builders.ToleratesForever("worse")}, 0},
+		{"another value", []corev1.Taint{ill}, []builders.Change{builders.With(valued)}, 0},
+		{"another effect", []corev1.Taint{ill}, []builders.Change{
+			builders.With(corev1.Toleration{Key: "ill", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule}),
 		}, 0},
 		{"taint of another effect", []corev1.Taint{{Key: "ill", Effect: corev1.TaintEffectNoSchedule}}, nil, never},
-		{"for ever", []corev1.Taint{ill}, []harness.Change{harness.ToleratesForever("ill")}, never},
-		{"everything for ever", []corev1.Taint{ill, worse}, []harness.Change{
-			harness.With(corev1.Toleration{Operator: corev1.TolerationOpExists}),
+		{"for ever", []corev1.Taint{ill}, []builders.Change{builders.ToleratesForever("ill")}, never},
+		{"everything for ever", []corev1.Taint{ill, worse}, []builders.Change{
+			builders.With(corev1.Toleration{Operator: corev1.TolerationOpExists}),
 		}, never},
-		{"for a time", []corev1.Taint{ill}, []harness.Change{harness.Tolerates("ill", 3)}, 3},
-		{"for no time", []corev1.Taint{ill}, []harness.Change{harness.Tolerates("ill", 0)}, 0},
-		{"for less than no time", []corev1.Taint{ill}, []harness.Change{harness.Tolerates("ill", -5)}, 0},
+		{"for a time", []corev1.Taint{ill}, []builders.Change{builders.Tolerates("ill", 3)}, 3},
+		{"for no time", []corev1.Taint{ill}, []builders.Change{builders.Tolerates("ill", 0)}, 0},
+		{"for less than no time", []corev1.Taint{ill}, []builders.Change{builders.Tolerates("ill", -5)}, 0},
 		{"two taints, the shorter time", []corev1.Taint{ill, worse},
-			[]harness.Change{harness.Tolerates("ill", 5), harness.Tolerates("worse", 2)}, 2},
+			[]builders.Change{builders.Tolerates("ill", 5), builders.Tolerates("worse", 2)}, 2},
 		{"two taints, one for ever", []corev1.Taint{ill, worse},
-			[]harness.Change{harness.ToleratesForever("ill"), harness.Tolerates("worse", 2)}, 2},
-		{"two taints, one of them not", []corev1.Taint{ill, worse}, []harness.Change{harness.Tolerates("ill", 5)}, 0},
+			[]builders.Change{builders.ToleratesForever("ill"), builders.Tolerates("worse", 2)}, 2},
+		{"two taints, one of them not", []corev1.Taint{ill, worse}, []builders.Change{builders.Tolerates("ill", 5)}, 0},
 		{"first in order is shorter", []corev1.Taint{ill},
-			[]harness.Change{harness.Tolerates("ill", 2), harness.ToleratesForever("ill")}, 2},
+			[]builders.Change{builders.Tolerates("ill", 2), builders.ToleratesForever("ill")}, 2},
 		{"first in order is longer", []corev1.Taint{ill},
-			[]harness.Change{harness.Tolerates("ill", 4), harness.Tolerates("", 1)}, 4},
+			[]builders.Change{builders.Tolerates("ill", 4), builders.Tolerates("", 1)}, 4},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := suite.Shared(t)
@@ -64,14 +65,14 @@ func TestParityCancelled(t *testing.T) {
 	t.Parallel()
 	for name, left := range map[string][]corev1.Taint{
 		"all taints removed":                 {},
-		"the one left is tolerated for ever": {harness.NoExecute("known")},
+		"the one left is tolerated for ever": {builders.NoExecute("known")},
 		"the one left has another effect":    {{Key: "ill", Effect: corev1.TaintEffectNoSchedule}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := suite.Shared(t)
 			node := s.Node()
-			pod := s.Pod(node, harness.Tolerates("ill", 3), harness.ToleratesForever("known"))
-			tainted := s.Taint(node, append([]corev1.Taint{harness.NoExecute("ill")}, left...)...)
+			pod := s.Pod(node, builders.Tolerates("ill", 3), builders.ToleratesForever("known"))
+			tainted := s.Taint(node, append([]corev1.Taint{builders.NoExecute("ill")}, left...)...)
 			s.Quiet(pod, tainted.After.Add(counting))
 			s.Taint(node, left...)
 			s.Stays(pod, tainted.After.Add(6*time.Second), "nothing is left that would evict it")
@@ -82,14 +83,14 @@ func TestParityCancelled(t *testing.T) {
 func TestParityBoundToTaintedNode(t *testing.T) {
 	s := suite.Shared(t)
 	node := s.Node()
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	first, created := s.PodAt(node)
 	s.Evicted(first, harness.Due(created, 0))
-	bystander := s.Pod(node, harness.ToleratesForever("ill"))
+	bystander := s.Pod(node, builders.ToleratesForever("ill"))
 	s.Quiet(bystander, tainted.After.Add(3*time.Second))
-	later, createdLater := s.PodAt(node, harness.Tolerates("ill", 2))
+	later, createdLater := s.PodAt(node, builders.Tolerates("ill", 2))
 	s.Evicted(later, harness.Due(createdLater, 2)) // counted from its binding, not from the taint
-	scheduled, createdLast := s.PodAt("", harness.Tolerates("ill", 2), func(pod *corev1.Pod) { pod.Spec.NodeSelector = s.NodeSelector() })
+	scheduled, createdLast := s.PodAt("", builders.Tolerates("ill", 2), func(pod *corev1.Pod) { pod.Spec.NodeSelector = s.NodeSelector() })
 	s.Evicted(scheduled, harness.Due(createdLast, 2))
 }
 
@@ -98,13 +99,13 @@ func TestParityBoundByAClockThatIsBehind(t *testing.T) {
 	s := suite.Shared(t)
 	node := s.Node()
 	s.Silence(node) // or its kubelet would say something else
-	bystander := s.Pod(node, harness.ToleratesForever("ill"))
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	bystander := s.Pod(node, builders.ToleratesForever("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Quiet(bystander, tainted.After.Add(3*time.Second)) // by so much the pod would go early
-	pod, created := s.PodAt(node, harness.Tolerates("ill", 5))
+	pod, created := s.PodAt(node, builders.Tolerates("ill", 5))
 	s.Scheduled(pod, tainted.Before.Add(-time.Hour))
 	s.Evicted(pod, harness.Due(created, 5))
-	if c := harness.ConditionOf(s.Last(pod), corev1.PodScheduled); c == nil || time.Since(c.LastTransitionTime.Time) < time.Hour {
+	if c := builders.ConditionOf(s.Last(pod), corev1.PodScheduled); c == nil || time.Since(c.LastTransitionTime.Time) < time.Hour {
 		t.Errorf("the condition was changed: %v", c)
 	}
 }
@@ -112,14 +113,14 @@ func TestParityBoundByAClockThatIsBehind(t *testing.T) {
 func TestParityRecreatedUnderTheSameName(t *testing.T) {
 	s := suite.Shared(t)
 	node := s.Node()
-	old := s.Pod(node, harness.Named("same"), harness.Tolerates("ill", 3))
-	kept := s.Pod(node, harness.Named("kept"), harness.Tolerates("ill", 3))
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	old := s.Pod(node, builders.Named("same"), builders.Tolerates("ill", 3))
+	kept := s.Pod(node, builders.Named("kept"), builders.Tolerates("ill", 3))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Quiet(old, tainted.After.Add(counting))
 	s.Remove(old)
 	s.Remove(kept)
-	longer, created := s.PodAt(node, harness.Named("same"), harness.Tolerates("ill", 5))
-	forever := s.Pod(node, harness.Named("kept"), harness.ToleratesForever("ill"))
+	longer, created := s.PodAt(node, builders.Named("same"), builders.Tolerates("ill", 5))
+	forever := s.Pod(node, builders.Named("kept"), builders.ToleratesForever("ill"))
 	s.Evicted(longer, harness.Due(created, 5))
 	s.Stays(forever, tainted.After.Add(7*time.Second), "it only has the name of one that had to go")
 }
@@ -127,31 +128,31 @@ func TestParityRecreatedUnderTheSameName(t *testing.T) {
 func TestParityRetaintedAtOnce(t *testing.T) {
 	s := suite.Shared(t)
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 4))
+	pod := s.Pod(node, builders.Tolerates("ill", 4))
 	s.Running(pod)
-	first := s.Taint(node, harness.NoExecute("ill"))
+	first := s.Taint(node, builders.NoExecute("ill"))
 	s.Quiet(pod, first.After.Add(counting))
 	s.Untaint(node)
-	again := s.Taint(node, harness.NoExecute("ill"))
+	again := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(pod, harness.Due(again, 4))
 }
 
 func TestParityHeldByFinalizer(t *testing.T) {
 	s := suite.Shared(t)
 	node := s.Node()
-	pod := s.Pod(node, harness.Held("e2e.taint-manager.test/held"))
+	pod := s.Pod(node, builders.Held("e2e.taint-manager.test/held"))
 	s.Running(pod)
 	s.Silence(node) // or its kubelet would confirm the end
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(pod, harness.Due(tainted, 0))
 	live := s.Live(pod)
-	condition := harness.ConditionOf(live, corev1.DisruptionTarget)
+	condition := builders.ConditionOf(live, corev1.DisruptionTarget)
 	if condition == nil || condition.Status != corev1.ConditionTrue || condition.Reason != "DeletionByTaintManager" {
 		t.Errorf("condition DisruptionTarget: %v", condition)
 	}
 	first := s.Events(evictionReason, 1, tainted.After.Add(15*time.Second))
 	// A second attempt would write a second Event.
-	s.Taint(node, harness.NoExecute("ill"), harness.NoExecute("worse"))
+	s.Taint(node, builders.NoExecute("ill"), builders.NoExecute("worse"))
 	if all := s.Events(evictionReason, 2, time.Now().Add(4*time.Second)); len(first) != 1 || len(all) != 1 {
 		t.Errorf("%d events, then %d; want one", len(first), len(all))
 	}

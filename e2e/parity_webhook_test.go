@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/webhook"
 )
@@ -24,7 +25,7 @@ func TestParityWebhookNeverAnswers(t *testing.T) {
 		Operation: admissionv1.Delete, Resource: "pods", FailurePolicy: admissionv1.Ignore, Timeout: timeout,
 	})
 	hook.Answers(webhook.NeverAnswer)
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(pod, harness.Due(tainted, timeout.Seconds()))
 	if calls := hook.Calls(); calls != 1 {
 		t.Errorf("the webhook was asked %d times about one pod", calls)
@@ -48,9 +49,9 @@ func TestParitySlowWebhooks(t *testing.T) {
 		hook.Answers(webhook.AllowAfter(each))
 		t.Cleanup(func() { hook.Answers(webhook.Allow) }) // the end of one asks the other
 	}
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(pod, harness.Due(tainted, 2*each.Seconds()))
-	if got := harness.ConditionOf(s.Last(pod), corev1.DisruptionTarget); got == nil || got.Status != corev1.ConditionTrue {
+	if got := builders.ConditionOf(s.Last(pod), corev1.DisruptionTarget); got == nil || got.Status != corev1.ConditionTrue {
 		t.Errorf("condition DisruptionTarget: %v", got)
 	}
 }
@@ -65,9 +66,9 @@ func TestParityDisruptionTargetOfAnotherReason(t *testing.T) {
 		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonPreemptionByScheduler,
 		LastTransitionTime: metav1.Now(), // two minutes later the disruption controller takes it back
 	})
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(pod, harness.Due(tainted, 0))
-	got := harness.ConditionOf(s.Last(pod), corev1.DisruptionTarget)
+	got := builders.ConditionOf(s.Last(pod), corev1.DisruptionTarget)
 	if got == nil || got.Status != corev1.ConditionTrue || got.Reason != "DeletionByTaintManager" {
 		t.Errorf("condition DisruptionTarget: %v", got)
 	}

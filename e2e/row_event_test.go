@@ -9,8 +9,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/results"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 const evictionReason = "TaintManagerEviction"
@@ -19,7 +21,7 @@ func TestRowEvent(t *testing.T) {
 	s := suite.Shared(t)
 	row := s.Row(results.EventContent)
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 1))
+	pod := s.Pod(node, builders.Tolerates("ill", 1))
 	s.Running(pod)
 	tainted := s.Taint(node, corev1.Taint{Key: "ill", Value: "flu", Effect: corev1.TaintEffectNoExecute})
 	s.Evicted(pod, harness.Due(tainted, 1))
@@ -64,14 +66,14 @@ func TestRowEventsOfAStorm(t *testing.T) {
 	const count, spread = 1000, 10
 	nodes := s.Nodes(spread)
 	pods := s.Many(count, func(i int) *corev1.Pod {
-		return harness.Template(nodes[i%spread], harness.Named(fmt.Sprintf("storm-%d", i)))
+		return builders.Pod(nodes[i%spread], builders.Named(fmt.Sprintf("storm-%d", i)))
 	})
-	began := harness.Now()
+	began := timing.Now()
 	for _, node := range nodes {
-		s.Taint(node, harness.NoExecute("ill"))
+		s.Taint(node, builders.NoExecute("ill"))
 	}
 	fates := s.AwaitAll(pods, began.After.Add(90*time.Second))
-	last := s.CheckAll(pods, fates, func(int) harness.Window { return harness.Due(began, 0).Extend(90 * time.Second) })
+	last := s.CheckAll(pods, fates, func(int) timing.Window { return harness.Due(began, 0).Extend(90 * time.Second) })
 	// Writing goes on after the last eviction; when nothing has come for some time it is over.
 	events := s.EventsUntilQuiet(evictionReason, count, 10*time.Second)
 	row.Saw("%d arrive; the last pod is evicted after %.1f s", len(events), last.Seconds())

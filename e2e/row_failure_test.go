@@ -7,9 +7,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/results"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 func TestRowAPIServerAway(t *testing.T) {
@@ -35,27 +37,27 @@ func awaySaw(s *harness.Scene, name string, builtinArgs ...string) string {
 	nodes := s.Nodes(2)
 	var pods []*corev1.Pod
 	for i := range count {
-		pods = append(pods, s.Pod(nodes[i%2], harness.Tolerates("ill", tolerated)))
+		pods = append(pods, s.Pod(nodes[i%2], builders.Tolerates("ill", tolerated)))
 	}
 	s.Running(pods...)
-	tainted := []harness.Moment{s.Taint(nodes[0], harness.NoExecute("ill")), s.Taint(nodes[1], harness.NoExecute("ill"))}
+	tainted := []timing.Moment{s.Taint(nodes[0], builders.NoExecute("ill")), s.Taint(nodes[1], builders.NoExecute("ill"))}
 	s.Quiet(pods[0], tainted[0].After.Add((tolerated-1)*time.Second))
 	server := s.CP.Part(controlplane.APIServer)
 	killed := time.Now()
 	s.Must(server.Kill())
 	s.Quiet(pods[0], killed.Add(2500*time.Millisecond)) // its start takes as long again
 	s.Must(server.Start(s.Context()))
-	back := harness.Now()
+	back := timing.Now()
 
 	fates := s.AwaitAll(pods, back.After.Add(patience))
-	s.CheckAll(pods, fates, func(i int) harness.Window {
+	s.CheckAll(pods, fates, func(i int) timing.Window {
 		return harness.Due(tainted[i%2], tolerated).Extend(patience + back.After.Sub(killed))
 	})
 	evicted, last := 0, back.After
 	for _, fate := range fates {
 		if fate.Evicted {
 			evicted++
-			last = harness.Later(last, fate.At)
+			last = timing.Later(last, fate.At)
 		}
 	}
 	s.Must(controller.Stop())
@@ -75,12 +77,12 @@ func TestRowDeleteDenied(t *testing.T) {
 	pod := s.Pod(node)
 	s.Running(pod)
 	allow := s.DenyDeletes()
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Quiet(pod, tainted.After.Add(6*time.Second))
 	allow()
 	// Attempts are 6.4 s apart after as many seconds of failures.
 	const patience = 10 * time.Second
-	allowed := harness.Now()
+	allowed := timing.Now()
 	fate := s.Await(pod, allowed.After.Add(patience))
 	row.Saw("%s", fate.Since(allowed, "the end of the denial"))
 	if !fate.Evicted {
@@ -104,8 +106,8 @@ func TestRowNodesWatchBehind(t *testing.T) {
 		{"right after another eviction from it", 0},
 	} {
 		first := s.Pod(nodes[i])
-		bystander := s.Pod(nodes[i], harness.ToleratesForever("ill"))
-		tainted := s.Taint(nodes[i], harness.NoExecute("ill"))
+		bystander := s.Pod(nodes[i], builders.ToleratesForever("ill"))
+		tainted := s.Taint(nodes[i], builders.NoExecute("ill"))
 		last := s.Evicted(first, harness.Due(tainted, 0)) // now the controller knows of the taint
 		s.Quiet(bystander, last.At.Add(when.after))
 
@@ -119,7 +121,7 @@ func TestRowNodesWatchBehind(t *testing.T) {
 		if fate.Evicted {
 			s.Quiet(bystander, created.After.Add(behind+time.Second)) // until what was held back has come
 		} else { // the delay was not for ever, and what comes afterwards works
-			again := s.Taint(nodes[i], harness.NoExecute("ill"))
+			again := s.Taint(nodes[i], builders.NoExecute("ill"))
 			s.Evicted(pod, harness.Due(again, 0))
 		}
 	}

@@ -9,8 +9,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/results"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // handOver is how late an eviction may be that falls due while one replica takes over from another.
@@ -28,14 +30,14 @@ func TestRowLeaderStopped(t *testing.T) {
 	nodes := s.Nodes(spread)
 	var pods []*corev1.Pod
 	for i := range spread * each {
-		pods = append(pods, s.Pod(nodes[i%spread], harness.Tolerates("ill", int64(first+i/spread))))
+		pods = append(pods, s.Pod(nodes[i%spread], builders.Tolerates("ill", int64(first+i/spread))))
 	}
 	s.Running(pods...)
-	var tainted []harness.Moment
+	var tainted []timing.Moment
 	began, last := time.Now(), pods[len(pods)-1]
 	for i, node := range nodes {
 		s.Quiet(last, began.Add(time.Duration(i)*step))
-		tainted = append(tainted, s.Taint(node, harness.NoExecute("ill")))
+		tainted = append(tainted, s.Taint(node, builders.NoExecute("ill")))
 	}
 
 	// How long a standby takes is a matter of chance; the built-in one does not come to a second hand-over in time.
@@ -52,7 +54,7 @@ func TestRowLeaderStopped(t *testing.T) {
 		}
 	}
 	fates := s.AwaitAll(pods, began.Add((first+each+30)*time.Second))
-	s.CheckAll(pods, fates, func(i int) harness.Window {
+	s.CheckAll(pods, fates, func(i int) timing.Window {
 		return harness.Due(tainted[i%spread], float64(first+i/spread)).Extend(handOver)
 	})
 	// A replica that was started anew knows of a taint from the API alone, to the second, and such a second counts as its

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/results"
 )
@@ -21,13 +22,13 @@ func TestRowFinishedAndMirrorPods(t *testing.T) {
 	}{
 		{"succeeded", s.Pod(node)},
 		{"failed", s.Pod(node)},
-		{"mirror", s.Pod(node, harness.Annotated(corev1.MirrorPodAnnotationKey, "static"))},
+		{"mirror", s.Pod(node, builders.Annotated(corev1.MirrorPodAnnotationKey, "static"))},
 	}
 	s.Finish(kinds[0].pod, corev1.PodSucceeded)
 	s.Finish(kinds[1].pod, corev1.PodFailed)
 	other := s.Pod(node)
 	s.Running(other)
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(other, harness.Due(tainted, 0))
 	var gone []string
 	for _, kind := range kinds {
@@ -48,8 +49,8 @@ func TestRowNodeDeletedDuringCountdown(t *testing.T) {
 	s := suite.Shared(t)
 	row := s.Row(results.NodeDeleted)
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 4))
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	pod := s.Pod(node, builders.Tolerates("ill", 4))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Quiet(pod, tainted.After.Add(counting))
 	deleted := s.DeleteNode(node)
 	// Pod garbage collection would take it, but not within 40 s.
@@ -64,12 +65,12 @@ func TestRowNothingElseIndexesPods(t *testing.T) {
 	s.Start(harness.Options{Name: "bare", Bare: true, BuiltinAlone: true})
 	nodes := s.Nodes(2)
 	// A pod that comes later needs no index: when it has gone, the controller is at work.
-	s.Taint(nodes[0], harness.NoExecute("ill"))
+	s.Taint(nodes[0], builders.NoExecute("ill"))
 	later, created := s.PodAt(nodes[0])
 	s.Evicted(later, harness.Due(created, 0).Extend(10*time.Second))
 	pod := s.Pod(nodes[1])
 	s.Running(pod)
-	tainted := s.Taint(nodes[1], harness.NoExecute("ill"))
+	tainted := s.Taint(nodes[1], builders.NoExecute("ill"))
 	fate := s.Await(pod, tainted.After.Add(8*time.Second))
 	row.Saw("%s", fate.Since(tainted, "the taint"))
 	if !fate.Evicted {
@@ -86,10 +87,10 @@ func TestRejectedPodsGo(t *testing.T) {
 	s.Finish(ran, corev1.PodFailed) // its container has a status: it ran
 	s.Silence(node)
 	rejected := s.Pod(node)
-	later := s.Pod(node, harness.Tolerates("ill", 2))
+	later := s.Pod(node, builders.Tolerates("ill", 2))
 	s.Reject(rejected)
 	s.Reject(later)
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(rejected, harness.Due(tainted, 0))
 	s.Evicted(later, harness.Due(tainted, 2))
 	s.Stays(ran, tainted.After.Add(4*time.Second), "a container of it ran, and its logs may be wanted")
@@ -104,10 +105,10 @@ func TestEvictFinishedPods(t *testing.T) {
 	s.Start(harness.Options{Name: "evict-finished", Args: []string{"--evict-finished-pods"}})
 	node := s.Node()
 	succeeded, failed := s.Pod(node), s.Pod(node)
-	mirror := s.Pod(node, harness.Annotated(corev1.MirrorPodAnnotationKey, "static"))
+	mirror := s.Pod(node, builders.Annotated(corev1.MirrorPodAnnotationKey, "static"))
 	s.Finish(succeeded, corev1.PodSucceeded)
 	s.Finish(failed, corev1.PodFailed)
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(succeeded, harness.Due(tainted, 0))
 	s.Evicted(failed, harness.Due(tainted, 0))
 	s.Stays(mirror, tainted.After.Add(2*time.Second), "it is a mirror pod")

@@ -7,19 +7,21 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 const notReady, unreachable = corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable
 
 // both tolerates the two node-condition taints for different times; below zero stands for ever.
-func both(readySeconds, unreachableSeconds int64) harness.Change {
-	tolerates := func(key string, seconds int64) harness.Change {
+func both(readySeconds, unreachableSeconds int64) builders.Change {
+	tolerates := func(key string, seconds int64) builders.Change {
 		if seconds < 0 {
-			return harness.ToleratesForever(key)
+			return builders.ToleratesForever(key)
 		}
-		return harness.Tolerates(key, seconds)
+		return builders.Tolerates(key, seconds)
 	}
 	return func(pod *corev1.Pod) {
 		tolerates(notReady, readySeconds)(pod)
@@ -62,22 +64,22 @@ func TestNotReadyPeriods(t *testing.T) {
 		s.Running(pod)
 	}
 	silence(s, nodes)
-	at := map[string]harness.Moment{}
+	at := map[string]timing.Moment{}
 	for node, key := range map[string]string{long: notReady, short: notReady, swapped: unreachable, shorter: notReady, blinked: notReady} {
-		at[node] = s.Taint(node, harness.NoExecute(key))
+		at[node] = s.Taint(node, builders.NoExecute(key))
 	}
-	began := harness.Now().After
+	began := timing.Now().After
 	wait := func(seconds float64) { s.Quiet(pods[long], began.Add(time.Duration(seconds*float64(time.Second)))) }
 
 	wait(5)
 	s.Untaint(long)
 	wait(14) // in the last second of its time
 	s.Untaint(blinked)
-	s.Taint(blinked, harness.NoExecute(notReady))
+	s.Taint(blinked, builders.NoExecute(notReady))
 	s.Evicted(pods[blinked], harness.Due(at[blinked], 15))
 	wait(20)
-	swap := s.Taint(swapped, harness.NoExecute(notReady))
-	sooner := s.Taint(shorter, harness.NoExecute(unreachable))
+	swap := s.Taint(swapped, builders.NoExecute(notReady))
+	sooner := s.Taint(shorter, builders.NoExecute(unreachable))
 	s.Evicted(pods[shorter], harness.Due(sooner, 5))
 	s.Evicted(pods[swapped], harness.Due(swap, 12))
 	wait(40)
@@ -85,13 +87,13 @@ func TestNotReadyPeriods(t *testing.T) {
 	wait(42)
 	s.Must(controller.Kill())
 	wait(60)
-	s.Taint(short, harness.NoExecute(notReady))
+	s.Taint(short, builders.NoExecute(notReady))
 	// The lease of the one that was killed ends meanwhile.
 	s.Must(controller.Start(t.Context()))
 	s.Evicted(pods[short], harness.Due(at[short], 65).Extend(5*time.Second))
 	wait(70)
 	s.Must(controller.Kill())
-	back := s.Taint(long, harness.NoExecute(notReady))
+	back := s.Taint(long, builders.NoExecute(notReady))
 	s.Must(controller.Start(t.Context()))
 	s.Stays(pods[long], back.After.Add(25*time.Second), "an absence of 65 s begins a new period")
 }
@@ -107,12 +109,12 @@ func TestNotReadyAbsenceBehindTheWatch(t *testing.T) {
 	pod := s.Pod(nodes[0], both(72, 72))
 	s.Running(pod)
 	silence(s, nodes)
-	on := s.Taint(nodes[0], harness.NoExecute(notReady))
+	on := s.Taint(nodes[0], builders.NoExecute(notReady))
 	s.Quiet(pod, on.After.Add(3*time.Second))
 	proxy.DelayNodes(80 * time.Second)
 	s.Untaint(nodes[0])
 	s.Quiet(pod, on.After.Add(68*time.Second))
-	s.Taint(nodes[0], harness.NoExecute(notReady))
+	s.Taint(nodes[0], builders.NoExecute(notReady))
 	s.Stays(pod, on.After.Add(95*time.Second), "its taint is on since a moment only")
 	s.Must(controller.Stop())
 }
@@ -122,17 +124,17 @@ func TestTimeAddedDisproved(t *testing.T) {
 	suite.OursOnly(t, "it does not read timeAdded")
 	s := suite.Shared(t)
 	nodes := s.Nodes(2)
-	behind, back := s.Pod(nodes[0], harness.Tolerates("ill", 6)), s.Pod(nodes[1], harness.Tolerates("ill", 6))
+	behind, back := s.Pod(nodes[0], builders.Tolerates("ill", 6)), s.Pod(nodes[1], builders.Tolerates("ill", 6))
 	s.Running(behind, back)
-	created := harness.Now()
+	created := timing.Now()
 	old := created.After.Add(-time.Second).Truncate(time.Second)
-	s.Taint(nodes[1], harness.NoExecuteSince("ill", old))
+	s.Taint(nodes[1], builders.NoExecuteSince("ill", old))
 	s.Quiet(back, created.After.Add(2*time.Second))
 	s.Untaint(nodes[1])
 	s.Quiet(back, created.After.Add(5*time.Second))
 	// A writer whose clock is behind, and one that puts a taint back as it was.
-	tainted := s.Taint(nodes[0], harness.NoExecuteSince("ill", old))
-	again := s.Taint(nodes[1], harness.NoExecuteSince("ill", old))
+	tainted := s.Taint(nodes[0], builders.NoExecuteSince("ill", old))
+	again := s.Taint(nodes[1], builders.NoExecuteSince("ill", old))
 	s.Evicted(behind, harness.Due(tainted, 6))
 	s.Evicted(back, harness.Due(again, 6))
 }

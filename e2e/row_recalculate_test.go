@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/results"
 )
@@ -16,10 +17,10 @@ func TestRowTolerationSecondsChanged(t *testing.T) {
 	row := s.Row(results.Recalculated)
 	node := s.Node()
 	const unchanged = 4
-	longer := s.Pod(node, harness.Tolerates("ill", unchanged))
-	shorter := s.Pod(node, harness.Tolerates("ill", unchanged))
-	atOnce := s.Pod(node, harness.Tolerates("ill", 600))
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	longer := s.Pod(node, builders.Tolerates("ill", unchanged))
+	shorter := s.Pod(node, builders.Tolerates("ill", unchanged))
+	atOnce := s.Pod(node, builders.Tolerates("ill", 600))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Quiet(longer, tainted.After.Add(counting))
 	s.SetTolerationSeconds(longer, "ill", 7)
 	s.SetTolerationSeconds(shorter, "ill", 2)
@@ -41,10 +42,10 @@ func TestRowSecondTaintEvictsSooner(t *testing.T) {
 	s := suite.Shared(t)
 	row := s.Row(results.SecondTaint)
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 8), harness.Tolerates("worse", 2))
-	first := s.Taint(node, harness.NoExecute("ill"))
+	pod := s.Pod(node, builders.Tolerates("ill", 8), builders.Tolerates("worse", 2))
+	first := s.Taint(node, builders.NoExecute("ill"))
 	s.Quiet(pod, first.After.Add(counting))
-	second := s.Taint(node, harness.NoExecute("ill"), harness.NoExecute("worse"))
+	second := s.Taint(node, builders.NoExecute("ill"), builders.NoExecute("worse"))
 	fate := s.Await(pod, first.After.Add(11*time.Second))
 	row.Saw("due after 2 s, %s", fate.Since(second, "it"))
 	s.Check(pod, fate, harness.Due(second, 2))
@@ -54,10 +55,10 @@ func TestRowTaintRemovedOtherStays(t *testing.T) {
 	s := suite.Shared(t)
 	row := s.Row(results.TaintRemoved)
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 3), harness.Tolerates("known", 600))
-	tainted := s.Taint(node, harness.NoExecute("ill"), harness.NoExecute("known"))
+	pod := s.Pod(node, builders.Tolerates("ill", 3), builders.Tolerates("known", 600))
+	tainted := s.Taint(node, builders.NoExecute("ill"), builders.NoExecute("known"))
 	s.Quiet(pod, tainted.After.Add(counting))
-	removed := s.Taint(node, harness.NoExecute("known"))
+	removed := s.Taint(node, builders.NoExecute("known"))
 	fate := s.Await(pod, tainted.After.Add(7*time.Second))
 	row.Saw("%s", fate.Since(removed, "the removal"))
 	s.Stayed(pod, fate, "it tolerates the taint that is left for ten minutes")

@@ -8,9 +8,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/results"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // apiSecond is the unit of the API's times: one that is stored counts as the end of its second.
@@ -24,24 +26,24 @@ func TestRowTimeAdded(t *testing.T) {
 	s := suite.Alone(t)
 	row := s.Row(results.TimeAdded)
 	nodes := s.Nodes(2)
-	past := s.Pod(nodes[0], harness.Tolerates("ill", 9))
-	future := s.Pod(nodes[1], harness.Tolerates("ill", 3))
+	past := s.Pod(nodes[0], builders.Tolerates("ill", 9))
+	future := s.Pod(nodes[1], builders.Tolerates("ill", 3))
 
 	// A countdown does not begin before the pod is bound, so the pod has to be older than the taint says that it is. It counts
 	// what a taint says of a time in which nobody watched, so the controller is started afterwards.
-	created := harness.Now()
+	created := timing.Now()
 	s.Quiet(past, created.After.Add(6*time.Second))
 	added := created.After.Add(2 * time.Second).Truncate(time.Second)
-	tainted := s.Taint(nodes[0], harness.NoExecuteSince("ill", added))
+	tainted := s.Taint(nodes[0], builders.NoExecuteSince("ill", added))
 	s.Start(harness.Options{Name: "time-added"})
-	ahead := s.Taint(nodes[1], harness.NoExecuteSince("ill", tainted.After.Add(30*time.Second)))
+	ahead := s.Taint(nodes[1], builders.NoExecuteSince("ill", tainted.After.Add(30*time.Second)))
 
 	futureFate := s.Await(future, ahead.After.Add(6*time.Second))
 	pastFate := s.Await(past, tainted.After.Add(15*time.Second))
 	row.Saw("tolerated for 9 s, set to %.0f s ago: %s", tainted.After.Sub(added).Seconds(), pastFate.Since(tainted, "the taint"))
 	row.Saw("tolerated for 3 s, set into the future: %s", futureFate.Since(ahead, "the taint"))
 	end := added.Add(apiSecond)
-	s.Check(past, pastFate, harness.Due(harness.Moment{Before: end, After: end}, 9).Extend(clockBound))
+	s.Check(past, pastFate, harness.Due(timing.Moment{Before: end, After: end}, 9).Extend(clockBound))
 	s.Check(future, futureFate, harness.Due(ahead, 3))
 }
 
@@ -50,9 +52,9 @@ func TestRowRestartedDuringCountdown(t *testing.T) {
 	row := s.Row(results.Restarted)
 	controller := s.Start(harness.Options{Name: "restarted"})
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 10))
+	pod := s.Pod(node, builders.Tolerates("ill", 10))
 	s.Running(pod)
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Quiet(pod, tainted.After.Add(6*time.Second))
 	if err := controller.Kill(); err != nil {
 		t.Fatal(err)
@@ -70,9 +72,9 @@ func TestRowSecondsThatOverflow(t *testing.T) {
 	s := suite.Shared(t)
 	row := s.Row(results.Overflow)
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 18446744074))
-	finite := s.Pod(node, harness.Tolerates("ill", 2)) // by which the taint has been seen
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	pod := s.Pod(node, builders.Tolerates("ill", 18446744074))
+	finite := s.Pod(node, builders.Tolerates("ill", 2)) // by which the taint has been seen
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(finite, harness.Due(tainted, 2))
 	fate := s.Await(pod, tainted.After.Add(5*time.Second))
 	row.Saw("%s", fate.Since(tainted, "the taint"))
@@ -88,7 +90,7 @@ func TestRowControllerManagerRestarted(t *testing.T) {
 	s.Start(harness.Options{Name: "kcm-restarted"})
 	node := s.Node()
 	const tolerated = 10
-	pod := s.Pod(node, harness.Tolerates(corev1.TaintNodeUnreachable, tolerated), harness.Tolerates(corev1.TaintNodeNotReady, tolerated))
+	pod := s.Pod(node, builders.Tolerates(corev1.TaintNodeUnreachable, tolerated), builders.Tolerates(corev1.TaintNodeNotReady, tolerated))
 	s.Running(pod)
 	s.Silence(node)
 	tainted := s.AwaitTaint(node, corev1.TaintNodeUnreachable, time.Minute)
@@ -111,7 +113,7 @@ func TestBothRestartDuringCountdown(t *testing.T) {
 	controller := s.Start(harness.Options{Name: "both-restarted", LeaderElect: true})
 	node := s.Node()
 	const tolerated = 25
-	pod := s.Pod(node, harness.Tolerates(corev1.TaintNodeUnreachable, tolerated), harness.Tolerates(corev1.TaintNodeNotReady, tolerated))
+	pod := s.Pod(node, builders.Tolerates(corev1.TaintNodeUnreachable, tolerated), builders.Tolerates(corev1.TaintNodeNotReady, tolerated))
 	s.Running(pod)
 	s.Silence(node)
 	tainted := s.AwaitTaint(node, corev1.TaintNodeUnreachable, time.Minute)

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 )
@@ -44,8 +45,8 @@ func TestMetricsAreServedToThoseWhoMay(t *testing.T) {
 	s := suite.Shared(t)
 	node := s.Node()
 	pod := s.Pod(node)
-	s.Pod(node, harness.Tolerates("ill", 600))
-	s.Evicted(pod, harness.Due(s.Taint(node, harness.NoExecute("ill")), 0))
+	s.Pod(node, builders.Tolerates("ill", 600))
+	s.Evicted(pod, harness.Due(s.Taint(node, builders.NoExecute("ill")), 0))
 
 	if status, body := s.Ask("/metrics", s.Token("stranger", nil)); status != http.StatusForbidden {
 		t.Errorf("an account without permissions: %d: %.200s", status, body)
@@ -233,7 +234,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 	s.Ask("/metrics", wrong)
 	node := s.Node()
 	pod := s.Pod(node)
-	s.Evicted(pod, harness.Due(s.Taint(node, harness.NoExecute("ill")), 0))
+	s.Evicted(pod, harness.Due(s.Taint(node, builders.NoExecute("ill")), 0))
 	s.Must(controller.Stop())
 
 	config, err := clientcmd.LoadFromFile(kubeconfig)

@@ -9,7 +9,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 func TestNodeEventsSumUp(t *testing.T) {
@@ -19,11 +21,11 @@ func TestNodeEventsSumUp(t *testing.T) {
 	due := s.Pod(node)
 	var pods []*corev1.Pod
 	for range 3 {
-		pods = append(pods, s.Pod(node, harness.Tolerates("ill", 600)))
+		pods = append(pods, s.Pod(node, builders.Tolerates("ill", 600)))
 	}
-	pods = append(pods, s.Pod(node, harness.ToleratesForever("ill")))
+	pods = append(pods, s.Pod(node, builders.ToleratesForever("ill")))
 	s.Running(append(pods, due)...)
-	tainted := s.Taint(node, harness.NoExecute("ill"))
+	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(due, harness.Due(tainted, 0))
 	s.Untaint(node)
 	for reason, says := range map[string][]string{
@@ -51,12 +53,12 @@ func TestNodeEventsOfAFlappingTaint(t *testing.T) {
 	suite.OursOnly(t, "it writes no Events on nodes")
 	s := suite.Shared(t)
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 300))
+	pod := s.Pod(node, builders.Tolerates("ill", 300))
 	s.Running(pod)
 	const times = 8
 	left := 0
 	for range times {
-		s.Taint(node, harness.NoExecute("ill"))
+		s.Taint(node, builders.NoExecute("ill"))
 		s.Quiet(pod, time.Now().Add(time.Second))
 		s.Untaint(node)
 		s.Quiet(pod, time.Now().Add(time.Second))
@@ -86,9 +88,9 @@ func TestAnotherValueIsAnotherTaint(t *testing.T) {
 	suite.OursOnly(t, "it goes on counting")
 	s := suite.Shared(t)
 	node := s.Node()
-	pod := s.Pod(node, harness.Tolerates("ill", 4))
+	pod := s.Pod(node, builders.Tolerates("ill", 4))
 	s.Running(pod)
-	taint := func(value string) harness.Moment {
+	taint := func(value string) timing.Moment {
 		return s.Taint(node, corev1.Taint{Key: "ill", Value: value, Effect: corev1.TaintEffectNoExecute})
 	}
 	first := taint("flu")

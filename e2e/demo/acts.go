@@ -12,7 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 const (
@@ -134,11 +136,10 @@ func (d *demo) taint(ctx context.Context) error {
 		"web tolerates nothing and goes at once, cache after 5 s, batch would after 12 s, agent never.")
 	d.began = time.Now()
 	for _, name := range d.nodes[:2] {
-		set := span{sent: time.Now()}
-		if err := setTaints(ctx, d.client, name, taints()); err != nil {
+		set, err := timing.Of(func() error { return builders.SetTaints(ctx, d.client, name, taints()...) })
+		if err != nil {
 			return err
 		}
-		set.answered = time.Now()
 		d.ledger.nodes[name] = &tainted{set: set}
 	}
 	return d.follow(ctx, func(now time.Time) bool {
@@ -158,11 +159,10 @@ func (d *demo) changeMinds(ctx context.Context) error {
 		fmt.Sprintf("kubectl taint nodes node-2 %s-", taintKey),
 		"What is pending there is called off. On node-1 two batch pods get new tolerationSeconds, 9 and 15: the built-in"+
 			" controller would ignore that.")
-	removed := span{sent: time.Now()}
-	if err := setTaints(ctx, d.client, "node-2", nil); err != nil {
+	removed, err := timing.Of(func() error { return builders.SetTaints(ctx, d.client, "node-2") })
+	if err != nil {
 		return err
 	}
-	removed.answered = time.Now()
 	d.ledger.nodes["node-2"].removed = &removed
 	d.report("the taint of node-2 is removed; its pods %s stay", names(d.ledger.sorted(func(p *pod) bool {
 		return d.ledger.expectation(p).fate == calledOff
@@ -174,12 +174,11 @@ func (d *demo) changeMinds(ctx context.Context) error {
 		if i >= len(batch) {
 			break // they have gone too early, which the verdict says
 		}
-		c := &change{span: span{sent: time.Now()}, to: to}
-		if err := setSeconds(ctx, d.client, batch[i].name, to.seconds); err != nil {
+		changed, err := timing.Of(func() error { return setSeconds(ctx, d.client, batch[i].name, to.seconds) })
+		if err != nil {
 			return err
 		}
-		c.answered = time.Now()
-		batch[i].changed = c
+		batch[i].changed = &change{changed, to}
 		d.report("%s may stay for %s instead of %s", batch[i].name, to, batch[i].tolerates)
 	}
 	if err := d.follow(ctx, func(now time.Time) bool { return d.ledger.settled(now, atOnce, onTime, calledOff) }); err != nil {

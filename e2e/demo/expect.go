@@ -3,13 +3,12 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // slack is how late a pod may go. The rules know no such thing; it covers a machine that is busy with all the rest.
 const slack = 2 * time.Second
-
-// span is a moment of which two others are known that enclose it: a request was about to be sent, and it was answered.
-type span struct{ sent, answered time.Time }
 
 // tolerance is for how long a pod tolerates the demo's taint; not at all if it is zero.
 type tolerance struct {
@@ -31,14 +30,14 @@ func (t tolerance) duration() time.Duration { return time.Duration(t.seconds) * 
 
 // tainted is what the demo did to a node.
 type tainted struct {
-	set span
+	set timing.Moment
 	// removed is nil while the taint is there.
-	removed *span
+	removed *timing.Moment
 }
 
 // change is what the demo did to the toleration of a pod.
 type change struct {
-	span
+	timing.Moment
 	to tolerance
 }
 
@@ -73,7 +72,7 @@ type expectation struct {
 
 // expect works out from what the demo did what the rules demand of a pod. node is nil if it was never tainted.
 func expect(p *pod, node *tainted) expectation {
-	if node == nil || p.node == "" || node.removed != nil && p.bound.After(node.removed.sent) {
+	if node == nil || p.node == "" || node.removed != nil && p.bound.After(node.removed.Before) {
 		return expectation{fate: untouched}
 	}
 	if p.tolerates.forever {
@@ -84,32 +83,25 @@ func expect(p *pod, node *tainted) expectation {
 		e.fate = atOnce
 	}
 	// The watch shows a binding after it was made, so it counts for the later of the two times only.
-	e.earliest = node.set.sent.Add(p.tolerates.duration())
-	e.latest = later(node.set.answered, p.bound).Add(p.tolerates.duration() + slack)
+	e.earliest = node.set.Before.Add(p.tolerates.duration())
+	e.latest = timing.Later(node.set.After, p.bound).Add(p.tolerates.duration() + slack)
 	if c := p.changed; c != nil {
-		if c.answered.After(e.earliest) {
+		if c.After.After(e.earliest) {
 			e.unclear = "its toleration changed too late to tell"
 		}
-		e.earliest = later(node.set.sent.Add(c.to.duration()), c.sent)
-		e.latest = later(node.set.answered.Add(c.to.duration()), c.answered).Add(slack)
+		e.earliest = timing.Later(node.set.Before.Add(c.to.duration()), c.Before)
+		e.latest = timing.Later(node.set.After.Add(c.to.duration()), c.After).Add(slack)
 	}
 	switch r := node.removed; {
-	case r == nil || r.sent.After(e.latest):
-	case r.answered.Before(e.earliest):
+	case r == nil || r.Before.After(e.latest):
+	case r.After.Before(e.earliest):
 		e.fate = calledOff
-	case !p.left.IsZero() && p.left.Before(r.sent):
+	case !p.left.IsZero() && p.left.Before(r.Before):
 		// gone by then, which is right or wrong whatever came later
 	default:
 		e.unclear = "the taint was removed too late to tell"
 	}
 	return e
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // lateness is how long after the first moment at which it might have had to, a pod went.

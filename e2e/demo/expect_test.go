@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // t0 is when the taint of all tests was sent; it was answered 0.1 s later.
@@ -11,7 +13,9 @@ var t0 = time.Date(2030, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 func after(seconds float64) time.Time { return t0.Add(time.Duration(seconds * float64(time.Second))) }
 
-func from(sent, answered float64) span { return span{sent: after(sent), answered: after(answered)} }
+func from(sent, answered float64) timing.Moment {
+	return timing.Moment{Before: after(sent), After: after(answered)}
+}
 
 // node1 is tainted, node2 was until between 6.0 and 6.1 s.
 func node1() *tainted { return &tainted{set: from(0, 0.1)} }

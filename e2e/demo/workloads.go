@@ -86,21 +86,6 @@ func taints() []corev1.Taint {
 	return list
 }
 
-// setTaints replaces a node's taints as "kubectl taint" does: by a patch of the list, without timeAdded. No taints at all
-// are null.
-func setTaints(ctx context.Context, client kubernetes.Interface, node string, list []corev1.Taint) error {
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"taints": list}})
-	if err != nil {
-		return fmt.Errorf("taints of %s: %w", node, err)
-	}
-	_, err = client.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, patch,
-		metav1.PatchOptions{FieldManager: "kubectl-taint"})
-	if err != nil {
-		return fmt.Errorf("taints of %s: %w", node, err)
-	}
-	return nil
-}
-
 // setSeconds changes for how long a pod that runs tolerates the demo's taint; its Deployment stays as it is. The test
 // guards against another toleration having come first.
 func setSeconds(ctx context.Context, client kubernetes.Interface, pod string, seconds int64) error {

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // Punctual is how late an eviction may be that nothing holds up, on a machine that also runs the whole control plane.
@@ -82,7 +83,7 @@ func (s *Scene) AwaitGone(pods []*corev1.Pod, until time.Time) (last time.Time) 
 		return len(left) == 0
 	})
 	for _, at := range s.Going(pods) {
-		last = Later(last, at)
+		last = timing.Later(last, at)
 	}
 	return last
 }
@@ -95,37 +96,14 @@ func (s *Scene) Quiet(pod *corev1.Pod, until time.Time) {
 	}
 }
 
-// Window is when a pod has to begin to go.
-type Window struct{ From, To time.Time }
-
 // Due is the window of a pod whose seconds count from the action: it ends Punctual after them.
-func Due(m Moment, seconds float64) Window {
-	d := time.Duration(seconds * float64(time.Second))
-	return Window{m.Before.Add(d), m.After.Add(d + Punctual)}
-}
-
-// Extend moves the end of the window.
-func (w Window) Extend(by time.Duration) Window {
-	w.To = w.To.Add(by)
-	return w
-}
+func Due(m timing.Moment, seconds float64) timing.Window { return timing.Due(m, seconds, Punctual) }
 
 // Outside says by how much a fate misses the window; empty if it does not.
-func (f Fate) Outside(w Window) string {
-	switch {
-	case !f.Evicted:
-		return fmt.Sprintf("not evicted up to %s after the moment it was due at", round(f.Watched.Sub(w.From)))
-	case f.At.Before(w.From):
-		return fmt.Sprintf("evicted %s EARLY", w.From.Sub(f.At))
-	case f.At.After(w.To):
-		return fmt.Sprintf("evicted %s after the moment it was due at, expected at most %s", round(f.At.Sub(w.From)), round(w.To.Sub(w.From)))
-	default:
-		return ""
-	}
-}
+func (f Fate) Outside(w timing.Window) string { return w.Outside(f.At, f.Watched) }
 
 // Evicted waits for the pod's eviction within the window, and fails the test if it comes earlier, later or not at all.
-func (s *Scene) Evicted(pod *corev1.Pod, w Window) Fate {
+func (s *Scene) Evicted(pod *corev1.Pod, w timing.Window) Fate {
 	s.T.Helper()
 	fate := s.Await(pod, w.To.Add(5*time.Second)) // to say how late it was
 	s.Check(pod, fate, w)
@@ -133,12 +111,12 @@ func (s *Scene) Evicted(pod *corev1.Pod, w Window) Fate {
 }
 
 // Check fails the test if the fate misses the window.
-func (s *Scene) Check(pod *corev1.Pod, fate Fate, w Window) {
+func (s *Scene) Check(pod *corev1.Pod, fate Fate, w timing.Window) {
 	s.T.Helper()
 	if complaint := fate.Outside(w); complaint != "" {
 		s.T.Errorf("pod %s: %s", pod.Name, complaint)
 	} else {
-		s.T.Logf("pod %s: evicted %s after the earliest moment it was due at", pod.Name, round(fate.At.Sub(w.From)))
+		s.T.Logf("pod %s: evicted %s after the earliest moment it was due at", pod.Name, timing.Round(fate.At.Sub(w.From)))
 	}
 }
 
@@ -147,7 +125,7 @@ const maxComplaints = 5
 
 // CheckAll fails the test if one of many fates misses its window, and returns how late the latest was, the time that it
 // was watched for if it did not come about.
-func (s *Scene) CheckAll(pods []*corev1.Pod, fates []Fate, window func(i int) Window) (worst time.Duration) {
+func (s *Scene) CheckAll(pods []*corev1.Pod, fates []Fate, window func(i int) timing.Window) (worst time.Duration) {
 	s.T.Helper()
 	wrong := 0
 	for i, fate := range fates {
@@ -185,19 +163,9 @@ func (s *Scene) Stays(pod *corev1.Pod, until time.Time, why string) {
 }
 
 // Since tells the fate in words, counted from an action.
-func (f Fate) Since(m Moment, action string) string {
+func (f Fate) Since(m timing.Moment, action string) string {
 	if !f.Evicted {
 		return fmt.Sprintf("not evicted (watched for %.0f s)", f.Watched.Sub(m.After).Seconds())
 	}
 	return fmt.Sprintf("evicted %.1f s after %s", f.At.Sub(m.After).Seconds(), action)
-}
-
-func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-
-// Later is the later of two moments.
-func Later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

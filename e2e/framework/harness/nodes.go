@@ -10,9 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // sceneLabel, on a node, has the name of the scene that it belongs to.
@@ -67,9 +68,9 @@ func (s *Scene) Node() string {
 }
 
 // DeleteNode deletes a node of this scene.
-func (s *Scene) DeleteNode(name string) Moment {
+func (s *Scene) DeleteNode(name string) timing.Moment {
 	s.T.Helper()
-	m, err := moment(func() error {
+	m, err := timing.Of(func() error {
 		return s.Client.CoreV1().Nodes().Delete(s.Context(), name, metav1.DeleteOptions{})
 	})
 	s.Must(err)
@@ -77,43 +78,17 @@ func (s *Scene) DeleteNode(name string) Moment {
 }
 
 // Taint gives a node these taints and no other, as kubectl does it: by one patch of the list.
-func (s *Scene) Taint(node string, taints ...corev1.Taint) Moment {
+func (s *Scene) Taint(node string, taints ...corev1.Taint) timing.Moment {
 	s.T.Helper()
-	m, err := moment(func() error { return s.patchTaints(node, taints) })
+	m, err := timing.Of(func() error { return builders.SetTaints(s.Context(), s.Client, node, taints...) })
 	s.Must(err)
 	return m
 }
 
 // Untaint takes all taints from a node.
-func (s *Scene) Untaint(node string) Moment {
+func (s *Scene) Untaint(node string) timing.Moment {
 	s.T.Helper()
 	return s.Taint(node)
-}
-
-func (s *Scene) patchTaints(node string, taints []corev1.Taint) error {
-	if taints == nil {
-		taints = []corev1.Taint{}
-	}
-	patch, err := toJSON(map[string]any{"spec": map[string]any{"taints": taints}})
-	if err != nil {
-		return err
-	}
-	_, err = s.Client.CoreV1().Nodes().
-		Patch(s.Context(), node, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-taint"})
-	if err != nil {
-		return fmt.Errorf("tainting node %s: %w", node, err)
-	}
-	return nil
-}
-
-// NoExecute is a taint with that effect and without a value.
-func NoExecute(key string) corev1.Taint {
-	return corev1.Taint{Key: key, Effect: corev1.TaintEffectNoExecute}
-}
-
-// NoExecuteSince is one that says when it was added.
-func NoExecuteSince(key string, added time.Time) corev1.Taint {
-	return corev1.Taint{Key: key, Effect: corev1.TaintEffectNoExecute, TimeAdded: ptr.To(metav1.NewTime(added))}
 }
 
 // Silence stops the heartbeats of a node, and all that its kubelet would do.
@@ -140,7 +115,7 @@ const watchLatency = 200 * time.Millisecond
 
 // AwaitTaint waits until somebody gives the node a NoExecute taint with the key. That is over when we hear of it, and
 // watchLatency earlier it had not begun.
-func (s *Scene) AwaitTaint(node, key string, within time.Duration) Moment {
+func (s *Scene) AwaitTaint(node, key string, within time.Duration) timing.Moment {
 	s.T.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), within)
 	defer cancel()
@@ -151,11 +126,11 @@ func (s *Scene) AwaitTaint(node, key string, within time.Duration) Moment {
 	for event := range events.ResultChan() {
 		now := time.Now()
 		if seen, ok := event.Object.(*corev1.Node); ok && taintOf(seen, key) != nil {
-			return Moment{now.Add(-watchLatency), now}
+			return timing.Moment{Before: now.Add(-watchLatency), After: now}
 		}
 	}
 	s.Must(errors.Join(fmt.Errorf("node %s got no taint %s within %s", node, key, within), ctx.Err()))
-	return Moment{}
+	return timing.Moment{}
 }
 
 // TimeAdded is what the node's NoExecute taint with the key says; zero where it has none.

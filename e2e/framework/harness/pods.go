@@ -13,71 +13,23 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
-// Change is one thing that a pod has beside what all have.
-type Change func(*corev1.Pod)
-
-// Tolerates a taint with that key for some seconds.
-func Tolerates(key string, seconds int64) Change {
-	return func(pod *corev1.Pod) {
-		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
-			Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds,
-		})
-	}
-}
-
-// ToleratesForever a taint with that key.
-func ToleratesForever(key string) Change {
-	return func(pod *corev1.Pod) {
-		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
-			Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute,
-		})
-	}
-}
-
-// Named gives it a name.
-func Named(name string) Change { return func(pod *corev1.Pod) { pod.Name = name } }
-
-// Annotated gives it an annotation.
-func Annotated(key, value string) Change {
-	return func(pod *corev1.Pod) { metav1.SetMetaDataAnnotation(&pod.ObjectMeta, key, value) }
-}
-
-// Held makes a finalizer hold it.
-func Held(finalizer string) Change {
-	return func(pod *corev1.Pod) { pod.Finalizers = append(pod.Finalizers, finalizer) }
-}
-
-// Template is a pod as all pods here are, bound to a node unless that is empty.
-func Template(node string, changes ...Change) *corev1.Pod {
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "e2e"}},
-		Spec: corev1.PodSpec{
-			NodeName:                     node,
-			AutomountServiceAccountToken: ptr.To(false),
-			Containers:                   []corev1.Container{{Name: "main", Image: "registry.invalid/none"}},
-		},
-	}
-	for _, change := range changes {
-		change(pod)
-	}
-	return pod
-}
-
 // Pod creates a pod that is bound to a node from the beginning.
-func (s *Scene) Pod(node string, changes ...Change) *corev1.Pod {
+func (s *Scene) Pod(node string, changes ...builders.Change) *corev1.Pod {
 	s.T.Helper()
 	pod, _ := s.PodAt(node, changes...)
 	return pod
 }
 
 // PodAt is Pod, and says when it was created.
-func (s *Scene) PodAt(node string, changes ...Change) (*corev1.Pod, Moment) {
+func (s *Scene) PodAt(node string, changes ...builders.Change) (*corev1.Pod, timing.Moment) {
 	s.T.Helper()
-	pod := Template(node, changes...)
+	pod := builders.Pod(node, changes...)
 	if pod.Name == "" {
 		s.mu.Lock()
 		s.pods++
@@ -85,7 +37,7 @@ func (s *Scene) PodAt(node string, changes ...Change) (*corev1.Pod, Moment) {
 		s.mu.Unlock()
 	}
 	var created *corev1.Pod
-	m, err := moment(func() (err error) {
+	m, err := timing.Of(func() (err error) {
 		created, err = s.Client.CoreV1().Pods(s.Namespace).Create(s.Context(), pod, metav1.CreateOptions{})
 		return err
 	})
@@ -127,9 +79,9 @@ func (s *Scene) Create(n, workers int, pod func(i int) *corev1.Pod) []*corev1.Po
 }
 
 // SetTolerationSeconds changes the seconds of the pod's toleration of the key.
-func (s *Scene) SetTolerationSeconds(pod *corev1.Pod, key string, seconds int64) Moment {
+func (s *Scene) SetTolerationSeconds(pod *corev1.Pod, key string, seconds int64) timing.Moment {
 	s.T.Helper()
-	m, err := moment(func() error {
+	m, err := timing.Of(func() error {
 		live, err := s.Client.CoreV1().Pods(s.Namespace).Get(s.Context(), pod.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -163,9 +115,9 @@ func (s *Scene) Finish(pod *corev1.Pod, phase corev1.PodPhase) {
 }
 
 // Remove deletes a pod at once, without a grace period.
-func (s *Scene) Remove(pod *corev1.Pod) Moment {
+func (s *Scene) Remove(pod *corev1.Pod) timing.Moment {
 	s.T.Helper()
-	m, err := moment(func() error {
+	m, err := timing.Of(func() error {
 		return s.Client.CoreV1().Pods(s.Namespace).Delete(s.Context(), pod.Name, metav1.DeleteOptions{
 			GracePeriodSeconds: ptr.To(int64(0)), Preconditions: metav1.NewUIDPreconditions(string(pod.UID)),
 		})
@@ -198,21 +150,6 @@ func toJSON(object any) ([]byte, error) {
 		return nil, errors.Join(errors.New("encoding a patch"), err)
 	}
 	return data, nil
-}
-
-// With gives it a toleration of any kind.
-func With(toleration corev1.Toleration) Change {
-	return func(pod *corev1.Pod) { pod.Spec.Tolerations = append(pod.Spec.Tolerations, toleration) }
-}
-
-// ConditionOf is the pod's condition of a type, or nil.
-func ConditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
-	for i := range pod.Status.Conditions {
-		if pod.Status.Conditions[i].Type == kind {
-			return &pod.Status.Conditions[i]
-		}
-	}
-	return nil
 }
 
 // Release takes all finalizers from a pod.

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 )
 
@@ -24,7 +25,7 @@ const policyTimeout = 30 * time.Second
 // returns when it does. What is returned ends that, and returns when it has ended.
 func (s *Scene) DenyDeletes() (allow func()) {
 	s.T.Helper()
-	probe := s.Pod("no-such-node", Named("probe"))
+	probe := s.Pod("no-such-node", builders.Named("probe"))
 	const policies, bindings = "validatingadmissionpolicies", "validatingadmissionpolicybindings"
 	s.createPolicy(policies, denyDeletes(s.Namespace))
 	s.createPolicy(bindings, bindingOf(s.Namespace))

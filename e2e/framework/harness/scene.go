@@ -137,18 +137,3 @@ func (s *Scene) Saw(format string, args ...any) {
 	s.T.Helper()
 	s.T.Logf("saw: "+format, args...)
 }
-
-// Moment says when an action took place: between its request and its answer.
-type Moment struct{ Before, After time.Time }
-
-func moment(do func() error) (Moment, error) {
-	before := time.Now()
-	err := do()
-	return Moment{before, time.Now()}, err
-}
-
-// Now is an action that takes no time.
-func Now() Moment {
-	now := time.Now()
-	return Moment{now, now}
-}

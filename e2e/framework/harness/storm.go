@@ -7,7 +7,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 const (
@@ -33,7 +35,7 @@ type Storm struct {
 	spared string
 	due    []*corev1.Pod
 	stay   []*corev1.Pod
-	began  Moment
+	began  timing.Moment
 }
 
 // Storm makes the nodes and the pods of one, and waits until these run.
@@ -41,19 +43,21 @@ func (s *Scene) Storm(pods, nodes int) *Storm {
 	s.T.Helper()
 	st := &Storm{scene: s, nodes: s.Nodes(nodes), spared: s.Node()}
 	elsewhere := s.Node()
-	st.due = s.Many(pods, func(i int) *corev1.Pod { return Template(st.nodes[i%nodes], Named(fmt.Sprintf("due-%d", i))) })
+	st.due = s.Many(pods, func(i int) *corev1.Pod {
+		return builders.Pod(st.nodes[i%nodes], builders.Named(fmt.Sprintf("due-%d", i)))
+	})
 	st.stay = s.Many(4*bystanders, func(i int) *corev1.Pod {
 		node, kind := st.nodes[i%nodes], i%4
 		return []func() *corev1.Pod{
 			func() *corev1.Pod {
-				return Template(node, Named(fmt.Sprintf("forever-%d", i)), ToleratesForever(stormTaint))
+				return builders.Pod(node, builders.Named(fmt.Sprintf("forever-%d", i)), builders.ToleratesForever(stormTaint))
 			},
 			func() *corev1.Pod {
-				return Template(node, Named(fmt.Sprintf("long-%d", i)), Tolerates(stormTaint, 600))
+				return builders.Pod(node, builders.Named(fmt.Sprintf("long-%d", i)), builders.Tolerates(stormTaint, 600))
 			},
-			func() *corev1.Pod { return Template(elsewhere, Named(fmt.Sprintf("elsewhere-%d", i))) },
+			func() *corev1.Pod { return builders.Pod(elsewhere, builders.Named(fmt.Sprintf("elsewhere-%d", i))) },
 			func() *corev1.Pod {
-				return Template(st.spared, Named(fmt.Sprintf("spared-%d", i)), Tolerates(stormTaint, sparedSeconds))
+				return builders.Pod(st.spared, builders.Named(fmt.Sprintf("spared-%d", i)), builders.Tolerates(stormTaint, sparedSeconds))
 			},
 		}[kind]()
 	})
@@ -63,9 +67,9 @@ func (s *Scene) Storm(pods, nodes int) *Storm {
 // Begin taints the nodes.
 func (st *Storm) Begin() {
 	st.scene.T.Helper()
-	m := st.scene.Taint(st.spared, NoExecute(stormTaint))
+	m := st.scene.Taint(st.spared, builders.NoExecute(stormTaint))
 	for _, node := range st.nodes {
-		m.After = st.scene.Taint(node, NoExecute(stormTaint)).After
+		m.After = st.scene.Taint(node, builders.NoExecute(stormTaint)).After
 	}
 	st.began = m
 }
@@ -116,7 +120,7 @@ func (st *Storm) Left() int { return st.scene.left(st.due) }
 // Recovers waits until all pods that have to go do so, and until those that were spared would have gone. It prints how many
 // that are, and how many went that should not have, and fails the test where the figures are not right or come too late. The
 // moment is when the fault ended.
-func (st *Storm) Recovers(over Moment) {
+func (st *Storm) Recovers(over timing.Moment) {
 	s := st.scene
 	s.T.Helper()
 	left := st.Left()
@@ -133,7 +137,7 @@ func (st *Storm) Recovers(over Moment) {
 			s.T.Errorf("pod %s was evicted EARLY", st.due[i].Name)
 		default:
 			gone++
-			last = Later(last, at)
+			last = timing.Later(last, at)
 		}
 	}
 	for i, at := range s.Going(st.stay) {
@@ -150,6 +154,6 @@ func (st *Storm) Recovers(over Moment) {
 		s.T.Errorf("%d of %d are gone", gone, len(st.due))
 	}
 	if took > within {
-		s.T.Errorf("the last went %s after the end of the fault, expected within %s", round(took), round(within))
+		s.T.Errorf("the last went %s after the end of the fault, expected within %s", timing.Round(took), timing.Round(within))
 	}
 }

@@ -8,6 +8,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 const (
@@ -27,7 +30,7 @@ type Stream struct {
 	first   int // seconds that the first pod of each node tolerates the taint for
 	due     []*corev1.Pod
 	stay    []*corev1.Pod
-	tainted []Moment
+	tainted []timing.Moment
 }
 
 // Stream makes the nodes and pods of one that begins so many seconds after the nodes are tainted, and goes on for as many as
@@ -35,13 +38,13 @@ type Stream struct {
 func (s *Scene) Stream(name string, first, seconds int) *Stream {
 	s.T.Helper()
 	st := &Stream{scene: s, nodes: s.Nodes(streamNodes), first: first}
-	pod := func(kind string, i int, toleration Change) *corev1.Pod {
-		return Template(st.nodes[i%streamNodes], Named(fmt.Sprintf("%s-%s-%d", name, kind, i)), toleration, ToleratesForever(streamSecond))
+	pod := func(kind string, i int, toleration builders.Change) *corev1.Pod {
+		return builders.Pod(st.nodes[i%streamNodes], builders.Named(fmt.Sprintf("%s-%s-%d", name, kind, i)), toleration, builders.ToleratesForever(streamSecond))
 	}
 	st.due = s.Many(streamNodes*seconds, func(i int) *corev1.Pod {
-		return pod("due", i, Tolerates(streamTaint, int64(first+i/streamNodes)))
+		return pod("due", i, builders.Tolerates(streamTaint, int64(first+i/streamNodes)))
 	})
-	st.stay = s.Many(2*streamNodes, func(i int) *corev1.Pod { return pod("stay", i, ToleratesForever(streamTaint)) })
+	st.stay = s.Many(2*streamNodes, func(i int) *corev1.Pod { return pod("stay", i, builders.ToleratesForever(streamTaint)) })
 	return st
 }
 
@@ -51,7 +54,7 @@ func (st *Stream) Begin() {
 	began := time.Now()
 	for i, node := range st.nodes {
 		st.scene.until(began.Add(time.Duration(i)*StreamStep), func() bool { return false })
-		st.tainted = append(st.tainted, st.scene.Taint(node, NoExecute(streamTaint)))
+		st.tainted = append(st.tainted, st.scene.Taint(node, builders.NoExecute(streamTaint)))
 	}
 }
 
@@ -59,7 +62,7 @@ func (st *Stream) Begin() {
 func (st *Stream) Second() {
 	st.scene.T.Helper()
 	for _, node := range st.nodes {
-		st.scene.Taint(node, NoExecute(streamTaint), NoExecute(streamSecond))
+		st.scene.Taint(node, builders.NoExecute(streamTaint), builders.NoExecute(streamSecond))
 	}
 }
 
@@ -69,9 +72,9 @@ func (st *Stream) At(seconds float64) {
 }
 
 // dueAt is when a pod was due at the earliest, and at the latest.
-func (st *Stream) dueAt(i int) Moment {
+func (st *Stream) dueAt(i int) timing.Moment {
 	m, seconds := st.tainted[i%len(st.nodes)], time.Duration(st.first+i/len(st.nodes))*time.Second
-	return Moment{m.Before.Add(seconds), m.After.Add(seconds)}
+	return timing.Moment{Before: m.Before.Add(seconds), After: m.After.Add(seconds)}
 }
 
 // Misdated is by how much later than it was the Events say at most that a pod was due. They say that in whole seconds.

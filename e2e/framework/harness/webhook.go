@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/webhook"
 )
 
@@ -64,11 +65,11 @@ func (s *Scene) probe(o webhook.Options) func(ctx context.Context) error {
 	}
 	if o.Operation == admissionv1.Create && o.Resource == "pods" {
 		return func(ctx context.Context) error {
-			_, err := pods.Create(ctx, Template("", Named(o.Name), labelled), metav1.CreateOptions{DryRun: dryRun})
+			_, err := pods.Create(ctx, builders.Pod("", builders.Named(o.Name), labelled), metav1.CreateOptions{DryRun: dryRun})
 			return err
 		}
 	}
-	pod := s.Pod("", Named(o.Name), labelled, NotScheduled)
+	pod := s.Pod("", builders.Named(o.Name), labelled, builders.NotScheduled)
 	switch what := string(o.Operation) + " " + o.Resource; what {
 	case "DELETE pods":
 		return func(ctx context.Context) error {
@@ -89,6 +90,3 @@ func (s *Scene) probe(o webhook.Options) func(ctx context.Context) error {
 		return nil
 	}
 }
-
-// NotScheduled keeps the scheduler from a pod.
-func NotScheduled(pod *corev1.Pod) { pod.Spec.SchedulerName = "nobody" }

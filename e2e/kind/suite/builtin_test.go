@@ -15,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 const (
@@ -107,7 +109,7 @@ func (s *scene) switchTo(on bool) {
 	began := time.Now()
 	s.must(switchBuiltin(s.Context(), on))
 	s.awaitManager(old, on)
-	s.Logf("built-in controller on: %t, %s after the commands began", on, round(time.Since(began)))
+	s.Logf("built-in controller on: %t, %s after the commands began", on, timing.Round(time.Since(began)))
 	s.checkConfiguration(on)
 }
 

@@ -9,6 +9,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 func TestPodsMove(t *testing.T) {
@@ -18,7 +21,7 @@ func TestPodsMove(t *testing.T) {
 	if len(here) == 0 {
 		t.Fatalf("no pod is on node %s, which they prefer", node)
 	}
-	tolerant := s.run(on(node), toleratesForever(s.key))
+	tolerant := s.run(on(node), builders.ToleratesForever(s.key))
 	tainted := s.taint(node, s.key)
 	expected := make([]expectation, 0, len(here))
 	for _, pod := range here {
@@ -31,13 +34,13 @@ func TestPodsMove(t *testing.T) {
 		s.checkCondition(pod)
 	}
 	s.checkEvents(node, s.key, here...)
-	s.measured("worst lateness", round(worst).String())
+	s.measured("worst lateness", timing.Round(worst).String())
 }
 
 // checkCondition checks what a pod that was evicted says of it.
 func (s *scene) checkCondition(pod *corev1.Pod) {
 	s.Helper()
-	condition := conditionOf(s.watch.Of(pod).Last, corev1.DisruptionTarget)
+	condition := builders.ConditionOf(s.watch.Of(pod).Last, corev1.DisruptionTarget)
 	if condition == nil || condition.Status != corev1.ConditionTrue || condition.Reason != "DeletionByTaintManager" {
 		s.Errorf("pod %s went with the condition DisruptionTarget %v, want true because of DeletionByTaintManager", pod.Name, condition)
 	}
@@ -67,35 +70,35 @@ func (s *scene) checkEvents(node, key string, pods ...*corev1.Pod) {
 func TestFiniteTolerations(t *testing.T) {
 	s := shared(t)
 	node := s.worker()
-	short, long := s.run(on(node), tolerates(s.key, 4)), s.run(on(node), tolerates(s.key, 9))
+	short, long := s.run(on(node), builders.Tolerates(s.key, 4)), s.run(on(node), builders.Tolerates(s.key, 9))
 	// The first toleration in the order of the spec counts.
-	first := s.run(on(node), tolerates(s.key, 6), toleratesForever(s.key))
-	forever := s.run(on(node), toleratesForever(s.key), tolerates(s.key, 1))
+	first := s.run(on(node), builders.Tolerates(s.key, 6), builders.ToleratesForever(s.key))
+	forever := s.run(on(node), builders.ToleratesForever(s.key), builders.Tolerates(s.key, 1))
 	tainted := s.taint(node, s.key)
 	// A pod that comes later has its seconds from its binding.
-	s.stay(tainted.after.Add(2*time.Second), "their seconds are not over", short, long, first, forever)
-	late, created := s.pod(on(node), tolerates(s.key, 5))
+	s.stay(tainted.After.Add(2*time.Second), "their seconds are not over", short, long, first, forever)
+	late, created := s.pod(on(node), builders.Tolerates(s.key, 5))
 	s.ready(late)
-	bound := moment{created.before, s.watch.Of(late).Bound.Add(time.Second)} // its time is cut to the second
+	bound := timing.Moment{Before: created.Before, After: s.watch.Of(late).Bound.Add(time.Second)} // its time is cut to the second
 	worst := s.evicted(
 		expectation{short, due(tainted, 4)}, expectation{first, due(tainted, 6)}, expectation{long, due(tainted, 9)},
 	)
 	s.evictedAt(late, due(bound, 5))
-	s.stay(tainted.after.Add(10*time.Second), "its first toleration is for ever", forever)
-	s.measured("worst lateness", round(worst).String())
+	s.stay(tainted.After.Add(10*time.Second), "its first toleration is for ever", forever)
+	s.measured("worst lateness", timing.Round(worst).String())
 }
 
 func TestEvictionsAreCalledOff(t *testing.T) {
 	s := shared(t)
 	node := s.worker()
-	saved := s.run(on(node), tolerates(s.key, 5), toleratesForever(s.second))
-	longer := s.run(on(node), tolerates(s.key, 5), tolerates(s.second, 11))
+	saved := s.run(on(node), builders.Tolerates(s.key, 5), builders.ToleratesForever(s.second))
+	longer := s.run(on(node), builders.Tolerates(s.key, 5), builders.Tolerates(s.second, 11))
 	tainted := s.taint(node, s.key, s.second)
-	s.stay(tainted.after.Add(3*time.Second), "their seconds are not over", saved, longer)
+	s.stay(tainted.After.Add(3*time.Second), "their seconds are not over", saved, longer)
 	s.untaint(node, s.key)
-	s.stay(tainted.before.Add(11*time.Second), "the taint that would have evicted them has gone", saved, longer)
+	s.stay(tainted.Before.Add(11*time.Second), "the taint that would have evicted them has gone", saved, longer)
 	s.evictedAt(longer, due(tainted, 11))
 	s.untaint(node, s.second)
-	s.stay(tainted.after.Add(14*time.Second), "the taint has gone", saved)
+	s.stay(tainted.After.Add(14*time.Second), "the taint has gone", saved)
 	s.checkEvents(node, s.second, longer)
 }

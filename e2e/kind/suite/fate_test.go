@@ -3,7 +3,6 @@
 package suite
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -11,30 +10,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
-// window is when a pod has to begin to go.
-type window struct{ from, to time.Time }
-
 // due is the window of a pod whose seconds count from the action.
-func due(m moment, seconds float64) window {
-	d := time.Duration(seconds * float64(time.Second))
-	return window{m.before.Add(d), m.after.Add(d + punctual)}
-}
-
-// outside says by how much a pod misses the window; empty if it does not.
-func (w window) outside(seen podwatch.Sighting, watched time.Time) string {
-	switch {
-	case seen.Going.IsZero():
-		return fmt.Sprintf("not evicted up to %s after the moment it was due at", round(watched.Sub(w.from)))
-	case seen.Going.Before(w.from):
-		return fmt.Sprintf("evicted %s EARLY", round(w.from.Sub(seen.Going)))
-	case seen.Going.After(w.to):
-		return fmt.Sprintf("evicted %s after the moment it was due at, expected at most %s", round(seen.Going.Sub(w.from)), round(w.to.Sub(w.from)))
-	default:
-		return ""
-	}
-}
+func due(m timing.Moment, seconds float64) timing.Window { return timing.Due(m, seconds, punctual) }
 
 // patience is how long pods are watched after the end of their window, to say how late they were.
 const patience = 10 * time.Second
@@ -42,7 +22,7 @@ const patience = 10 * time.Second
 // expectation is a pod and when it has to go.
 type expectation struct {
 	pod    *corev1.Pod
-	window window
+	window timing.Window
 }
 
 // evicted waits for the evictions of these pods within their windows, and fails the test for each that comes earlier,
@@ -51,7 +31,7 @@ func (s *scene) evicted(expected ...expectation) (worst time.Duration) {
 	s.Helper()
 	var until time.Time
 	for _, e := range expected {
-		until = later(until, e.window.to.Add(patience))
+		until = timing.Later(until, e.window.To.Add(patience))
 	}
 	s.watch.Await(s.Context(), until, func(seen *podwatch.Sightings) bool {
 		for _, e := range expected {
@@ -64,14 +44,14 @@ func (s *scene) evicted(expected ...expectation) (worst time.Duration) {
 	var missed []*corev1.Pod
 	for _, e := range expected {
 		seen := s.watch.Of(e.pod)
-		if complaint := e.window.outside(seen, time.Now()); complaint != "" {
+		if complaint := e.window.Outside(seen.Going, time.Now()); complaint != "" {
 			missed = append(missed, e.pod)
 			if len(missed) <= mostComplaints {
 				s.Errorf("pod %s: %s", e.pod.Name, complaint)
 			}
 			continue
 		}
-		worst = max(worst, seen.Going.Sub(e.window.from))
+		worst = max(worst, seen.Going.Sub(e.window.From))
 	}
 	if len(missed) > 0 {
 		s.Errorf("%d of %d pods did not go when they had to", len(missed), len(expected))
@@ -98,7 +78,7 @@ func (s *scene) explain(pods []*corev1.Pod) {
 }
 
 // evictedAt is evicted for one pod.
-func (s *scene) evictedAt(pod *corev1.Pod, w window) {
+func (s *scene) evictedAt(pod *corev1.Pod, w timing.Window) {
 	s.Helper()
 	s.evicted(expectation{pod, w})
 }
@@ -123,12 +103,3 @@ func restarts(pod *corev1.Pod) (n int32) {
 	}
 	return n
 }
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

@@ -13,14 +13,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 func TestGracePeriodsAreKept(t *testing.T) {
 	s := shared(t)
 	node := s.worker()
 	const hook, linger = 3, 4
-	polite := s.run(on(node), grace(30), running("-linger=4s"), func(pod *corev1.PodTemplateSpec) {
+	polite := s.run(on(node), grace(30), running("-linger=4s"), func(pod *corev1.Pod) {
 		pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: hook}}}
 	})
 	stubborn := s.run(on(node), grace(5), running("-linger=10m"))
@@ -35,19 +37,19 @@ func TestGracePeriodsAreKept(t *testing.T) {
 	// Its own clock says that it had all the time that it was entitled to; had that been too long, the kubelet would have
 	// killed it at the end of its grace period.
 	told, done := s.times(ended.Message)
-	if hooked := told.Sub(tainted.before); hooked < hook*time.Second {
-		t.Errorf("pod %s got SIGTERM after %s, when its preStop hook of %d s still ran", polite.Name, round(hooked), hook)
+	if hooked := told.Sub(tainted.Before); hooked < hook*time.Second {
+		t.Errorf("pod %s got SIGTERM after %s, when its preStop hook of %d s still ran", polite.Name, timing.Round(hooked), hook)
 	}
 	if lingered := done.Sub(told); lingered < linger*time.Second {
-		t.Errorf("pod %s ran for %s after SIGTERM, and not for the %d s that it takes to end", polite.Name, round(lingered), linger)
+		t.Errorf("pod %s ran for %s after SIGTERM, and not for the %d s that it takes to end", polite.Name, timing.Round(lingered), linger)
 	}
 
 	end = s.gone(stubborn)
 	if ended := terminated(end.Last); ended == nil || ended.ExitCode != 137 {
 		t.Errorf("the container of pod %s, which ignores SIGTERM, ended with %v, want exit code 137", stubborn.Name, ended)
 	}
-	if lived := end.Gone.Sub(tainted.before); lived < 5*time.Second {
-		t.Errorf("pod %s, which ignores SIGTERM, was gone after %s of its grace period of 5 s", stubborn.Name, round(lived))
+	if lived := end.Gone.Sub(tainted.Before); lived < 5*time.Second {
+		t.Errorf("pod %s, which ignores SIGTERM, was gone after %s of its grace period of 5 s", stubborn.Name, timing.Round(lived))
 	}
 }
 
@@ -73,7 +75,7 @@ func (s *scene) times(written string) (told, done time.Time) {
 func TestDaemonSets(t *testing.T) {
 	s := shared(t)
 	node := s.worker()
-	tolerant := s.daemonSet("tolerant", toleratesForever(s.key))
+	tolerant := s.daemonSet("tolerant", builders.ToleratesForever(s.key))
 	others := s.daemonSet("others")
 	tainted := s.taint(node, s.key)
 	// The DaemonSet controller deletes a pod that must not run there, too: whoever is first.
@@ -139,7 +141,7 @@ func TestStaticPodsAreLeftAlone(t *testing.T) {
 	ordinary := s.run(on(node))
 	tainted := s.taint(node, s.key)
 	s.evictedAt(ordinary, due(tainted, 0))
-	s.stay(tainted.after.Add(6*time.Second), "it is a static pod's", mirror)
+	s.stay(tainted.After.Add(6*time.Second), "it is a static pod's", mirror)
 	last := s.watch.Of(mirror).Last
 	if was, is := mirror.Status.ContainerStatuses[0].ContainerID, last.Status.ContainerStatuses[0].ContainerID; was != is {
 		t.Errorf("the container of the static pod was %s and is %s", was, is)
@@ -149,9 +151,8 @@ func TestStaticPodsAreLeftAlone(t *testing.T) {
 // static gives a node a static pod, and returns its mirror pod when that is ready.
 func (s *scene) static(node string) *corev1.Pod {
 	s.Helper()
-	template := s.template(labelled("static"))
-	pod := corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: template.ObjectMeta, Spec: template.Spec}
-	pod.Name, pod.Namespace = "static", s.namespace
+	pod := s.template(labelled("static"), builders.Named("static"))
+	pod.TypeMeta, pod.Namespace = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, s.namespace
 	text, err := json.Marshal(pod) // which is YAML, too
 	s.must(err)
 	file := "/etc/kubernetes/manifests/" + s.namespace + ".yaml"

@@ -11,6 +11,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 func TestNodeOfTheLeaderIsTainted(t *testing.T) {
@@ -19,7 +22,7 @@ func TestNodeOfTheLeaderIsTainted(t *testing.T) {
 	holder, err := ours.holder(t.Context())
 	s.must(err)
 	node := leader.Spec.NodeName
-	at0, at5 := s.run(on(node)), s.run(on(node), tolerates(s.key, 5))
+	at0, at5 := s.run(on(node)), s.run(on(node), builders.Tolerates(s.key, 5))
 	tainted := s.taint(node, s.key)
 	worst := s.evicted(expectation{at0, due(tainted, 0)}, expectation{at5, due(tainted, 5)})
 	live, err := client.CoreV1().Pods(ours.namespace).Get(t.Context(), leader.Name, metav1.GetOptions{})
@@ -30,7 +33,7 @@ func TestNodeOfTheLeaderIsTainted(t *testing.T) {
 	if still, err := ours.holder(t.Context()); err != nil || still != holder {
 		t.Errorf("the leader was %s and is %s (%v)", holder, still, err)
 	}
-	s.measured("worst lateness", round(worst).String())
+	s.measured("worst lateness", timing.Round(worst).String())
 }
 
 // leaderOnWorker returns the leader, when it is on a worker: if it is not, the replica there is made the leader by
@@ -60,7 +63,9 @@ func (s *scene) leaderOnWorker() *corev1.Pod {
 func TestLeaderIsDeletedDuringCountdowns(t *testing.T) {
 	s := alone(t)
 	node := s.workers()[0]
-	pods := s.many(12, func(i int) []change { return []change{on(node), tolerates(s.key, int64(4+i))} })
+	pods := s.many(12, func(i int) []builders.Change {
+		return []builders.Change{on(node), builders.Tolerates(s.key, int64(4+i))}
+	})
 	leader := s.mustLead(ours)
 	tainted := s.taint(node, s.key)
 	expected := make([]expectation, 0, len(pods))
@@ -83,8 +88,8 @@ func TestLeaderIsDeletedDuringCountdowns(t *testing.T) {
 		}
 	}
 	s.checkEvents(node, s.key, pods...)
-	s.measured("worst lateness", round(worst).String())
-	s.measured("first eviction after the deletion", round(takeover).String())
+	s.measured("worst lateness", timing.Round(worst).String())
+	s.measured("first eviction after the deletion", timing.Round(takeover).String())
 	s.eventually("a complete Deployment", time.Minute, ours.complete)
 }
 
@@ -100,7 +105,9 @@ func TestRollingUpdateInAStorm(t *testing.T) {
 	s := alone(t)
 	workers := s.workers()
 	seconds := func(i int) int64 { return stormFrom + int64(i*(stormFor-stormFrom)/(stormSize-1)) }
-	pods := s.many(stormSize, func(i int) []change { return []change{on(workers[i%len(workers)]), tolerates(s.key, seconds(i))} })
+	pods := s.many(stormSize, func(i int) []builders.Change {
+		return []builders.Change{on(workers[i%len(workers)]), builders.Tolerates(s.key, seconds(i))}
+	})
 	usages, err := cluster.Usages(t.Context(), ours.namespace, selector)
 	s.must(err)
 	for _, usage := range usages {
@@ -110,7 +117,7 @@ func TestRollingUpdateInAStorm(t *testing.T) {
 	// The taints have no timeAdded, as those of kubectl taint: the replicas that start during the storm know when it began
 	// only by managedFields, which is what most clusters have. That time is cut to the second and counts as its end, so
 	// lateness is counted from there. Earliness is counted from just before the request.
-	tainted, start := map[string]moment{}, map[string]time.Time{}
+	tainted, start := map[string]timing.Moment{}, map[string]time.Time{}
 	for _, node := range workers {
 		m, stored := s.taintAndRead(node, s.key)
 		end, err := taintsChanged(stored)
@@ -131,11 +138,11 @@ func TestRollingUpdateInAStorm(t *testing.T) {
 	for i, pod := range pods {
 		tolerated := time.Duration(seconds(i)) * time.Second
 		node := pod.Spec.NodeName
-		expected = append(expected, expectation{pod, window{tainted[node].before.Add(tolerated), start[node].Add(tolerated + time.Second + slowest)}})
+		expected = append(expected, expectation{pod, timing.Window{From: tainted[node].Before.Add(tolerated), To: start[node].Add(tolerated + time.Second + slowest)}})
 	}
 	s.evicted(expected...)
-	s.measured("slowest answer of the API server", round(slowest).String())
-	s.measured("worst lateness", round(s.latest(pods, func(i int) time.Time {
+	s.measured("slowest answer of the API server", timing.Round(slowest).String())
+	s.measured("worst lateness", timing.Round(s.latest(pods, func(i int) time.Time {
 		return start[pods[i].Spec.NodeName].Add(time.Duration(seconds(i)) * time.Second)
 	})).String())
 	took, ok := <-rolled
@@ -143,9 +150,9 @@ func TestRollingUpdateInAStorm(t *testing.T) {
 		t.Fatal("the rolling update was not complete within a minute")
 	}
 	if end := began.Add(took); end.After(start[workers[0]].Add(stormFor * time.Second)) {
-		t.Errorf("the rolling update took %s, longer than the storm, which therefore does not cover it", round(took))
+		t.Errorf("the rolling update took %s, longer than the storm, which therefore does not cover it", timing.Round(took))
 	}
-	s.measured("the rolling update took", round(took).String())
+	s.measured("the rolling update took", timing.Round(took).String())
 	usages, err = cluster.Usages(t.Context(), ours.namespace, selector)
 	s.must(err)
 	for _, usage := range usages {

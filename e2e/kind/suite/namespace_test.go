@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/kind/nodes"
 )
 
@@ -31,7 +32,7 @@ func TestOwnNamespaceIsRestricted(t *testing.T) {
 	if err := privileged(t.Context(), inOwnNamespace.namespace); !apierrors.IsForbidden(err) {
 		t.Errorf("a privileged pod in namespace %s: %v, want it forbidden by Pod Security", inOwnNamespace.namespace, err)
 	}
-	at0, at3, stays := s.run(on(node)), s.run(on(node), tolerates(s.key, 3)), s.run(on(node), toleratesForever(s.key))
+	at0, at3, stays := s.run(on(node)), s.run(on(node), builders.Tolerates(s.key, 3)), s.run(on(node), builders.ToleratesForever(s.key))
 	tainted := s.taint(node, s.key)
 	s.evicted(expectation{at0, due(tainted, 0)}, expectation{at3, due(tainted, 3)})
 	s.stay(time.Now(), "it tolerates the taint", stays)

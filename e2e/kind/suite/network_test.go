@@ -114,7 +114,7 @@ func (s *scene) checkEndpoints(pods []corev1.Pod) {
 func (s *scene) enforcement(policy *networkingv1.NetworkPolicy) string {
 	s.Helper()
 	node := s.worker()
-	server := s.run(on(node), labelled("server"), running("-listen=:"+ourPort+",:"+otherPort), func(pod *corev1.PodTemplateSpec) {
+	server := s.run(on(node), labelled("server"), running("-listen=:"+ourPort+",:"+otherPort), func(pod *corev1.Pod) {
 		pod.Spec.Containers[0].Ports = []corev1.ContainerPort{{Name: "https", ContainerPort: 10290}, {ContainerPort: 8080}}
 	})
 	address := server.Status.PodIP
@@ -141,7 +141,7 @@ func (s *scene) enforcement(policy *networkingv1.NetworkPolicy) string {
 func (s *scene) dial(node, ip, port string) error {
 	s.Helper()
 	address := net.JoinHostPort(ip, port)
-	pod, _ := s.pod(on(node), running("-dial="+address), func(pod *corev1.PodTemplateSpec) { pod.Spec.RestartPolicy = corev1.RestartPolicyNever })
+	pod, _ := s.pod(on(node), running("-dial="+address), func(pod *corev1.Pod) { pod.Spec.RestartPolicy = corev1.RestartPolicyNever })
 	ended := func(phase corev1.PodPhase) bool { return phase == corev1.PodSucceeded || phase == corev1.PodFailed }
 	s.watch.Await(s.Context(), time.Now().Add(starting), func(seen *podwatch.Sightings) bool { return ended(seen.Of(pod).Last.Status.Phase) })
 	switch phase := s.watch.Of(pod).Last.Status.Phase; phase {

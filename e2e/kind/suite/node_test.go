@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // fieldManager is who changes taints, as kubectl taint does: without a timeAdded.
@@ -40,14 +42,14 @@ func (s *scene) worker() string {
 }
 
 // taint adds NoExecute taints with these keys to a node by one write.
-func (s *scene) taint(node string, keys ...string) moment {
+func (s *scene) taint(node string, keys ...string) timing.Moment {
 	s.Helper()
 	m, _ := s.taintAndRead(node, keys...)
 	return m
 }
 
 // taintAndRead is taint, and returns the node as it was stored.
-func (s *scene) taintAndRead(node string, keys ...string) (moment, *corev1.Node) {
+func (s *scene) taintAndRead(node string, keys ...string) (timing.Moment, *corev1.Node) {
 	s.Helper()
 	m, stored, err := changeTaintsAt(s.Context(), node, keys)
 	s.must(err)
@@ -55,21 +57,21 @@ func (s *scene) taintAndRead(node string, keys ...string) (moment, *corev1.Node)
 }
 
 // untaint takes the taints with these keys from a node.
-func (s *scene) untaint(node string, keys ...string) moment {
+func (s *scene) untaint(node string, keys ...string) timing.Moment {
 	s.Helper()
 	m, err := changeTaints(s.Context(), node, nil, keys...)
 	s.must(err)
 	return m
 }
 
-func changeTaints(ctx context.Context, name string, add []string, remove ...string) (moment, error) {
+func changeTaints(ctx context.Context, name string, add []string, remove ...string) (timing.Moment, error) {
 	m, _, err := changeTaintsAt(ctx, name, add, remove...)
 	return m, err
 }
 
 // changeTaintsAt reads the node and writes it back, again if somebody else came between. The moment is that of the write
 // which succeeded.
-func changeTaintsAt(ctx context.Context, name string, add []string, remove ...string) (m moment, node *corev1.Node, err error) {
+func changeTaintsAt(ctx context.Context, name string, add []string, remove ...string) (m timing.Moment, node *corev1.Node, err error) {
 	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		node, err = client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
@@ -81,12 +83,12 @@ func changeTaintsAt(ctx context.Context, name string, add []string, remove ...st
 			node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: key, Effect: corev1.TaintEffectNoExecute})
 		}
 		if len(add) == 0 && len(node.Spec.Taints) == len(old) {
-			m = now()
+			m = timing.Now()
 			return nil
 		}
-		m.before = time.Now()
+		m.Before = time.Now()
 		node, err = client.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{FieldManager: fieldManager})
-		m.after = time.Now()
+		m.After = time.Now()
 		return err
 	})
 	if err != nil {

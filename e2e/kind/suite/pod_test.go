@@ -14,41 +14,22 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
-// change is one thing that a pod has beside what all have.
-type change func(*corev1.PodTemplateSpec)
-
-// tolerates a NoExecute taint with that key for some seconds.
-func tolerates(key string, seconds int64) change {
-	return func(pod *corev1.PodTemplateSpec) {
-		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
-			Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds,
-		})
-	}
-}
-
-// toleratesForever a NoExecute taint with that key.
-func toleratesForever(key string) change {
-	return func(pod *corev1.PodTemplateSpec) {
-		pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
-			Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute,
-		})
-	}
-}
-
 // on makes the scheduler choose that node.
-func on(node string) change {
-	return func(pod *corev1.PodTemplateSpec) {
+func on(node string) builders.Change {
+	return func(pod *corev1.Pod) {
 		pod.Spec.NodeSelector = map[string]string{corev1.LabelHostname: node}
 	}
 }
 
 // preferring makes the scheduler choose that node if it can.
-func preferring(node string) change {
-	return func(pod *corev1.PodTemplateSpec) {
+func preferring(node string) builders.Change {
+	return func(pod *corev1.Pod) {
 		pod.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
 			PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{
 				Weight: 100,
@@ -61,76 +42,75 @@ func preferring(node string) change {
 }
 
 // labelled gives it another label app than all have.
-func labelled(app string) change {
-	return func(pod *corev1.PodTemplateSpec) { pod.Labels = map[string]string{"app": app} }
+func labelled(app string) builders.Change {
+	return func(pod *corev1.Pod) { pod.Labels = map[string]string{"app": app} }
 }
 
 // grace gives it a grace period.
-func grace(seconds int64) change {
-	return func(pod *corev1.PodTemplateSpec) { pod.Spec.TerminationGracePeriodSeconds = &seconds }
+func grace(seconds int64) builders.Change {
+	return func(pod *corev1.Pod) { pod.Spec.TerminationGracePeriodSeconds = &seconds }
 }
 
 // running runs the workload with these arguments.
-func running(arguments ...string) change {
-	return func(pod *corev1.PodTemplateSpec) { pod.Spec.Containers[0].Args = arguments }
+func running(arguments ...string) builders.Change {
+	return func(pod *corev1.Pod) { pod.Spec.Containers[0].Args = arguments }
 }
 
 // template is a pod as all pods here are: it tolerates the taints of the tests that run at the same time.
-func (s *scene) template(changes ...change) corev1.PodTemplateSpec {
-	template := corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "e2e"}},
-		Spec: corev1.PodSpec{
-			AutomountServiceAccountToken: ptr.To(false),
-			EnableServiceLinks:           ptr.To(false),
-			Containers:                   []corev1.Container{{Name: "main", Image: workloadImage, ImagePullPolicy: corev1.PullIfNotPresent}},
-		},
-	}
+func (s *scene) template(changes ...builders.Change) *corev1.Pod {
+	pod := builders.Pod("", func(pod *corev1.Pod) {
+		pod.Spec.EnableServiceLinks = ptr.To(false)
+		pod.Spec.Containers[0].Image, pod.Spec.Containers[0].ImagePullPolicy = workloadImage, corev1.PullIfNotPresent
+	})
 	if slices.Contains(sharedTests, s.Name()) {
 		for _, test := range sharedTests {
 			if key, second := keysOf(test); test != s.Name() {
-				toleratesForever(key)(&template)
-				toleratesForever(second)(&template)
+				builders.ToleratesForever(key)(pod)
+				builders.ToleratesForever(second)(pod)
 			}
 		}
 	}
 	for _, change := range changes {
-		change(&template)
+		change(pod)
 	}
-	return template
+	return pod
+}
+
+// templateOf is template, for those that make pods with a label of their own.
+func (s *scene) templateOf(app string, changes ...builders.Change) corev1.PodTemplateSpec {
+	pod := s.template(append(changes, labelled(app))...)
+	return corev1.PodTemplateSpec{ObjectMeta: pod.ObjectMeta, Spec: pod.Spec}
 }
 
 // pod creates a pod and says when. It need not run yet.
-func (s *scene) pod(changes ...change) (*corev1.Pod, moment) {
+func (s *scene) pod(changes ...builders.Change) (*corev1.Pod, timing.Moment) {
 	s.Helper()
-	template := s.template(changes...)
 	s.pods++
-	pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
-	pod.Name = fmt.Sprintf("pod-%d", s.pods)
-	m := now()
-	created, err := client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{})
-	m.after = time.Now()
+	pod := s.template(append(changes, builders.Named(fmt.Sprintf("pod-%d", s.pods)))...)
+	m, err := timing.Of(func() (err error) {
+		pod, err = client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{})
+		return err
+	})
 	s.must(err)
-	return created, m
+	return pod, m
 }
 
 // run creates a pod and waits until it is ready.
-func (s *scene) run(changes ...change) *corev1.Pod {
+func (s *scene) run(changes ...builders.Change) *corev1.Pod {
 	s.Helper()
 	pod, _ := s.pod(changes...)
 	return s.ready(pod)[0]
 }
 
 // many creates pods several at a time, and waits until they are ready.
-func (s *scene) many(n int, changes func(i int) []change) []*corev1.Pod {
+func (s *scene) many(n int, changes func(i int) []builders.Change) []*corev1.Pod {
 	s.Helper()
 	const workers = 8
 	pods := make([]*corev1.Pod, n)
 	first := s.pods + 1
 	s.pods += n
 	s.must(loop.Each(s.Context(), workers, n, func(ctx context.Context, i int) (err error) {
-		template := s.template(changes(i)...)
-		pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
-		pod.Name = fmt.Sprintf("pod-%d", first+i)
+		pod := s.template(append(changes(i), builders.Named(fmt.Sprintf("pod-%d", first+i)))...)
 		pods[i], err = client.CoreV1().Pods(s.namespace).Create(ctx, pod, metav1.CreateOptions{})
 		return err
 	}))
@@ -173,23 +153,14 @@ func (s *scene) awaitReady(app string, n int, notOn string) []*corev1.Pod {
 }
 
 func isReady(pod *corev1.Pod) bool {
-	condition := conditionOf(pod, corev1.PodReady)
+	condition := builders.ConditionOf(pod, corev1.PodReady)
 	return condition != nil && condition.Status == corev1.ConditionTrue
 }
 
-func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
-	for i := range pod.Status.Conditions {
-		if pod.Status.Conditions[i].Type == kind {
-			return &pod.Status.Conditions[i]
-		}
-	}
-	return nil
-}
-
 // deploy creates a Deployment and waits until its pods are ready.
-func (s *scene) deploy(app string, replicas int32, changes ...change) []*corev1.Pod {
+func (s *scene) deploy(app string, replicas int32, changes ...builders.Change) []*corev1.Pod {
 	s.Helper()
-	template := s.template(append(changes, labelled(app))...)
+	template := s.templateOf(app, changes...)
 	_, err := client.AppsV1().Deployments(s.namespace).Create(s.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: app},
 		Spec: appsv1.DeploymentSpec{
@@ -201,9 +172,9 @@ func (s *scene) deploy(app string, replicas int32, changes ...change) []*corev1.
 }
 
 // statefulSet creates a StatefulSet and waits until its pods are ready.
-func (s *scene) statefulSet(app string, replicas int32, changes ...change) []*corev1.Pod {
+func (s *scene) statefulSet(app string, replicas int32, changes ...builders.Change) []*corev1.Pod {
 	s.Helper()
-	template := s.template(append(changes, labelled(app))...)
+	template := s.templateOf(app, changes...)
 	_, err := client.AppsV1().StatefulSets(s.namespace).Create(s.Context(), &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Name: app},
 		Spec: appsv1.StatefulSetSpec{
@@ -216,9 +187,9 @@ func (s *scene) statefulSet(app string, replicas int32, changes ...change) []*co
 }
 
 // daemonSet creates a DaemonSet and waits until its pods are ready on all workers.
-func (s *scene) daemonSet(app string, changes ...change) []*corev1.Pod {
+func (s *scene) daemonSet(app string, changes ...builders.Change) []*corev1.Pod {
 	s.Helper()
-	template := s.template(append(changes, labelled(app))...)
+	template := s.templateOf(app, changes...)
 	_, err := client.AppsV1().DaemonSets(s.namespace).Create(s.Context(), &appsv1.DaemonSet{
 		ObjectMeta: metav1.ObjectMeta{Name: app},
 		Spec:       appsv1.DaemonSetSpec{Template: template, Selector: metav1.SetAsLabelSelector(labels.Set(template.Labels))},

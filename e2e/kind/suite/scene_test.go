@@ -145,11 +145,3 @@ func (s *scene) measured(what, value string) {
 	s.Logf("%s: %s", what, value)
 	s.Attr(strings.ReplaceAll(what, " ", "_"), value) // a key has no spaces
 }
-
-// moment says when an action took place: between its request and its answer.
-type moment struct{ before, after time.Time }
-
-func now() moment {
-	t := time.Now()
-	return moment{t, t}
-}

@@ -12,6 +12,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // TestSwitchingOverAndBack goes the way of an operator under kubeadm, by the commands of the README: the built-in
@@ -71,22 +74,22 @@ func (s *scene) sideBySide() {
 	var at0, at3, stay []*corev1.Pod
 	for range 3 {
 		at0 = append(at0, s.run(on(node)))
-		at3 = append(at3, s.run(on(node), tolerates(s.key, 3), toleratesForever(s.second)))
+		at3 = append(at3, s.run(on(node), builders.Tolerates(s.key, 3), builders.ToleratesForever(s.second)))
 	}
 	for range 2 {
-		stay = append(stay, s.run(on(node), tolerates(s.key, 8), toleratesForever(s.second)))
+		stay = append(stay, s.run(on(node), builders.Tolerates(s.key, 8), builders.ToleratesForever(s.second)))
 	}
 	// The built-in controller goes on counting for a taint that has gone while another one is tolerated for longer.
-	calledOff := s.run(on(node), tolerates(s.key, 8), tolerates(s.second, 600))
+	calledOff := s.run(on(node), builders.Tolerates(s.key, 8), builders.Tolerates(s.second, 600))
 	tainted := s.taint(node, s.key, s.second)
 	var expected []expectation
 	for i := range at0 {
 		expected = append(expected, expectation{at0[i], due(tainted, 0)}, expectation{at3[i], due(tainted, 3)})
 	}
 	s.evicted(expected...)
-	s.stay(tainted.after.Add(5*time.Second), "their seconds are not over", append(stay, calledOff)...)
+	s.stay(tainted.After.Add(5*time.Second), "their seconds are not over", append(stay, calledOff)...)
 	s.untaint(node, s.key)
-	s.stay(tainted.after.Add(12*time.Second), "the taint has gone for both controllers", stay...)
+	s.stay(tainted.After.Add(12*time.Second), "the taint has gone for both controllers", stay...)
 
 	seen := s.tally(append(at0, at3...))
 	byUs := 0
@@ -130,7 +133,9 @@ func (s *scene) switchOff() {
 	s.Helper()
 	node := s.workers()[1]
 	const n, step = 12, 4
-	pods := s.many(n, func(i int) []change { return []change{on(node), tolerates(s.key, int64(step*(i+1)))} })
+	pods := s.many(n, func(i int) []builders.Change {
+		return []builders.Change{on(node), builders.Tolerates(s.key, int64(step*(i+1)))}
+	})
 	tainted := s.taint(node, s.key)
 	s.switchTo(false)
 	off := time.Now()
@@ -150,9 +155,9 @@ func (s *scene) switchOff() {
 		}
 	}
 	if after == 0 {
-		s.Errorf("switching took %s, longer than all countdowns", round(off.Sub(tainted.after)))
+		s.Errorf("switching took %s, longer than all countdowns", timing.Round(off.Sub(tainted.After)))
 	}
-	s.measured("worst lateness while switching off", round(worst).String())
+	s.measured("worst lateness while switching off", timing.Round(worst).String())
 	s.untaint(node, s.key)
 	s.must(s.deletePods())
 }
@@ -162,7 +167,9 @@ func (s *scene) switchBack() {
 	s.Helper()
 	node := s.workers()[2]
 	const n, step = 6, 3
-	pods := s.many(n, func(i int) []change { return []change{on(node), tolerates(s.key, int64(step*(i+1)))} })
+	pods := s.many(n, func(i int) []builders.Change {
+		return []builders.Change{on(node), builders.Tolerates(s.key, int64(step*(i+1)))}
+	})
 	tainted := s.taint(node, s.key)
 	expected := make([]expectation, 0, n)
 	for i, pod := range pods {
@@ -185,5 +192,5 @@ func (s *scene) switchBack() {
 	if after == 0 {
 		s.Errorf("deleting us took longer than all countdowns")
 	}
-	s.measured("worst lateness while we are deleted", round(worst).String())
+	s.measured("worst lateness while we are deleted", timing.Round(worst).String())
 }

@@ -11,7 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
 // detection is how long it may take until the node lifecycle controller takes a silent node for lost: its default grace
@@ -19,10 +21,10 @@ import (
 const detection = 100 * time.Second
 
 // ill makes a pod tolerate what the node lifecycle controller gives a node that is lost.
-func ill(seconds int64) change {
-	return func(pod *corev1.PodTemplateSpec) {
-		tolerates(corev1.TaintNodeUnreachable, seconds)(pod)
-		tolerates(corev1.TaintNodeNotReady, seconds)(pod)
+func ill(seconds int64) builders.Change {
+	return func(pod *corev1.Pod) {
+		builders.Tolerates(corev1.TaintNodeUnreachable, seconds)(pod)
+		builders.Tolerates(corev1.TaintNodeNotReady, seconds)(pod)
 	}
 }
 
@@ -69,7 +71,7 @@ func TestWorkerDies(t *testing.T) {
 			t.Errorf("pod %s was gone while its node was lost, and nobody knew whether it still ran there", pod.Name)
 		}
 	}
-	s.measured("worst lateness", round(worst).String())
+	s.measured("worst lateness", timing.Round(worst).String())
 
 	s.revive(node)
 	s.returned(node, v, append(append(quick, slow...), db...), leader, system)
@@ -122,9 +124,9 @@ func (s *scene) revive(node string) {
 // awaitTaint waits until somebody gives the node a NoExecute taint with the key: between the last time that it had none
 // and the first that it had one, or earlier where timeAdded says so: the node lifecycle controller sets that before it asks
 // for the taint, and the rules believe it.
-func (s *scene) awaitTaint(node, key string) moment {
+func (s *scene) awaitTaint(node, key string) timing.Moment {
 	s.Helper()
-	m := now()
+	m := timing.Now()
 	s.eventually("taint "+key+" on node "+node, detection, func(ctx context.Context) error {
 		asked := time.Now()
 		live, err := client.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
@@ -133,14 +135,14 @@ func (s *scene) awaitTaint(node, key string) moment {
 		}
 		for _, taint := range live.Spec.Taints {
 			if taint.Key == key && taint.Effect == corev1.TaintEffectNoExecute {
-				m.after = time.Now()
-				if added := taint.TimeAdded; added != nil && added.Add(time.Second).Before(m.before) {
-					m.before = added.Add(time.Second)
+				m.After = time.Now()
+				if added := taint.TimeAdded; added != nil && added.Add(time.Second).Before(m.Before) {
+					m.Before = added.Add(time.Second)
 				}
 				return nil
 			}
 		}
-		m.before = asked
+		m.Before = asked
 		return fmt.Errorf("it has %v", live.Spec.Taints)
 	})
 	return m

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
@@ -164,23 +164,10 @@ func (b *bench) left(ctx context.Context) (n int, err error) {
 // setTaints gives all nodes these taints and no others, all nodes at the same moment, and tells of each that has them.
 func (b *bench) setTaints(ctx context.Context, taints []corev1.Taint, done func(node string)) error {
 	return loop.Each(ctx, b.nodes, b.nodes, func(ctx context.Context, i int) error {
-		if err := b.setTaintsOf(ctx, nodeName(i), taints...); err != nil {
+		if err := builders.SetTaints(ctx, b.client, nodeName(i), taints...); err != nil {
 			return err
 		}
 		done(nodeName(i))
 		return nil
 	})
-}
-
-// setTaintsOf gives a node these taints and no others.
-func (b *bench) setTaintsOf(ctx context.Context, node string, taints ...corev1.Taint) error {
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"taints": taints}})
-	if err != nil {
-		return fmt.Errorf("taints of node %s: %w", node, err)
-	}
-	_, err = b.client.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: "kubectl-taint"})
-	if err != nil {
-		return fmt.Errorf("taints of node %s: %w", node, err)
-	}
-	return nil
 }

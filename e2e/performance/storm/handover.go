@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
@@ -89,7 +90,7 @@ func (b *bench) handOver(ctx context.Context, w way, end func(*controlplane.Proc
 		if err := loop.Sleep(ctx, time.Until(began.Add(time.Duration(i)*streamStep))); err != nil {
 			return 0, 0, err
 		}
-		if err := b.setTaintsOf(ctx, nodeName(i%b.nodes), noExecute(stormTaint)); err != nil {
+		if err := builders.SetTaints(ctx, b.client, nodeName(i%b.nodes), builders.NoExecute(stormTaint)); err != nil {
 			return 0, 0, err
 		}
 		tainted[i] = time.Now()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 )
 
@@ -42,7 +43,7 @@ func (b *bench) makeLoneNodes(ctx context.Context) error {
 func (b *bench) fillLone(ctx context.Context) (*lone, error) {
 	l := &lone{}
 	for i := range lonePods {
-		if err := b.setTaintsOf(ctx, loneNode(i)); err != nil {
+		if err := builders.SetTaints(ctx, b.client, loneNode(i)); err != nil {
 			return nil, err
 		}
 		ref := podRef{Namespace: loneName, Name: loneNode(i), Node: loneNode(i)}
@@ -77,7 +78,7 @@ func (b *bench) taintLone(ctx context.Context, runner contestant, s *Storm, evic
 		return nil
 	}
 	node := l.pods[i].Node
-	if err := b.setTaintsOf(ctx, node, noExecute(loneTaint)); err != nil {
+	if err := builders.SetTaints(ctx, b.client, node, builders.NoExecute(loneTaint)); err != nil {
 		return err
 	}
 	l.tainted = append(l.tainted, time.Now())

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 	"github.com/taint-manager/taint-manager/e2e/framework/webhook"
 )
@@ -114,7 +114,7 @@ func (b *bench) behindWebhook(ctx context.Context, w way) (gone int, late time.D
 	hook.Answers(webhook.AllowAfter(webhookTakes))
 	began := time.Now()
 	for i := range slowNodes {
-		if err := b.setTaintsOf(ctx, nodeName(i), noExecute(stormTaint)); err != nil {
+		if err := builders.SetTaints(ctx, b.client, nodeName(i), builders.NoExecute(stormTaint)); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -122,7 +122,7 @@ func (b *bench) behindWebhook(ctx context.Context, w way) (gone int, late time.D
 	if err := loop.Sleep(ctx, quickLater); err != nil {
 		return 0, 0, err
 	}
-	if err := b.setTaintsOf(ctx, nodeName(slowNodes), noExecute(stormTaint)); err != nil {
+	if err := builders.SetTaints(ctx, b.client, nodeName(slowNodes), builders.NoExecute(stormTaint)); err != nil {
 		return 0, 0, err
 	}
 	taintedLater := time.Now()
@@ -148,8 +148,4 @@ func (b *bench) behindWebhook(ctx context.Context, w way) (gone int, late time.D
 		}
 	}
 	return gone, late, nil
-}
-
-func noExecute(key string) corev1.Taint {
-	return corev1.Taint{Key: key, Effect: corev1.TaintEffectNoExecute}
 }

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
@@ -138,7 +139,7 @@ func (b *bench) rage(ctx context.Context, runner contestant, s *Storm) (*course,
 // taintAll taints all nodes and returns when the first of them was.
 func (b *bench) taintAll(ctx context.Context, runner contestant) (first time.Time, err error) {
 	var mu sync.Mutex
-	err = b.setTaints(ctx, []corev1.Taint{{Key: stormTaint, Effect: corev1.TaintEffectNoExecute}}, func(node string) {
+	err = b.setTaints(ctx, []corev1.Taint{builders.NoExecute(stormTaint)}, func(node string) {
 		now := time.Now()
 		runner.tainted(node)
 		mu.Lock()
