@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	restwatch "k8s.io/client-go/rest/watch"
 
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 	"github.com/taint-manager/taint-manager/e2e/performance/load"
 )
 
@@ -26,7 +27,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v: %v", o, err)
 	}
 	for _, args := range [][]string{{"--pods=0"}, {"--duration=1ms"}, {"--what"}, {"word"}} {
-		if _, err := parse(args, io.Discard); !errors.Is(err, errUsage) {
+		if _, err := parse(args, io.Discard); !errors.Is(err, figures.ErrUsage) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}

@@ -3,24 +3,18 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
 	"path/filepath"
-	"syscall"
 	"time"
-
-	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 	"github.com/taint-manager/taint-manager/e2e/performance/variants"
 )
 
 const (
 	oursName, wholeName = "taint-manager", "taint-manager, decoding whole objects"
-	// liveHeapMetric is what the last garbage collection found to be in use.
-	liveHeapMetric = "go_gc_heap_live_bytes"
 	// readPatience is how long a controller may take to read everything.
 	readPatience = time.Minute
 	// settling is how long it is left alone after that, and aftermath what it has for the last updates.
@@ -113,24 +107,11 @@ func liveHeap(ctx context.Context, cp *controlplane.ControlPlane, process *contr
 	if err != nil {
 		return 0, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, process.URL()+"/metrics", nil)
+	live, err := figures.Gauges(ctx, client, process.URL()+"/metrics", figures.LiveHeapMetric)
 	if err != nil {
-		return 0, fmt.Errorf("reading metrics: %w", err)
+		return 0, err
 	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return 0, fmt.Errorf("reading metrics: %w", err)
-	}
-	defer answer.Body.Close()
-	families, err := testutil.TextToMetricFamilies(answer.Body)
-	if err != nil {
-		return 0, fmt.Errorf("reading metrics: %w", err)
-	}
-	metrics := families[liveHeapMetric].GetMetric()
-	if len(metrics) != 1 {
-		return 0, fmt.Errorf("reading metrics: %s answers %s, without %s", process.Name(), answer.Status, liveHeapMetric)
-	}
-	return uint64(metrics[0].GetGauge().GetValue()), nil
+	return uint64(live[0]), nil
 }
 
 // awaitWatches waits until both watches are there, and all has been read.
@@ -150,7 +131,7 @@ type usage struct {
 }
 
 func observe(process *controlplane.Process, do func() error) (usage, error) {
-	began, own := time.Now(), ownTime()
+	began, own := time.Now(), figures.ProcessorTime()
 	before, err := process.CPUTime()
 	if err != nil {
 		return usage{}, err
@@ -159,14 +140,5 @@ func observe(process *controlplane.Process, do func() error) (usage, error) {
 		return usage{}, err
 	}
 	after, err := process.CPUTime()
-	return usage{time.Since(began).Seconds(), (after - before).Seconds(), (ownTime() - own).Seconds()}, err
-}
-
-// ownTime is the processor time that this process has used.
-func ownTime() time.Duration {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		panic(err) // it has no errors but for wrong arguments
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	return usage{time.Since(began).Seconds(), (after - before).Seconds(), (figures.ProcessorTime() - own).Seconds()}, err
 }

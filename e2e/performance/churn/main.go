@@ -10,45 +10,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
-const (
-	exitFailure = 1
-	exitUsage   = 2
-)
-
-// errUsage is about flags.
-var errUsage = errors.New("wrong flags")
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal does not wait for what the first one began
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "churn: interrupted")
-		os.Exit(exitFailure)
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(os.Stderr, "churn: %v\nSee --help.\n", err)
-		os.Exit(exitUsage)
-	default:
-		fmt.Fprintf(os.Stderr, "churn: %v\n", err)
-		os.Exit(exitFailure)
-	}
-}
+func main() { figures.Main("churn", run) }
 
 // options are the flags.
 type options struct {
@@ -67,17 +40,11 @@ func parse(args []string, progress io.Writer) (o options, err error) {
 	flags.IntVar(&o.podUpdates, "pod-updates", 5000, "updates of pods per second")
 	flags.DurationVar(&o.duration, "duration", 20*time.Second, "how long to measure without updates, and then with them")
 	flags.StringVar(&o.json, "json", filepath.Join("bin", "churn.json"), "write the results to this `file`, too")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return o, err
-		}
-		return o, fmt.Errorf("%w: %w", errUsage, err)
-	}
-	if flags.NArg() > 0 {
-		return o, fmt.Errorf("%w: takes flags only, not %q", errUsage, flags.Args())
+	if err := figures.Parse(flags, args); err != nil {
+		return o, err
 	}
 	if o.nodes < 1 || o.pods < 1 || o.nodeUpdates < 1 || o.podUpdates < 1 || o.duration < time.Second {
-		return o, fmt.Errorf("%w: numbers must be 1 or more, and --duration 1s or more", errUsage)
+		return o, fmt.Errorf("%w: numbers must be 1 or more, and --duration 1s or more", figures.ErrUsage)
 	}
 	return o, nil
 }
@@ -98,7 +65,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(cp.Crashed(), writeJSON(o.json, r)); err != nil {
+	if err := errors.Join(cp.Crashed(), figures.WriteJSON(o.json, r)); err != nil {
 		return err
 	}
 	_, err = io.WriteString(out, r.markdown())
@@ -115,7 +82,7 @@ func measureAll(ctx context.Context, cp *controlplane.ControlPlane, o options, p
 	if err != nil {
 		return r, fmt.Errorf("version of the API server: %w", err)
 	}
-	r = results{Machine: machineText(), Kubernetes: version.GitVersion, Nodes: o.nodes, Pods: o.pods}
+	r = results{Machine: figures.Machine(), Kubernetes: version.GitVersion, Nodes: o.nodes, Pods: o.pods}
 	fmt.Fprintf(progress, "churn: making %d nodes and %d pods\n", o.nodes, o.pods)
 	if err := fill(ctx, cp, client, o); err != nil {
 		return r, err
@@ -142,18 +109,4 @@ func measureAll(ctx context.Context, cp *controlplane.ControlPlane, o options, p
 		r.add(result)
 	}
 	return r, nil
-}
-
-func writeJSON(path string, r results) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o777)
-	}
-	if err == nil {
-		err = os.WriteFile(path, append(data, '\n'), 0o666)
-	}
-	if err != nil {
-		return fmt.Errorf("writing the results to --json=%s: %w", path, err)
-	}
-	return nil
 }

@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
 // results are what was measured of all contenders: the built-in one first, then ours, then ours without partial decoding.
@@ -78,25 +79,25 @@ func (r results) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; Kubernetes %s. %d nodes without taints, %d pods of about 5 KB. A proxy puts status updates into the watches of\n"+
 		"nodes and pods that change nothing that the rules read.\n\n", r.Machine, r.Kubernetes, r.Nodes, r.Pods)
-	head, line := "| |", "|---|"
+	head := []string{""}
 	for _, c := range r.Contenders {
-		head += " " + c.Name + " |"
-		line += "---|"
+		head = append(head, c.Name)
 	}
 	for _, other := range r.others() {
-		head += " of " + other.Name + " |"
-		line += "---|"
+		head = append(head, "of "+other.Name)
 	}
-	fmt.Fprintf(&b, "%s\n%s\n", head, line)
-	r.row(&b, "updates taken per second: nodes", "%.0f", func(c result) float64 { return float64(c.NodeUpdates) / c.Seconds }, false)
-	r.row(&b, "updates taken per second: pods", "%.0f", func(c result) float64 { return float64(c.PodUpdates) / c.Seconds }, false)
-	r.row(&b, "**CPU for them, of one core**", "%.1f %%", result.busy, true)
-	r.row(&b, "CPU per update", "%.1f µs", result.perUpdate, true)
-	r.row(&b, "CPU without any, of one core", "%.2f %%", result.idle, false)
-	r.row(&b, "resident memory at its peak, while reading all", "%.0f MiB", result.peak, true)
-	r.row(&b, "resident memory before", "%.0f MiB", result.before, true)
-	r.row(&b, "resident memory after", "%.0f MiB", result.after, true)
-	r.row(&b, "live heap after", "%.1f MiB", result.live, true)
+	figures.Table{
+		head,
+		r.row("updates taken per second: nodes", "%.0f", func(c result) float64 { return float64(c.NodeUpdates) / c.Seconds }, false),
+		r.row("updates taken per second: pods", "%.0f", func(c result) float64 { return float64(c.PodUpdates) / c.Seconds }, false),
+		r.row("**CPU for them, of one core**", "%.1f %%", result.busy, true),
+		r.row("CPU per update", "%.1f µs", result.perUpdate, true),
+		r.row("CPU without any, of one core", "%.2f %%", result.idle, false),
+		r.row("resident memory at its peak, while reading all", "%.0f MiB", result.peak, true),
+		r.row("resident memory before", "%.0f MiB", result.before, true),
+		r.row("resident memory after", "%.0f MiB", result.after, true),
+		r.row("live heap after", "%.1f MiB", result.live, true),
+	}.Write(&b)
 	return b.String()
 }
 
@@ -113,24 +114,19 @@ func (r results) others() []result {
 	return slices.DeleteFunc(slices.Clone(r.Contenders), func(c result) bool { return c.Name == oursName })
 }
 
-// row writes a line, with taint-manager's part of the others' figures where that says something.
-func (r results) row(b *strings.Builder, name, format string, value func(result) float64, ratio bool) {
-	fmt.Fprintf(b, "| %s |", name)
+// row is a line, with taint-manager's part of the others' figures where that says something.
+func (r results) row(name, format string, value func(result) float64, ratio bool) []string {
+	row := []string{name}
 	for _, c := range r.Contenders {
-		fmt.Fprintf(b, " "+format+" |", value(c))
+		row = append(row, fmt.Sprintf(format, value(c)))
 	}
 	ours := r.ours()
 	for _, other := range r.others() {
+		part := ""
 		if theirs := value(other); ratio && theirs > 0 && ours != nil {
-			fmt.Fprintf(b, " %.2f |", value(*ours)/theirs)
-		} else {
-			fmt.Fprint(b, " |")
+			part = fmt.Sprintf("%.2f", value(*ours)/theirs)
 		}
+		row = append(row, part)
 	}
-	fmt.Fprint(b, "\n")
-}
-
-// machineText says what this runs on.
-func machineText() string {
-	return fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	return row
 }

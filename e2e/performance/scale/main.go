@@ -8,52 +8,27 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"k8s.io/klog/v2"
 
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 	"github.com/taint-manager/taint-manager/e2e/performance/load"
 )
 
-const (
-	exitFailure = 1
-	exitUsage   = 2
-	// stopGrace is how long a process has to end after an interrupt.
-	stopGrace = 10 * time.Second
-)
+// stopGrace is how long a process has to end after an interrupt.
+const stopGrace = 10 * time.Second
 
-// errUsage is about flags.
-var errUsage = errors.New("wrong flags")
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal does not wait for what the first one began
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "scale: interrupted")
-		os.Exit(exitFailure)
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(os.Stderr, "scale: %v\nSee --help.\n", err)
-		os.Exit(exitUsage)
-	default:
-		fmt.Fprintf(os.Stderr, "scale: %v\n", err)
-		os.Exit(exitFailure)
-	}
-}
+func main() { figures.Main("scale", run) }
 
 // options are the flags.
 type options struct {
@@ -73,25 +48,19 @@ func parse(args []string, progress io.Writer) (o options, err error) {
 	flags.StringVar(&o.json, "json", filepath.Join("bin", "scale.json"), "write the results to this `file`, too")
 	flags.StringVar(&o.profiles, "profiles", "", "write CPU and heap profiles into this `directory`, of each part's steps")
 	flags.IntVar(&o.child, "part", 0, "measure this part in this process, and print JSON: how the command calls itself")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return o, err
-		}
-		return o, fmt.Errorf("%w: %w", errUsage, err)
-	}
-	if flags.NArg() > 0 {
-		return o, fmt.Errorf("%w: takes flags only, not %q", errUsage, flags.Args())
+	if err := figures.Parse(flags, args); err != nil {
+		return o, err
 	}
 	for text := range strings.SplitSeq(*parts, ",") {
 		part, err := strconv.Atoi(text)
 		if err != nil || part < 1 {
-			return o, fmt.Errorf("%w: --parts=%s: give divisors of 1 or more, as 8,4,2,1", errUsage, *parts)
+			return o, fmt.Errorf("%w: --parts=%s: give divisors of 1 or more, as 8,4,2,1", figures.ErrUsage, *parts)
 		}
 		o.parts = append(o.parts, part)
 	}
 	for _, part := range append(slices.Clone(o.parts), max(1, o.child)) {
 		if nodes := o.nodes / part; nodes < taintedOf || o.pods/part < nodes {
-			return o, fmt.Errorf("%w: each part needs %d nodes and as many pods, or more", errUsage, taintedOf)
+			return o, fmt.Errorf("%w: each part needs %d nodes and as many pods, or more", figures.ErrUsage, taintedOf)
 		}
 	}
 	return o, nil
@@ -166,18 +135,8 @@ func inNewProcess(ctx context.Context, args []string, progress io.Writer) (r res
 }
 
 func writeJSON(path, machine string, results []result) error {
-	data, err := json.MarshalIndent(struct {
+	return figures.WriteJSON(path, struct {
 		Machine string   `json:"machine"`
 		Results []result `json:"results"`
-	}{machine, results}, "", "  ")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o777)
-	}
-	if err == nil {
-		err = os.WriteFile(path, append(data, '\n'), 0o666)
-	}
-	if err != nil {
-		return fmt.Errorf("writing the results to --json=%s: %w", path, err)
-	}
-	return nil
+	}{machine, results})
 }

@@ -9,10 +9,10 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
 const (
@@ -34,11 +34,11 @@ type usage struct {
 
 // spent is the usage of a function: the time until it returns, and the processor time until all that it caused is done.
 func spent(ctx context.Context, do func() error) (usage, error) {
-	began, before, allocatedBefore := time.Now(), cpuTime(), allocated()
+	began, before, allocatedBefore := time.Now(), figures.ProcessorTime(), allocated()
 	err := do()
 	took := time.Since(began)
 	err = errors.Join(err, rest(ctx))
-	return usage{took.Seconds(), (cpuTime() - before).Seconds(), allocated() - allocatedBefore}, err
+	return usage{took.Seconds(), (figures.ProcessorTime() - before).Seconds(), allocated() - allocatedBefore}, err
 }
 
 // allocated is how many bytes this process has allocated on the heap.
@@ -48,26 +48,17 @@ func allocated() float64 {
 	return float64(stats.TotalAlloc)
 }
 
-// cpuTime is the processor time, user and system, that this process has used.
-func cpuTime() time.Duration {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		panic(err) // it has no errors but for wrong arguments
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
-
 // rest waits until this process has nothing left to do.
 func rest(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	for began := time.Now(); time.Since(began) < restPatience; {
-		before := cpuTime()
+		before := figures.ProcessorTime()
 		if err := loop.Sleep(ctx, restInterval); err != nil {
 			return err
 		}
-		if (cpuTime() - before).Seconds() < restShare*restInterval.Seconds() {
+		if (figures.ProcessorTime() - before).Seconds() < restShare*restInterval.Seconds() {
 			return nil
 		}
 	}

@@ -3,9 +3,10 @@ package main
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
 // result is what was measured with one size of cluster. Memory is in bytes.
@@ -73,8 +74,8 @@ type row struct {
 
 func rows() []row {
 	return []row{
-		{"nodes", func(r result) string { return thousands(r.Nodes) }},
-		{"pods", func(r result) string { return thousands(r.Pods) }},
+		{"nodes", func(r result) string { return figures.Count(r.Nodes) }},
+		{"pods", func(r result) string { return figures.Count(r.Pods) }},
 		{"**live heap per pod**", func(r result) string { return fmt.Sprintf("%.0f B", r.HeapPerPod) }},
 		{"live heap per node", func(r result) string { return fmt.Sprintf("%.0f B", r.HeapPerNode) }},
 		{"resident memory after reading all", func(r result) string { return mib(r.Resident) }},
@@ -86,8 +87,8 @@ func rows() []row {
 		{"… time to make them, for nobody", func(r result) string { return fmt.Sprintf("%.1f s", r.Making.Seconds) }},
 		{"… CPU per pod", func(r result) string { return micros(r.Sync.CPUSeconds-r.Making.CPUSeconds, r.Pods) }},
 		{"CPU of one garbage collection, per pod", func(r result) string { return micros(r.Collection.CPUSeconds, r.Pods) }},
-		{"nodes tainted within a second", func(r result) string { return thousands(r.Tainted) }},
-		{"… pods that this schedules", func(r result) string { return thousands(r.Scheduled) }},
+		{"nodes tainted within a second", func(r result) string { return figures.Count(r.Tainted) }},
+		{"… pods that this schedules", func(r result) string { return figures.Count(r.Scheduled) }},
 		{"**… time from the first taint until all are scheduled**", func(r result) string { return fmt.Sprintf("%.2f s", r.Taint.Seconds) }},
 		{"… time from the last taint", func(r result) string { return fmt.Sprintf("%.0f ms", 1000*r.TaintLag) }},
 		{"… CPU per pod that is scheduled", func(r result) string { return micros(r.own(r.Taint, r.TaintAlone), r.Scheduled) }},
@@ -112,19 +113,18 @@ func markdown(machine string, results []result) string {
 	fmt.Fprintf(&b, "%s. The real informers and the real controller, which leads. The pods and nodes come from a watch in the same\n"+
 		"process, made one by one over a streaming list: **decoding is not part of this**. CPU is without what making the objects costs\n"+
 		"when nobody reads them, and with garbage collections; resident memory is with the objects' garbage.\n\n", machine)
-	head, line := "| |", "|---|"
+	table := figures.Table{{""}}
 	for _, r := range results {
-		head += " " + fraction(r.Part) + " |"
-		line += "---|"
+		table[0] = append(table[0], fraction(r.Part))
 	}
-	fmt.Fprintf(&b, "%s\n%s\n", head, line)
 	for _, row := range rows() {
-		fmt.Fprintf(&b, "| %s |", row.name)
+		line := []string{row.name}
 		for _, r := range results {
-			fmt.Fprintf(&b, " %s |", row.cell(r))
+			line = append(line, row.cell(r))
 		}
-		fmt.Fprintln(&b)
+		table = append(table, line)
 	}
+	table.Write(&b)
 	return b.String()
 }
 
@@ -138,7 +138,7 @@ func machineText() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%s/%s, %d cores, %s, client-go %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), client)
+	return figures.Machine() + ", client-go " + client
 }
 
 func fraction(part int) string {
@@ -156,11 +156,4 @@ func micros(seconds float64, n int) string {
 		return fmt.Sprintf("%.1f µs", each)
 	}
 	return fmt.Sprintf("%.0f µs", each)
-}
-
-func thousands(n int) string {
-	if n < 1000 {
-		return fmt.Sprint(n)
-	}
-	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }

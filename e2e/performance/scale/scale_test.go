@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 	"github.com/taint-manager/taint-manager/e2e/performance/load"
 	"github.com/taint-manager/taint-manager/pkg/events"
 )
@@ -29,7 +30,7 @@ func TestParse(t *testing.T) {
 	for _, args := range [][]string{
 		{"--parts=0"}, {"--parts="}, {"--parts=a"}, {"--what"}, {"word"}, {"--nodes=70"}, {"--pods=1000"},
 	} {
-		if _, err := parse(args, io.Discard); !errors.Is(err, errUsage) {
+		if _, err := parse(args, io.Discard); !errors.Is(err, figures.ErrUsage) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"math"
 	"slices"
+
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
 // The goals are for 5,000 pods on 50 nodes, and for memory from 10,000 to 60,000 pods.
@@ -85,10 +87,10 @@ func sizeGoals(r *report) []Goal {
 		atMost(liveSlopeGoal, "live heap per cached pod", "≤ 1 KiB", octets, perPod(func(s *slope) float64 { return s.live })),
 		atMost(residentSlopeGoal, "resident memory per cached pod", "≤ 1.5 KiB", octets, resident),
 		atMost(residentSlopeGoal, "… with lists in pages", "≤ 1.5 KiB", octets, inPages(resident)),
-		atMost(startPeakGoal, "peak over resident memory after a start with "+count(r.largest())+" pods", "≤ 2", plain, startPeak),
+		atMost(startPeakGoal, "peak over resident memory after a start with "+figures.Count(r.largest())+" pods", "≤ 2", plain, startPeak),
 		atMost(startPeakGoal, "… with lists in pages, too", "≤ 2", plain, inPages(startPeak)),
 		atMost(emptyGoal, "resident memory at 0 pods", "≤ 40 MiB", octets, at(0, func(s *Size) float64 { return float64(s.ResidentBytes) })),
-		atMost(startGoal, "start to working with "+count(r.largest())+" pods, of the built-in's", "≤ 0.7", plain, start),
+		atMost(startGoal, "start to working with "+figures.Count(r.largest())+" pods, of the built-in's", "≤ 0.7", plain, start),
 	}
 }
 

@@ -22,47 +22,33 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
+
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
+func main() { figures.Main("storm", run) }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal does not wait for what the first one began
-	if len(os.Args) == 3 && os.Args[1] == bareCommand {
-		exit(runBare(ctx, os.Args[2], os.Stdin), exitFailed)
-		return
+func run(ctx context.Context, args []string, out, progress io.Writer) error {
+	if len(args) == 2 && args[0] == bareCommand {
+		return runBare(ctx, args[1], os.Stdin)
 	}
-	o, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	exit(err, exitUsage)
-	exit(run(ctx, o, os.Stdout, os.Stderr), exitFailed)
-}
-
-// exit ends the process if there is an error.
-func exit(err error, status int) {
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "storm: %v\n", err)
-		os.Exit(status)
+	switch o, err := parse(args, progress); {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", figures.ErrUsage, err)
+	default:
+		return tell(ctx, o, out, progress)
 	}
 }
 
-// run measures, and tells what was measured also where the rest failed: it took long.
-func run(ctx context.Context, o *options, out, progress io.Writer) error {
+// tell measures, and tells what was measured also where the rest failed: it took long.
+func tell(ctx context.Context, o *options, out, progress io.Writer) error {
 	r := &report{}
 	err := measure(ctx, o, r, progress)
 	if len(r.Storms)+len(r.Sizes)+len(r.Mechanisms) == 0 {
@@ -70,7 +56,7 @@ func run(ctx context.Context, o *options, out, progress io.Writer) error {
 	}
 	r.Goals = goals(r)
 	_, failure := io.WriteString(out, r.markdown())
-	return errors.Join(err, failure, writeJSON(o.jsonFile, r))
+	return errors.Join(err, failure, figures.WriteJSON(o.jsonFile, r))
 }
 
 // measure fills the report, on a control plane that is there for as long as this takes.
@@ -86,18 +72,4 @@ func measure(ctx context.Context, o *options, r *report, progress io.Writer) (er
 	err = b.measure(ctx, r)
 	r.Machine.PodBytes = b.podBytes
 	return err
-}
-
-func writeJSON(path string, r *report) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the results: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return fmt.Errorf("directory of the results: %w", err)
-	}
-	if err := os.WriteFile(path, append(data, '\n'), 0o666); err != nil {
-		return fmt.Errorf("writing the results: %w", err)
-	}
-	return nil
 }

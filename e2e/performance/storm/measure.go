@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
 // Measure is one thing that was measured of all ways, once or several times each.
@@ -29,7 +31,7 @@ func (k kind) moreIsBetter() bool { return k == perSecond || k == howMany }
 func (k kind) text(v float64) string {
 	switch k {
 	case howMany:
-		return count(int(math.Round(v)))
+		return figures.Count(int(math.Round(v)))
 	case howLong:
 		return seconds(v)
 	case processing:
@@ -100,8 +102,8 @@ func (m *Mechanism) buys() float64 {
 }
 
 // table is the mechanism's table: a row for each measure, with what the mechanism buys in brackets, and the conclusion.
-func (m *Mechanism) table() table {
-	t := table{{fmt.Sprintf("%s, for %s", m.Title, m.Purpose)}}
+func (m *Mechanism) table() figures.Table {
+	t := figures.Table{{fmt.Sprintf("%s, for %s", m.Title, m.Purpose)}}
 	t[0] = append(t[0], m.Ways...)
 	for _, measure := range m.Measures {
 		row := []string{measure.Name, measure.text(0)}

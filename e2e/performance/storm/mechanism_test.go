@@ -54,7 +54,7 @@ func TestMechanismTable(t *testing.T) {
 		t.Errorf("buys %v", got)
 	}
 	var b strings.Builder
-	m.table().write(&b)
+	m.table().Write(&b)
 	for _, want := range []string{
 		"| a thing, for speed | clever | slow | near |\n|---|---|---|---|\n", "| evictions/s | 100.00 | 50.00 (+50 %) | 96.00 (+4 %) |",
 		"| late | 400 ms | 400 ms (+0 %) | 200 ms (-50 %) |", "| **has to go** | +50 % evictions/s | +4 % evictions/s; -50 % late |",
@@ -69,7 +69,7 @@ func TestMechanismTable(t *testing.T) {
 		t.Errorf("buys %v", got)
 	}
 	b.Reset()
-	m.table().write(&b)
+	m.table().Write(&b)
 	if text := b.String(); !strings.Contains(text, "| stays |") || !strings.Contains(text, "| calls/s | 1.00 | — (+0 %) | 4.00 (+75 %) |") {
 		t.Error(text)
 	}

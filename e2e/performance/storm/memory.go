@@ -1,5 +1,7 @@
 package main
 
+import "github.com/taint-manager/taint-manager/e2e/performance/figures"
+
 const (
 	// limitOfPeak is how much memory a limit allows for each byte of the peak at the start: the rest is for storms, for lists that are
 	// made again, and for the garbage collector, which works the harder the closer the limit is.
@@ -13,23 +15,23 @@ func estimatedPods() []int { return []int{150_000, 300_000} }
 
 // memoryTable says how much memory taint-manager needs for how many pods, where lists are streamed and where they are in pages. Beyond
 // what was measured it goes on as from the smallest to the largest size with pods.
-func (r *report) memoryTable() table {
-	t := table{{"pods", "lists streamed, where the API server can: resident", "at its peak", "lists in pages: resident", "at its peak", "memory limit"}}
+func (r *report) memoryTable() figures.Table {
+	t := figures.Table{{"pods", "lists streamed, where the API server can: resident", "at its peak", "lists in pages: resident", "at its peak", "memory limit"}}
 	for _, s := range r.Sizes {
 		if s.Contender == oursName {
-			t = r.memoryRow(t, count(s.Pods), s.Pods)
+			t = r.memoryRow(t, figures.Count(s.Pods), s.Pods)
 		}
 	}
 	for _, pods := range estimatedPods() {
 		if pods > r.largest() {
-			t = r.memoryRow(t, count(pods)+" (estimated)", pods)
+			t = r.memoryRow(t, figures.Count(pods)+" (estimated)", pods)
 		}
 	}
 	return t
 }
 
 // memoryRow adds the row of a number of pods, if it can be told for both kinds of lists.
-func (r *report) memoryRow(t table, title string, pods int) table {
+func (r *report) memoryRow(t figures.Table, title string, pods int) figures.Table {
 	row, peak := []string{title}, 0.0
 	for _, contender := range []string{oursName, oursInPagesName} {
 		resident, highest, ok := r.memoryOf(contender, pods)

@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
-	"syscall"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
 const (
@@ -20,9 +18,6 @@ const (
 	restInterval = time.Second
 	restPart     = 0.01
 
-	// liveHeap is what a garbage collection found to be in use, and lastCollection when that was. Both binaries have them.
-	liveHeapMetric       = "go_gc_heap_live_bytes"
-	lastCollectionMetric = "go_memstats_last_gc_time_seconds"
 	// collectionTimeout is longer than the two minutes after which Go collects in a process that rests.
 	collectionTimeout  = 3 * time.Minute
 	collectionInterval = 5 * time.Second
@@ -68,11 +63,7 @@ func (m *meter) now() (u usage, err error) {
 	if u.controlPlane, err = processorTime(m.servers); err != nil {
 		return u, err
 	}
-	var own syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
-		return u, fmt.Errorf("processor time of this process: %w", err)
-	}
-	u.bench = time.Duration(own.Utime.Nano() + own.Stime.Nano())
+	u.bench = figures.ProcessorTime()
 	u.machine, err = machineTime()
 	return u, err
 }
@@ -134,7 +125,7 @@ func (b *bench) measureLiveHeap(ctx context.Context, process *controlplane.Proce
 	began := time.Now()
 	var live float64
 	err = wait.PollUntilContextTimeout(ctx, collectionInterval, collectionTimeout, true, func(ctx context.Context) (bool, error) {
-		found, err := gauges(ctx, client, process.URL()+"/metrics", liveHeapMetric, lastCollectionMetric)
+		found, err := figures.Gauges(ctx, client, process.URL()+"/metrics", figures.LiveHeapMetric, figures.LastCollectionMetric)
 		if err != nil {
 			return false, err
 		}
@@ -145,33 +136,4 @@ func (b *bench) measureLiveHeap(ctx context.Context, process *controlplane.Proce
 		return 0, fmt.Errorf("waiting for a garbage collection of %s: %w", process.Name(), err)
 	}
 	return uint64(live), nil
-}
-
-// gauges reads metrics that have no labels.
-func gauges(ctx context.Context, client *http.Client, url string, names ...string) ([]float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, fmt.Errorf("reading metrics: %w", err)
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("reading metrics: %w", err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("reading metrics: %s answers %s", url, answer.Status)
-	}
-	families, err := testutil.TextToMetricFamilies(answer.Body)
-	if err != nil {
-		return nil, fmt.Errorf("reading metrics of %s: %w", url, err)
-	}
-	values := make([]float64, len(names))
-	for i, name := range names {
-		metrics := families[name].GetMetric()
-		if len(metrics) != 1 {
-			return nil, fmt.Errorf("%s has no metric %s", url, name)
-		}
-		values[i] = metrics[0].GetGauge().GetValue()
-	}
-	return values, nil
 }

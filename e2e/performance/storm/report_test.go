@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
 func second(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
@@ -116,14 +118,14 @@ func TestMarkdown(t *testing.T) {
 	for _, want := range []string{
 		"| first eviction after the taint | 0.0015 | ≤ 100 ms | 50 ms | 33.0 s | yes |",
 		"| Events that arrive | 1.0 | all | 50.0 % | 50.0 % | **no** |",
-		"|  | bare client | taint-manager | built-in |\n|---|---|---|---|\n",
+		"| | bare client | taint-manager | built-in |\n|---|---|---|---|\n",
 		"| CPU per eviction | 0.40 ms | 0.50 ms | 0.50 ms |",
 		"3.00: create events 1.00, delete pods 1.00, patch pods/status 1.00",
 		"| a pod alone on its node, tainted in the middle | — | 1.5 s | 1.5 s |",
 		"| node reads (per eviction; per tainted node and second) | 0 (0.000; 0.00) | 6 (1.500; 1.00) | 6 (1.500; 1.00) |",
 		"| CPU per eviction, of the bare client's | 1.0 | ≤ 1.25 | 1.25 | 1.25 | yes |",
 		"| other calls | — | update leases 1 | update leases 1 |",
-		"| per pod, 10,000 to 60,000 | taint-manager | 4.10 KiB | 5.12 KiB | 0.82 KiB |  |",
+		"| per pod, 10,000 to 60,000 | taint-manager | 4.10 KiB | 5.12 KiB | 0.82 KiB | |",
 		"| 10,000 | 50 MiB | 60 MiB | 50 MiB | 70 MiB | 128 MiB |",
 		"| 150,000 (estimated) | 610 MiB | 760 MiB | 190 MiB | 490 MiB | 1152 MiB |",
 	} {
@@ -136,7 +138,7 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("%s", line)
 		}
 	}
-	if err := writeJSON(filepath.Join(t.TempDir(), "made", "bench.json"), r); err != nil {
+	if err := figures.WriteJSON(filepath.Join(t.TempDir(), "made", "bench.json"), r); err != nil {
 		t.Error(err)
 	}
 }
@@ -172,7 +174,7 @@ func TestSlopeOf(t *testing.T) {
 
 func TestTexts(t *testing.T) {
 	for got, want := range map[string]string{
-		count(7): "7", count(1234): "1,234", count(60_000_000): "60,000,000",
+		figures.Count(7): "7", figures.Count(1234): "1,234", figures.Count(60_000_000): "60,000,000",
 		octets(512): "0.50 KiB", octets(3 << 20): "3.0 MiB", octets(100 << 20): "100 MiB",
 		seconds(0.0504): "50 ms", seconds(2): "2.0 s",
 		significant(133.4): "133", significant(13.4): "13", significant(1.34): "1.3", significant(0.00151): "0.0015", significant(0): notMeasured,

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
 const notMeasured = "—"
@@ -17,45 +19,33 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "%s.\n", r.Machine)
 	if len(r.Goals) > 0 {
 		b.WriteString("\n")
-		r.goalTable().write(&b)
+		r.goalTable().Write(&b)
 	}
 	if len(r.Storms) > 0 {
 		b.WriteString("\n")
-		r.stormTable().write(&b)
+		r.stormTable().Write(&b)
 	}
 	if len(r.Sizes) > 0 {
 		b.WriteString("\n")
-		r.sizeTable().write(&b)
+		r.sizeTable().Write(&b)
 		if t := r.memoryTable(); len(t) > 1 {
 			b.WriteString("\n")
-			t.write(&b)
+			t.Write(&b)
 		}
 	}
 	for i := range r.Mechanisms {
 		b.WriteString("\n")
-		r.Mechanisms[i].table().write(&b)
+		r.Mechanisms[i].table().Write(&b)
 	}
 	return b.String()
 }
 
-// table is rows of cells, of which the first is the head.
-type table [][]string
-
-func (t table) write(b *strings.Builder) {
-	for i, row := range t {
-		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			b.WriteString("|" + strings.Repeat("---|", len(row)) + "\n")
-		}
-	}
-}
-
-func (r *report) goalTable() table {
+func (r *report) goalTable() figures.Table {
 	title := "goal"
 	if s := r.storm(oursName); s != nil {
-		title = fmt.Sprintf("%s pods on %s nodes", count(s.Pods), count(s.Nodes))
+		title = fmt.Sprintf("%s pods on %s nodes", figures.Count(s.Pods), figures.Count(s.Nodes))
 	}
-	t := table{{title, "of the built-in's", "goal", "taint-manager", "built-in", "met"}}
+	t := figures.Table{{title, "of the built-in's", "goal", "taint-manager", "built-in", "met"}}
 	for _, g := range r.Goals {
 		relative, met := notMeasured, "**no**"
 		if g.Ratio != 0 {
@@ -78,8 +68,8 @@ func stormRows() []struct {
 		name  string
 		value func(*Storm) string
 	}{
-		{"pods, nodes", func(s *Storm) string { return count(s.Pods) + ", " + count(s.Nodes) }},
-		{"evicted", func(s *Storm) string { return count(s.Evicted) }},
+		{"pods, nodes", func(s *Storm) string { return figures.Count(s.Pods) + ", " + figures.Count(s.Nodes) }},
+		{"evicted", func(s *Storm) string { return figures.Count(s.Evicted) }},
 		{"first eviction", func(s *Storm) string { return seconds(s.FirstSeconds) }},
 		{"p50", func(s *Storm) string { return seconds(s.P50Seconds) }},
 		{"p99", func(s *Storm) string { return seconds(s.P99Seconds) }},
@@ -93,10 +83,10 @@ func stormRows() []struct {
 		{"last Event", func(s *Storm) string { return seconds(s.LastEventSeconds) }},
 		{"evictions/s to the last pod", func(s *Storm) string { return significant(s.EvictionsPerSecond) }},
 		{"evictions/s to the last Event", func(s *Storm) string { return significant(s.EvictionsPerSecondToLastEvent) }},
-		{"Events that arrived", func(s *Storm) string { return count(s.Events) + " of " + count(s.Pods) }},
+		{"Events that arrived", func(s *Storm) string { return figures.Count(s.Events) + " of " + figures.Count(s.Pods) }},
 		{"calls per eviction", callsText},
 		{"node reads (per eviction; per tainted node and second)", func(s *Storm) string {
-			return fmt.Sprintf("%s (%.3f; %.2f)", count(s.NodeReads), s.NodeReadsPerEviction, s.NodeReadsPerNodeSecond)
+			return fmt.Sprintf("%s (%.3f; %.2f)", figures.Count(s.NodeReads), s.NodeReadsPerEviction, s.NodeReadsPerNodeSecond)
 		}},
 		{"other calls", func(s *Storm) string { return list(s.OtherCalls) }},
 		{"calls that failed", func(s *Storm) string { return list(s.FailedCalls) }},
@@ -115,8 +105,8 @@ func stormRows() []struct {
 	}
 }
 
-func (r *report) stormTable() table {
-	t := table{{""}}
+func (r *report) stormTable() figures.Table {
+	t := figures.Table{{""}}
 	for i := range r.Storms {
 		t[0] = append(t[0], r.Storms[i].Title)
 	}
@@ -130,10 +120,10 @@ func (r *report) stormTable() table {
 	return t
 }
 
-func (r *report) sizeTable() table {
-	t := table{{"pods", "", "resident memory", "at its peak", "live heap", "start to working"}}
+func (r *report) sizeTable() figures.Table {
+	t := figures.Table{{"pods", "", "resident memory", "at its peak", "live heap", "start to working"}}
 	for _, s := range r.Sizes {
-		t = append(t, []string{count(s.Pods), s.Title, bytes(s.ResidentBytes), bytes(s.PeakBytes), bytes(s.LiveHeapBytes), seconds(s.StartToWorkingSeconds)})
+		t = append(t, []string{figures.Count(s.Pods), s.Title, bytes(s.ResidentBytes), bytes(s.PeakBytes), bytes(s.LiveHeapBytes), seconds(s.StartToWorkingSeconds)})
 	}
 	seen := map[string]bool{}
 	for _, size := range r.Sizes {
@@ -142,7 +132,7 @@ func (r *report) sizeTable() table {
 		}
 		seen[size.Contender] = true
 		if s := slopeOf(r.Sizes, size.Contender); s != nil {
-			t = append(t, []string{fmt.Sprintf("per pod, %s to %s", count(s.from), count(s.to)), size.Title, octets(s.resident), octets(s.peak), octets(s.live), ""})
+			t = append(t, []string{fmt.Sprintf("per pod, %s to %s", figures.Count(s.from), figures.Count(s.to)), size.Title, octets(s.resident), octets(s.peak), octets(s.live), ""})
 		}
 	}
 	return t
@@ -177,15 +167,6 @@ func fine(v float64) string    { return strconv.FormatFloat(v, 'f', 3, 64) }
 func percent(v float64) string { return strconv.FormatFloat(100*v, 'f', 1, 64) + " %" }
 func millis(v float64) string  { return strconv.FormatFloat(v, 'f', 2, 64) + " ms" }
 func bytes(n uint64) string    { return octets(float64(n)) }
-
-// count writes thousands apart.
-func count(n int) string {
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
 
 // significant writes two digits, and no fraction of larger numbers.
 func significant(v float64) string {
