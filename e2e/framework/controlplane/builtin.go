@@ -65,7 +65,7 @@ func (cp *ControlPlane) builtinSpec(path, kubeconfig string, port int, options B
 			"--use-service-account-credentials=false",
 			"--leader-elect=false",
 		), options.ExtraArgs...),
-		Ready: func(ctx context.Context) error { return askHealth(ctx, cp.secure, url+"/healthz") },
+		Ready: func(ctx context.Context) error { return AskHealth(ctx, cp.secure, url+"/healthz") },
 	}
 }
 

@@ -263,7 +263,7 @@ func testBuiltin(t *testing.T, cp *ControlPlane, client kubernetes.Interface) {
 		t.Fatal(err)
 	}
 	eventually(t, "metrics", func(ctx context.Context) error {
-		return askHealth(ctx, http, builtin.URL()+"/metrics")
+		return AskHealth(ctx, http, builtin.URL()+"/metrics")
 	})
 	if err := builtin.Stop(); err != nil {
 		t.Error(err)

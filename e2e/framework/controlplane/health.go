@@ -23,8 +23,8 @@ const (
 	basicsTimeout = 60 * time.Second
 )
 
-// askHealth returns nil if the URL answers with status 200.
-func askHealth(ctx context.Context, client *http.Client, url string) error {
+// AskHealth returns nil if the URL answers with status 200.
+func AskHealth(ctx context.Context, client *http.Client, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return fmt.Errorf("health check: %w", err)

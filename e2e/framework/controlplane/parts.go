@@ -64,7 +64,7 @@ func etcdSpec(cp *ControlPlane, ports []int) Spec {
 			"--quota-backend-bytes=" + strconv.Itoa(8<<30), // the default of 2 GiB fills up in long load tests
 			"--log-level=warn",
 		},
-		Ready: func(ctx context.Context) error { return askHealth(ctx, cp.plain, client+"/readyz") },
+		Ready: func(ctx context.Context) error { return AskHealth(ctx, cp.plain, client+"/readyz") },
 	}
 }
 
@@ -97,7 +97,7 @@ func apiServerSpec(cp *ControlPlane, ports []int) Spec {
 			"--enable-admission-plugins=NodeRestriction",
 			"--allow-privileged=true",
 		},
-		Ready: func(ctx context.Context) error { return askHealth(ctx, cp.secure, url+"/readyz") },
+		Ready: func(ctx context.Context) error { return AskHealth(ctx, cp.secure, url+"/readyz") },
 	}
 }
 
@@ -131,7 +131,7 @@ func (cp *ControlPlane) componentSpec(id identity, port int) Spec {
 			// manager's start for 5 s, and every pod of a large test.
 			"--kube-api-qps=500",
 			"--kube-api-burst=1000"),
-		Ready: func(ctx context.Context) error { return askHealth(ctx, cp.secure, url+"/healthz") },
+		Ready: func(ctx context.Context) error { return AskHealth(ctx, cp.secure, url+"/healthz") },
 	}
 }
 
@@ -164,7 +164,7 @@ func kwokSpec(cp *ControlPlane, ports []int) Spec {
 			"--node-lease-duration-seconds=" + strconv.Itoa(cp.options.NodeLeaseSeconds),
 			"--server-address=" + loopback(ports[0]),
 		},
-		Ready: func(ctx context.Context) error { return askHealth(ctx, cp.plain, url+"/healthz") },
+		Ready: func(ctx context.Context) error { return AskHealth(ctx, cp.plain, url+"/healthz") },
 	}
 }
 

@@ -1,15 +1,12 @@
 package harness
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 	"github.com/taint-manager/taint-manager/manifests"
 )
@@ -26,41 +24,22 @@ import (
 // accounts of other names.
 const account = "system:serviceaccount:" + launcher.Namespace + ":" + launcher.Name
 
-const auditPolicy = `apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived, ResponseStarted]
-rules:
-  - level: Metadata
-    users: ["` + account + `"]
-  - level: None
-`
-
-// maxAuditLine is more than any line of metadata has.
-const maxAuditLine = 1 << 20
-
-// audit is the API server's log of what the account of a deployment asks for.
-type audit struct{ dir string }
+// audit is the API server's log of what that account asks for.
+type audit struct{ *controlplane.AuditLog }
 
 func newAudit() (*audit, error) {
 	dir, err := os.MkdirTemp("", "taint-manager-audit-")
 	if err != nil {
 		return nil, fmt.Errorf("directory of the audit log: %w", err)
 	}
-	a := &audit{dir}
-	if err := os.WriteFile(a.policy(), []byte(auditPolicy), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("audit policy: %w", err), a.remove())
+	log, err := controlplane.NewAuditLog(dir, "users", account)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return a, nil
+	return &audit{log}, nil
 }
 
-func (a *audit) policy() string { return filepath.Join(a.dir, "policy.yaml") }
-func (a *audit) log() string    { return filepath.Join(a.dir, "audit.log") }
-func (a *audit) remove() error  { return os.RemoveAll(a.dir) }
-
-// args are the flags of the API server.
-func (a *audit) args() []string {
-	return []string{"--audit-policy-file=" + a.policy(), "--audit-log-path=" + a.log()}
-}
+func (a *audit) remove() error { return os.RemoveAll(a.Dir) }
 
 // permission is one verb on one resource, as the manifests grant it.
 type permission struct {
@@ -134,20 +113,14 @@ func (a *audit) compare(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.Open(a.log())
+	file, err := os.Open(a.Path())
 	if err != nil {
 		return fmt.Errorf("audit log: %w", err)
 	}
 	defer file.Close()
 	used := make([]int, len(grants))
 	others, refused, whole := map[string]string{}, sets.New[string](), sets.New[string]()
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, maxAuditLine)
-	for lines.Scan() {
-		event := &auditv1.Event{}
-		if err := json.Unmarshal(lines.Bytes(), event); err != nil {
-			return fmt.Errorf("audit log: %w", err)
-		}
+	err = controlplane.ReadAudit(file, func(event *auditv1.Event) {
 		i := slices.IndexFunc(grants, func(p permission) bool { return p.covers(event) })
 		path, _, _ := strings.Cut(event.RequestURI, "?")
 		request := event.Verb + " " + path
@@ -163,9 +136,9 @@ func (a *audit) compare(out io.Writer) error {
 		default:
 			refused.Insert(request)
 		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("audit log: %w", err)
+	})
+	if err != nil {
+		return err
 	}
 	if whole.Len() > 0 {
 		err = fmt.Errorf("lists that are not in pages: %s", sets.List(whole))

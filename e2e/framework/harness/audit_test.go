@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 )
 
 const configMap = "/api/v1/namespaces/kube-system/configmaps"
@@ -46,14 +48,14 @@ func TestAuditOfOthersGrants(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := &audit{t.TempDir()}
+			a := &audit{&controlplane.AuditLog{Dir: t.TempDir()}}
 			log := &bytes.Buffer{}
 			for _, line := range c.lines {
 				if err := json.NewEncoder(log).Encode(line); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := os.WriteFile(a.log(), log.Bytes(), 0o600); err != nil {
+			if err := os.WriteFile(a.Path(), log.Bytes(), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			out := &bytes.Buffer{}

@@ -146,7 +146,7 @@ func (c *cluster) start(ctx context.Context) error {
 	if c.version, err = controlplane.BinaryVersion(ctx, binaries[controlplane.APIServer]); err != nil {
 		return err
 	}
-	args := c.audit.args()
+	args := c.audit.Args()
 	for _, lack := range controlplane.Lacks(c.version) {
 		args = append(args, lack.Args...)
 	}

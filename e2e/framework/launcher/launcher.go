@@ -6,7 +6,6 @@ package launcher
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,23 +104,7 @@ func Start(ctx context.Context, cp *controlplane.ControlPlane, o Options) (*cont
 	spec.Args = append(spec.Args, "--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(port), "--tls-cert-file="+cert, "--tls-private-key-file="+key)
 	spec.Args = append(spec.Args, o.Args...)
 	if !o.Unready {
-		spec.Ready = func(ctx context.Context) error { return ready(ctx, client, spec.URL+"/readyz") }
+		spec.Ready = func(ctx context.Context) error { return controlplane.AskHealth(ctx, client, spec.URL+"/readyz") }
 	}
 	return cp.Run(ctx, spec)
-}
-
-func ready(ctx context.Context, client *http.Client, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, response.Status)
-	}
-	return nil
 }

@@ -1,53 +1,29 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 )
 
-// auditPolicy has the API server note what service accounts of kube-system ask for, when it has answered. All contenders are
-// such accounts; what it costs the API server, it costs for each.
-const auditPolicy = `apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived, ResponseStarted]
-rules:
-  - level: Metadata
-    userGroups: ["system:serviceaccounts:kube-system"]
-  - level: None
-`
+// auditedGroup are the users whose requests are logged. All contenders are such accounts; what that costs the API server, it
+// costs for each.
+const auditedGroup = "system:serviceaccounts:kube-system"
 
-// auditLog is the API server's log of requests.
-type auditLog struct{ dir string }
-
-func newAuditLog(dir string) (*auditLog, error) {
-	a := &auditLog{dir}
-	if err := os.WriteFile(a.policy(), []byte(auditPolicy), 0o600); err != nil {
-		return nil, fmt.Errorf("audit policy: %w", err)
-	}
-	return a, nil
-}
-
-func (a *auditLog) policy() string { return filepath.Join(a.dir, "policy.yaml") }
-func (a *auditLog) path() string   { return filepath.Join(a.dir, "audit.log") }
-
-// args are the flags of the API server.
-func (a *auditLog) args() []string {
-	return []string{"--audit-policy-file=" + a.policy(), "--audit-log-path=" + a.path()}
-}
+// auditLog is the API server's log of their requests.
+type auditLog struct{ *controlplane.AuditLog }
 
 // end is where the log ends now.
 func (a *auditLog) end() (int64, error) {
-	info, err := os.Stat(a.path())
+	info, err := os.Stat(a.Path())
 	if err != nil {
 		return 0, fmt.Errorf("audit log: %w", err)
 	}
@@ -60,7 +36,7 @@ func (a *auditLog) count(offset int64, user string, during period) (*calls, erro
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.Open(a.path())
+	file, err := os.Open(a.Path())
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
 	}
@@ -92,18 +68,12 @@ func newCalls() *calls {
 // countCalls reads a part of an audit log.
 func countCalls(log io.Reader, user string, during period) (*calls, error) {
 	c := newCalls()
-	for events := json.NewDecoder(log); ; {
-		event := &auditv1.Event{}
-		switch err := events.Decode(event); {
-		case errors.Is(err, io.EOF):
-			return c, nil
-		case err != nil:
-			return nil, fmt.Errorf("audit log: %w", err)
-		}
+	err := controlplane.ReadAudit(log, func(event *auditv1.Event) {
 		if event.User.Username == user && event.ObjectRef != nil && during.includes(event.RequestReceivedTimestamp.Time) {
 			c.add(event)
 		}
-	}
+	})
+	return c, err
 }
 
 func (c *calls) add(event *auditv1.Event) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 )
 
 // logged is a line of an audit log.
@@ -63,23 +65,20 @@ func TestCountCalls(t *testing.T) {
 }
 
 func TestCountSinceAnOffset(t *testing.T) {
-	a, err := newAuditLog(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := auditLog{&controlplane.AuditLog{Dir: t.TempDir()}}
 	if _, err := a.end(); err == nil {
 		t.Error("a log that is not there is no error")
 	}
 	now := time.Now()
 	line := logged("me", "delete", "pods", "", "bench-0", "a", 200, now)
-	if err := os.WriteFile(a.path(), []byte(line), 0o600); err != nil {
+	if err := os.WriteFile(a.Path(), []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	offset, err := a.end()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(a.path(), []byte(line+line+line), 0o600); err != nil {
+	if err := os.WriteFile(a.Path(), []byte(line+line+line), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got, err := a.count(offset, "me", period{now.Add(-time.Minute), now.Add(time.Minute)})

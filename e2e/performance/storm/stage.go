@@ -21,7 +21,7 @@ type bench struct {
 	progress io.Writer
 
 	dir      string // for what has to be there before the control plane is
-	audit    *auditLog
+	audit    auditLog
 	cp       *controlplane.ControlPlane
 	client   kubernetes.Interface // of the administrator
 	metadata metadata.Interface   // of the administrator
@@ -46,12 +46,12 @@ func start(ctx context.Context, o *options, progress io.Writer) (*bench, error) 
 
 func (b *bench) start(ctx context.Context) error {
 	var err error
-	if b.audit, err = newAuditLog(b.dir); err != nil {
+	if b.audit.AuditLog, err = controlplane.NewAuditLog(b.dir, "userGroups", auditedGroup); err != nil {
 		return err
 	}
 	b.cp, err = controlplane.Start(ctx, controlplane.Options{
 		Parts:        []controlplane.Program{controlplane.Etcd, controlplane.APIServer},
-		ExtraArgs:    map[controlplane.Program][]string{controlplane.APIServer: b.audit.args()},
+		ExtraArgs:    map[controlplane.Program][]string{controlplane.APIServer: b.audit.Args()},
 		Progress:     b.progress,
 		LeaveSignals: true,
 	})

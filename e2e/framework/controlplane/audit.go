@@ -1,0 +1,61 @@
+package controlplane
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+)
+
+// auditPolicy has the API server note the requests of some users, when it has answered.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+  - level: Metadata
+    %s: [%q]
+  - level: None
+`
+
+// AuditLog is the API server's log of what some users ask for.
+type AuditLog struct {
+	// Dir has the policy and the log.
+	Dir string
+}
+
+// NewAuditLog writes the policy of a log in a directory. Kind is users or userGroups, and name one of these.
+func NewAuditLog(dir, kind, name string) (*AuditLog, error) {
+	a := &AuditLog{dir}
+	if err := os.WriteFile(a.policy(), fmt.Appendf(nil, auditPolicy, kind, name), 0o600); err != nil {
+		return nil, fmt.Errorf("audit policy: %w", err)
+	}
+	return a, nil
+}
+
+func (a *AuditLog) policy() string { return filepath.Join(a.Dir, "policy.yaml") }
+
+// Path is the file that the API server writes.
+func (a *AuditLog) Path() string { return filepath.Join(a.Dir, "audit.log") }
+
+// Args are the flags of the API server.
+func (a *AuditLog) Args() []string {
+	return []string{"--audit-policy-file=" + a.policy(), "--audit-log-path=" + a.Path()}
+}
+
+// ReadAudit calls a function for each event in a part of an audit log.
+func ReadAudit(log io.Reader, each func(*auditv1.Event)) error {
+	for events := json.NewDecoder(log); ; {
+		event := &auditv1.Event{}
+		switch err := events.Decode(event); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("audit log: %w", err)
+		}
+		each(event)
+	}
+}
