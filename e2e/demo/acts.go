@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
@@ -59,31 +58,12 @@ func newDemo(ctx context.Context, s *screen, cp *controlplane.ControlPlane, cont
 
 // watch begins to observe pods. The time of an observation is taken on arrival, whatever the play is busy with then.
 func (d *demo) watch(ctx context.Context) error {
-	pods := d.client.CoreV1().Pods(namespace)
-	list, err := pods.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return fmt.Errorf("pods: %w", err)
-	}
-	watcher, err := pods.Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
-	if err != nil {
-		return fmt.Errorf("watching pods: %w", err)
-	}
-	go func() {
-		defer close(d.seen)
-		defer watcher.Stop()
-		for event := range watcher.ResultChan() {
-			p, ok := event.Object.(*corev1.Pod)
-			if !ok || event.Type == watch.Bookmark {
-				return
-			}
-			select {
-			case d.seen <- observation{at: time.Now(), kind: event.Type, pod: p}:
-			case <-ctx.Done():
-				return
-			}
+	return podwatch.Follow(ctx, d.client, namespace, func(pod *corev1.Pod, gone bool, at time.Time) {
+		select {
+		case d.seen <- observation{at: at, gone: gone, pod: pod}:
+		case <-ctx.Done():
 		}
-	}()
-	return nil
+	})
 }
 
 // play goes through the acts.
@@ -236,10 +216,7 @@ func (d *demo) follow(ctx context.Context, done func(now time.Time) bool) error 
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case o, ok := <-d.seen:
-			if !ok {
-				return errors.Join(errors.New("the watch of the pods has ended"), ctx.Err())
-			}
+		case o := <-d.seen:
 			d.note(o)
 		case <-tick.C:
 			d.show(time.Now())

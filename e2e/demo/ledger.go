@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // pod is what the demo knows of a pod: what it asked for, and what the API server's watch showed.
@@ -54,7 +53,7 @@ func newLedger(list []workload) *ledger {
 // observation is one event of the watch, and when it arrived.
 type observation struct {
 	at   time.Time
-	kind watch.EventType
+	gone bool
 	pod  *corev1.Pod
 }
 
@@ -78,7 +77,7 @@ func (l *ledger) note(o observation) news {
 		p.node, p.bound, n.bound = o.pod.Spec.NodeName, o.at, true
 	}
 	p.running = o.pod.Status.Phase == corev1.PodRunning
-	deleted := o.kind == watch.Deleted || o.pod.DeletionTimestamp != nil
+	deleted := o.gone || o.pod.DeletionTimestamp != nil
 	if deleted && p.left.IsZero() {
 		p.left, p.marked, n.left = o.at, marked(o.pod), true
 	}

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // played is the ledger of a small demo in which all went well: of the pods on node-1 and node-2, web left at once, cache
@@ -148,35 +147,35 @@ func TestCheckEvents(t *testing.T) {
 func TestLedgerNotes(t *testing.T) {
 	l := newLedger(workloads())
 	object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "cache-x", UID: "1", Labels: map[string]string{appLabel: "cache"}}}
-	see := func(at float64, kind watch.EventType) news {
-		return l.note(observation{at: after(at), kind: kind, pod: object.DeepCopy()})
+	see := func(at float64, gone bool) news {
+		return l.note(observation{at: after(at), gone: gone, pod: object.DeepCopy()})
 	}
-	if n := see(1, watch.Added); n.bound || n.left || n.pod.tolerates != (tolerance{seconds: 5}) {
+	if n := see(1, false); n.bound || n.left || n.pod.tolerates != (tolerance{seconds: 5}) {
 		t.Errorf("new: %+v of %+v", n, n.pod)
 	}
 	object.Spec.NodeName = "node-1"
-	if n := see(2, watch.Modified); !n.bound || n.pod.bound != after(2) || n.pod.node != "node-1" {
+	if n := see(2, false); !n.bound || n.pod.bound != after(2) || n.pod.node != "node-1" {
 		t.Errorf("bound: %+v of %+v", n, n.pod)
 	}
 	object.Status.Phase = corev1.PodRunning
-	if n := see(3, watch.Modified); n.bound || l.running() != 1 || l.on("node-1") != 1 {
+	if n := see(3, false); n.bound || l.running() != 1 || l.on("node-1") != 1 {
 		t.Errorf("running: %+v of %+v", n, n.pod)
 	}
 	object.Status.Conditions = []corev1.PodCondition{
 		{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByTaintManager"},
 	}
-	if n := see(4, watch.Modified); n.left || l.evicted() != 0 {
+	if n := see(4, false); n.left || l.evicted() != 0 {
 		t.Errorf("marked: %+v of %+v", n, n.pod)
 	}
 	object.DeletionTimestamp = &metav1.Time{Time: after(30)}
-	if n := see(5, watch.Modified); !n.left || n.pod.left != after(5) || !n.pod.marked || l.running() != 0 || l.evicted() != 1 {
+	if n := see(5, false); !n.left || n.pod.left != after(5) || !n.pod.marked || l.running() != 0 || l.evicted() != 1 {
 		t.Errorf("deleted: %+v of %+v", n, n.pod)
 	}
-	if n := see(6, watch.Deleted); n.left || n.pod.left != after(5) {
+	if n := see(6, true); n.left || n.pod.left != after(5) {
 		t.Errorf("gone: %+v of %+v", n, n.pod)
 	}
 	object.UID = "2"
-	if n := see(7, watch.Added); !n.bound || len(l.pods) != 2 {
+	if n := see(7, false); !n.bound || len(l.pods) != 2 {
 		t.Errorf("a namesake is another pod: %+v", n)
 	}
 }

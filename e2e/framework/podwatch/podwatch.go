@@ -3,18 +3,12 @@ package podwatch
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
 // retryInterval is the time between two tries to list and watch.
@@ -64,32 +58,21 @@ func (s *Sightings) Left(pods []*corev1.Pod) (n int) {
 
 // Watch watches the pods of a namespace.
 type Watch struct {
-	api typedcorev1.PodInterface
-
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at each event
 	seen    Sightings
 }
 
-// Start watches until ctx is over. When the watch is cut, as by a restart of the API server, it lists and goes on: unlike an
-// informer without a growing backoff, because what counts here is the moment.
+// Start watches until ctx is over.
 func Start(ctx context.Context, client kubernetes.Interface, namespace string) (*Watch, error) {
-	w := &Watch{
-		api: client.CoreV1().Pods(namespace), changed: make(chan struct{}), seen: Sightings{pods: map[types.UID]*Sighting{}},
-	}
-	events, err := w.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	go func() {
-		w.follow(events)
-		wait.UntilWithContext(ctx, func(ctx context.Context) {
-			if events, err := w.begin(ctx); err == nil {
-				w.follow(events)
-			}
-		}, retryInterval)
-	}()
-	return w, nil
+	w := &Watch{changed: make(chan struct{}), seen: Sightings{pods: map[types.UID]*Sighting{}}}
+	return w, Follow(ctx, client, namespace, func(pod *corev1.Pod, gone bool, at time.Time) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.seen.note(pod, gone, at)
+		close(w.changed)
+		w.changed = make(chan struct{})
+	})
 }
 
 // Look calls a function that reads what has been seen until now, and must not keep it.
@@ -122,60 +105,6 @@ func (w *Watch) Await(ctx context.Context, until time.Time, condition func(*Sigh
 			return false
 		}
 	}
-}
-
-// begin lists and opens a watch from there.
-func (w *Watch) begin(ctx context.Context) (watch.Interface, error) {
-	list, err := w.api.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("watching pods: %w", err)
-	}
-	w.noteList(list.Items, time.Now())
-	events, err := w.api.Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
-	if err != nil {
-		return nil, fmt.Errorf("watching pods: %w", err)
-	}
-	return events, nil
-}
-
-// follow notes events until the watch ends.
-func (w *Watch) follow(events watch.Interface) {
-	defer events.Stop()
-	for event := range events.ResultChan() {
-		pod, ok := event.Object.(*corev1.Pod)
-		if !ok {
-			return // an error
-		}
-		w.noteEvent(pod, event.Type == watch.Deleted, time.Now())
-	}
-}
-
-func (w *Watch) noteEvent(pod *corev1.Pod, gone bool, now time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seen.note(pod, gone, now)
-	w.wake()
-}
-
-func (w *Watch) noteList(pods []corev1.Pod, now time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	listed := sets.New[types.UID]()
-	for i := range pods {
-		listed.Insert(pods[i].UID)
-		w.seen.note(&pods[i], false, now)
-	}
-	for uid, seen := range w.seen.pods {
-		if !listed.Has(uid) {
-			w.seen.note(seen.Last, true, now)
-		}
-	}
-	w.wake()
-}
-
-func (w *Watch) wake() {
-	close(w.changed)
-	w.changed = make(chan struct{})
 }
 
 func (s *Sightings) note(pod *corev1.Pod, gone bool, now time.Time) {
