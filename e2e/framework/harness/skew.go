@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -66,22 +65,15 @@ func (s *Scene) SkewedBinary() string {
 	if n := strings.Count(string(source), nowLine); n != 1 {
 		s.T.Fatalf("%s has %d times: %s", original, n, nowLine)
 	}
-	replace := map[string]string{}
-	for name, text := range map[string]string{
+	overlay, err := launcher.Overlay(dir, map[string]string{
 		original: strings.Replace(string(source), nowLine, skewedNow, 1),
 		filepath.Join(filepath.Dir(original), "zz_wall_clock.go"): skewSource,
-	} {
-		replace[name] = filepath.Join(dir, filepath.Base(name))
-		s.Must(os.WriteFile(replace[name], []byte(text), 0o600))
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	})
 	s.Must(err)
-	file := filepath.Join(dir, "overlay.json")
-	s.Must(os.WriteFile(file, overlay, 0o600))
 	ctx, cancel := context.WithTimeout(s.Context(), startTimeout)
 	defer cancel()
 	s.T.Log("building taint-manager with a wall clock of its own (the first time takes minutes)")
-	path, err := launcher.Build(ctx, dir, "-overlay", file)
+	path, err := launcher.Build(ctx, dir, overlay)
 	s.Must(err)
 	return path
 }

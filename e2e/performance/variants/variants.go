@@ -7,7 +7,6 @@ package variants
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -67,45 +66,34 @@ func (v Variant) Build(ctx context.Context, dir string, flags ...string) (string
 	if err != nil {
 		return "", fmt.Errorf("variant %s: %w", v.Name, err)
 	}
-	path, err := launcher.Build(ctx, dir, append(flags, "-overlay="+overlay)...)
+	path, err := launcher.Build(ctx, dir, append(flags, overlay)...)
 	if err != nil {
 		return "", fmt.Errorf("variant %s: %w", v.Name, err)
 	}
 	return path, nil
 }
 
-// overlay writes the changed files and a list of them, as go build -overlay reads it, and returns the path of the list.
-func (v Variant) overlay(ctx context.Context, dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
+// overlay writes the changed files, and returns the flag of go build that takes them.
+func (v Variant) overlay(ctx context.Context, dir string) (flag string, err error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the module: %w", err)
 	}
-	replace := map[string]string{}
-	for i, e := range v.edits {
+	changed := map[string]string{}
+	for _, e := range v.edits {
 		path := filepath.Join(strings.TrimSpace(string(root)), "pkg", filepath.FromSlash(e.file))
-		from := path
-		if earlier, edited := replace[path]; edited {
-			from = earlier
+		source, edited := changed[path]
+		if !edited {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return "", err
+			}
+			source = string(content)
 		}
-		source, err := os.ReadFile(from)
-		if err != nil {
-			return "", err
-		}
-		if n := strings.Count(string(source), e.from); n != 1 {
+		if n := strings.Count(source, e.from); n != 1 {
 			return "", fmt.Errorf("%s has %d times, not once: %s", e.file, n, e.from)
 		}
-		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", i))
-		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(source), e.from, e.to, 1)), 0o600); err != nil {
-			return "", err
-		}
+		changed[path] = strings.Replace(source, e.from, e.to, 1)
 	}
-	list, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "overlay.json")
-	return path, os.WriteFile(path, list, 0o600)
+	return launcher.Overlay(dir, changed)
 }

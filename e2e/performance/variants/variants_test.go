@@ -13,7 +13,7 @@ func TestVariantsCompile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			build := exec.CommandContext(t.Context(), "go", "build", "-overlay="+overlay,
+			build := exec.CommandContext(t.Context(), "go", "build", overlay,
 				"github.com/taint-manager/taint-manager/pkg/...", "github.com/taint-manager/taint-manager/cmd/taint-manager/app")
 			if output, err := build.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, output)
