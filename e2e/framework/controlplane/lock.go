@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/taint-manager/taint-manager/e2e/framework/loop"
 )
 
 const lockPollInterval = 200 * time.Millisecond
@@ -29,10 +31,8 @@ func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), 
 		if !told {
 			waiting()
 		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("waiting for the lock %s: %w", path, ctx.Err()), f.Close())
-		case <-time.After(lockPollInterval):
+		if err := loop.Sleep(ctx, lockPollInterval); err != nil {
+			return nil, errors.Join(fmt.Errorf("waiting for the lock %s: %w", path, err), f.Close())
 		}
 	}
 }

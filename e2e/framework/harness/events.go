@@ -1,11 +1,13 @@
 package harness
 
 import (
+	"context"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // eventInterval is how often Events are listed.
@@ -36,21 +38,14 @@ func (s *Scene) EventsUntilQuiet(reason string, want int, quiet time.Duration) [
 	})
 }
 
-func (s *Scene) events(namespace string, which fields.Set, enough func(got int) bool) []corev1.Event {
+func (s *Scene) events(namespace string, which fields.Set, enough func(got int) bool) (events []corev1.Event) {
 	s.T.Helper()
-	ticker := time.NewTicker(eventInterval)
-	defer ticker.Stop()
 	options := metav1.ListOptions{FieldSelector: which.AsSelector().String()}
-	for {
-		list, err := s.Client.CoreV1().Events(namespace).List(s.Context(), options)
+	_ = wait.PollUntilContextCancel(s.Context(), eventInterval, true, func(ctx context.Context) (bool, error) {
+		list, err := s.Client.CoreV1().Events(namespace).List(ctx, options)
 		s.Must(err)
-		if enough(len(list.Items)) {
-			return list.Items
-		}
-		select {
-		case <-ticker.C:
-		case <-s.Context().Done():
-			return list.Items
-		}
-	}
+		events = list.Items
+		return enough(len(events)), nil
+	})
+	return events
 }

@@ -107,11 +107,7 @@ func (s *Scene) SetTolerationSeconds(pod *corev1.Pod, key string, seconds int64)
 func (s *Scene) Finish(pod *corev1.Pod, phase corev1.PodPhase) {
 	s.T.Helper()
 	s.Running(pod)
-	patch, err := toJSON(map[string]any{"status": map[string]any{"phase": phase}})
-	s.Must(err)
-	_, err = s.Client.CoreV1().Pods(s.Namespace).
-		Patch(s.Context(), pod.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
-	s.Must(err)
+	s.patchStatus(pod, map[string]any{"phase": phase})
 }
 
 // Remove deletes a pod at once, without a grace period.
@@ -163,11 +159,7 @@ func (s *Scene) Release(pod *corev1.Pod) {
 // SetCondition writes a condition of a pod.
 func (s *Scene) SetCondition(pod *corev1.Pod, condition corev1.PodCondition) {
 	s.T.Helper()
-	patch, err := toJSON(map[string]any{"status": map[string]any{"conditions": []corev1.PodCondition{condition}}})
-	s.Must(err)
-	_, err = s.Client.CoreV1().Pods(s.Namespace).
-		Patch(s.Context(), pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
-	s.Must(err)
+	s.patchStatus(pod, map[string]any{"conditions": []corev1.PodCondition{condition}})
 }
 
 // KeepChanging writes to a pod, again and again, until it begins to go or ctx is over.

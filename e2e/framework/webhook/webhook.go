@@ -73,13 +73,6 @@ func NeverAnswer(ctx context.Context, _ *admission.AdmissionRequest) *admission.
 	return nil
 }
 
-// Deny refuses all with a code.
-func Deny(code int32) Answer {
-	return func(context.Context, *admission.AdmissionRequest) *admission.AdmissionResponse {
-		return &admission.AdmissionResponse{Result: &metav1.Status{Status: metav1.StatusFailure, Code: code, Message: "denied by a test"}}
-	}
-}
-
 // Webhook is an admission webhook.
 type Webhook struct {
 	*controlplane.Server
