@@ -162,6 +162,18 @@ func (s *Scene) Stays(pod *corev1.Pod, until time.Time, why string) {
 	s.Stayed(pod, s.Await(pod, until), why)
 }
 
+// deleted fails the test for each of the pods that has begun to go and had to stay, and counts them.
+func (s *Scene) deleted(pods []*corev1.Pod) (n int) {
+	s.T.Helper()
+	for i, at := range s.Going(pods) {
+		if !at.IsZero() {
+			n++
+			s.T.Errorf("pod %s has to stay, and was deleted", pods[i].Name)
+		}
+	}
+	return n
+}
+
 // Since tells the fate in words, counted from an action.
 func (f Fate) Since(m timing.Moment, action string) string {
 	if !f.Evicted {

@@ -107,10 +107,8 @@ func (st *Storm) Unfinished() {
 func (st *Storm) Calm(until time.Time) {
 	st.scene.T.Helper()
 	st.scene.watch.Await(st.scene.Context(), until, func(seen *podwatch.Sightings) bool { return seen.Left(st.stay) < len(st.stay) })
-	for i, at := range st.scene.Going(st.stay) {
-		if !at.IsZero() {
-			st.scene.T.Fatalf("pod %s has to stay, and was deleted", st.stay[i].Name)
-		}
+	if st.scene.deleted(st.stay) > 0 {
+		st.scene.T.FailNow()
 	}
 }
 
@@ -140,12 +138,7 @@ func (st *Storm) Recovers(over timing.Moment) {
 			last = timing.Later(last, at)
 		}
 	}
-	for i, at := range s.Going(st.stay) {
-		if !at.IsZero() {
-			wrong++
-			s.T.Errorf("pod %s has to stay, and was deleted", st.stay[i].Name)
-		}
-	}
+	wrong += s.deleted(st.stay)
 	took := last.Sub(over.After)
 	s.Saw("%d pods had to go, %d are gone; %d had to stay; %d were deleted in error; %d were left when the fault was over, "+
 		"the last of which went %.1f s later, %.1f s after it was due",

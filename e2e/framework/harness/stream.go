@@ -139,12 +139,7 @@ func (st *Stream) Ends(patience time.Duration, from time.Time) (f Figures) {
 		}
 		before = at
 	}
-	for i, at := range s.Going(st.stay) {
-		if !at.IsZero() {
-			wrong++
-			s.T.Errorf("pod %s has to stay, and was deleted", st.stay[i].Name)
-		}
-	}
+	wrong += s.deleted(st.stay)
 	s.Saw("%d pods had to go, %d are gone; %d had to stay; %d were deleted in error; worst lateness %.2f s, longest time without an eviction %.2f s",
 		len(st.due), gone, len(st.stay), wrong, f.Late.Seconds(), f.Gap.Seconds())
 	if gone != len(st.due) {
