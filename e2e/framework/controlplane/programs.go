@@ -126,7 +126,8 @@ func findServers(start string) (string, error) {
 	}
 }
 
-// cacheKey is the same as long as a build would give the same programs.
+// cacheKey is the same as long as a build would give the same programs. It reads the go.mod of the servers, so whoever changes
+// as much as the name of that module makes everybody build them again.
 func cacheKey(servers string, inputs ...string) (string, error) {
 	var files strings.Builder
 	for _, name := range []string{"go.mod", "go.sum"} {
