@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +17,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/connection"
 )
 
 const (
@@ -70,8 +71,7 @@ func reached[T any](ctx context.Context, s *Source, call func() (T, error)) (T, 
 	for {
 		result, err := call()
 		s.note(ctx, err)
-		var way *url.Error
-		if !errors.As(err, &way) {
+		if !connection.Failed(err) {
 			return result, err
 		}
 		select {

@@ -2,10 +2,8 @@ package startstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -17,6 +15,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"github.com/taint-manager/taint-manager/pkg/connection"
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
@@ -62,7 +61,6 @@ func (s *Store) Load(ctx context.Context) {
 	began := s.clock.Now()
 	for {
 		config, err := s.get(ctx)
-		var way *url.Error
 		switch {
 		case err == nil:
 			records := decode(klog.FromContext(ctx), config)
@@ -72,7 +70,7 @@ func (s *Store) Load(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case apierrors.IsNotFound(err), apierrors.IsForbidden(err),
-			(!errors.As(err, &way) || way.Timeout()) && s.clock.Since(began) >= loadTimeout:
+			(!connection.Failed(err) || connection.TimedOut(err)) && s.clock.Since(began) >= loadTimeout:
 			s.complain(ctx, err)
 			return
 		}

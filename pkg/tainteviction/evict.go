@@ -2,8 +2,6 @@ package tainteviction
 
 import (
 	"context"
-	"errors"
-	"net/url"
 	"sync"
 	"time"
 
@@ -12,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 
+	"github.com/taint-manager/taint-manager/pkg/connection"
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 	"github.com/taint-manager/taint-manager/pkg/evictor"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
@@ -100,7 +99,7 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	switch {
 	case err != nil:
 		outcome, retry = evictionqueue.Failed, backoff(item.Failures, err)
-		if unreachable(err) {
+		if connection.Failed(err) {
 			item.Failures = min(item.Failures, redialFailures)
 		}
 		result.Outcome = failure
@@ -174,7 +173,7 @@ func backoff(failures int, err error) time.Duration {
 	if failures < 16 {
 		full = min(lastBackoff, firstBackoff<<failures)
 	}
-	if unreachable(err) {
+	if connection.Failed(err) {
 		full = min(full, redialBackoff)
 	}
 	retry := wait.Jitter(full/2, 1)
@@ -182,12 +181,6 @@ func backoff(failures int, err error) time.Duration {
 		retry = max(retry, min(lastBackoff, time.Duration(seconds)*time.Second))
 	}
 	return retry
-}
-
-// unreachable says whether a call did not reach the API server, or its answer not us.
-func unreachable(err error) bool {
-	var way *url.Error
-	return errors.As(err, &way)
 }
 
 // advice says what an operator can do about an error.
