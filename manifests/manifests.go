@@ -27,8 +27,8 @@ func Role() (*rbacv1.Role, error) {
 	return role, decode("base/role.yaml", role)
 }
 
-// StartsConfigMap is the ConfigMap in which a deployment remembers starts of taints.
-func StartsConfigMap() (*corev1.ConfigMap, error) {
+// TaintStartConfigMap is the ConfigMap in which a deployment remembers starts of taints.
+func TaintStartConfigMap() (*corev1.ConfigMap, error) {
 	config := &corev1.ConfigMap{}
 	return config, decode("base/configmap.yaml", config)
 }

@@ -31,8 +31,8 @@ type Options struct {
 	ConcurrentEvictions int
 	// EvictFinishedPods makes pods that succeeded or failed subject to taints.
 	EvictFinishedPods bool
-	// StartsConfigMap is the name of the ConfigMap for starts of taints, in the namespace of the Lease; empty for none.
-	StartsConfigMap string
+	// TaintStartConfigMap is the name of the ConfigMap for starts of taints, in the namespace of the Lease; empty for none.
+	TaintStartConfigMap string
 	// LeaderElection says how one of several replicas is chosen.
 	LeaderElection componentconfig.LeaderElectionConfiguration
 	// Serving says where health and metrics are served.
@@ -68,7 +68,7 @@ func NewOptions() *Options {
 	}
 	return &Options{
 		ConcurrentEvictions: tainteviction.DefaultConcurrentEvictions,
-		StartsConfigMap:     "taint-manager-starts",
+		TaintStartConfigMap: "taint-manager-starts",
 		LeaderElection: componentconfig.LeaderElectionConfiguration{
 			LeaderElect:   true,
 			LeaseDuration: metav1.Duration{Duration: 15 * time.Second},
@@ -113,7 +113,7 @@ func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.ConcurrentEvictions, "concurrent-evictions", o.ConcurrentEvictions,
 		"Pods that are being evicted at the same time, at most. How many may be adapts to the API server. "+
 			"A node or namespace that is alone leaves a reserve of those to others.")
-	fs.StringVar(&o.StartsConfigMap, "starts-config-map", o.StartsConfigMap,
+	fs.StringVar(&o.TaintStartConfigMap, "taint-start-configmap", o.TaintStartConfigMap,
 		"ConfigMap, in the namespace of the Lease, that remembers since when nodes are ill, over restarts. It has to exist. Empty for none.")
 	fs.BoolVar(&o.EvictFinishedPods, "evict-finished-pods", o.EvictFinishedPods,
 		"Evict pods that have succeeded or failed too, as kube-controller-manager's own controller does. "+

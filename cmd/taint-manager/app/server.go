@@ -55,7 +55,7 @@ func Run(ctx context.Context, o *Options) error {
 		Evictions:           clients.pods,
 		EvictionLimiter:     clients.evictionLimiter,
 		Events:              clients.events,
-		Starts:              types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.StartsConfigMap},
+		Starts:              types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.TaintStartConfigMap},
 		Clock:               local,
 		ServerClock:         server,
 		ConcurrentEvictions: o.ConcurrentEvictions,

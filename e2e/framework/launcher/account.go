@@ -68,7 +68,7 @@ func ensureStarts(ctx context.Context, cp *controlplane.ControlPlane) error {
 	if err != nil {
 		return err
 	}
-	config, err := manifests.StartsConfigMap()
+	config, err := manifests.TaintStartConfigMap()
 	if err != nil {
 		return err
 	}
