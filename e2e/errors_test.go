@@ -36,7 +36,7 @@ func TestWrongUsage(t *testing.T) {
 		{"not a kubeconfig", []string{"--kubeconfig=" + garbage}, 1, garbage},
 		{"outside of a cluster", nil, 1, "--kubeconfig"},
 		{"no such flag", []string{"--no-such-flag"}, 2, "--no-such-flag"},
-		{"wrong value", []string{"--concurrent-evictions=0"}, 2, "--concurrent-evictions=0"},
+		{"wrong value", []string{"--max-concurrent-evictions=0"}, 2, "--max-concurrent-evictions=0"},
 		{"a Lease that nobody could hold", []string{"--leader-elect-lease-duration=900ms", "--leader-elect-renew-deadline=600ms",
 			"--leader-elect-retry-period=200ms"}, 2, "--leader-elect-lease-duration=900ms: must be 1s or more"},
 		{"argument", []string{"start"}, 2, "start"},

@@ -189,7 +189,7 @@ func advice(err error) string {
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return "Not allowed: grant our account get on nodes, get and delete on pods, and patch on pods/status, or mend the admission policy that denies"
 	case apierrors.IsTooManyRequests(err):
-		return "The API server asks for fewer requests: see its flow schemas, or lower --concurrent-evictions"
+		return "The API server asks for fewer requests: see its flow schemas, or lower --max-concurrent-evictions"
 	default:
 		return "Check that the API server and its admission webhooks answer"
 	}

@@ -27,8 +27,8 @@ type Options struct {
 	// KubeAPIQPS and KubeAPIBurst bound the requests of evictions and Events per second; 0 for no limit.
 	KubeAPIQPS   float32
 	KubeAPIBurst int
-	// ConcurrentEvictions is how many pods are being evicted at the same time, at most.
-	ConcurrentEvictions int
+	// MaxConcurrentEvictions is how many pods are being evicted at the same time, at most.
+	MaxConcurrentEvictions int
 	// EvictFinishedPods makes pods that succeeded or failed subject to taints.
 	EvictFinishedPods bool
 	// TaintStartConfigMap is the name of the ConfigMap for starts of taints, in the namespace of the Lease; empty for none.
@@ -67,8 +67,8 @@ func NewOptions() *Options {
 		}
 	}
 	return &Options{
-		ConcurrentEvictions: tainteviction.DefaultConcurrentEvictions,
-		TaintStartConfigMap: "taint-manager-starts",
+		MaxConcurrentEvictions: tainteviction.DefaultConcurrentEvictions,
+		TaintStartConfigMap:    "taint-manager-starts",
 		LeaderElection: componentconfig.LeaderElectionConfiguration{
 			LeaderElect:   true,
 			LeaseDuration: metav1.Duration{Duration: 15 * time.Second},
@@ -110,7 +110,7 @@ func (o *Options) addClusterFlags(fs *pflag.FlagSet) {
 }
 
 func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
-	fs.IntVar(&o.ConcurrentEvictions, "concurrent-evictions", o.ConcurrentEvictions,
+	fs.IntVar(&o.MaxConcurrentEvictions, "max-concurrent-evictions", o.MaxConcurrentEvictions,
 		"Pods that are being evicted at the same time, at most. How many may be adapts to the API server. "+
 			"A node or namespace that is alone leaves a reserve of those to others.")
 	fs.StringVar(&o.TaintStartConfigMap, "taint-start-configmap", o.TaintStartConfigMap,
@@ -142,8 +142,8 @@ func (o *Options) Validate() (errs []error) {
 	if o.KubeAPIBurst < 0 {
 		wrong("kube-api-burst", o.KubeAPIBurst, "must be 0 (twice --kube-api-qps) or more")
 	}
-	if o.ConcurrentEvictions < 1 || o.ConcurrentEvictions > 1000 {
-		wrong("concurrent-evictions", o.ConcurrentEvictions, "must be from 1 to 1000")
+	if o.MaxConcurrentEvictions < 1 || o.MaxConcurrentEvictions > 1000 {
+		wrong("max-concurrent-evictions", o.MaxConcurrentEvictions, "must be from 1 to 1000")
 	}
 	if o.Serving.SecurePort < 0 || o.Serving.SecurePort > 65535 {
 		wrong("secure-port", o.Serving.SecurePort, "must be 0 (off) or a port up to 65535")

@@ -34,7 +34,7 @@ func TestDefaultsAreValid(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	o, err := parse(t, "--kubeconfig=k", "--leader-elect=false", "--secure-port=0", "--bind-address=127.0.0.1",
-		"--kube-api-qps=5", "--kube-api-burst=7", "--concurrent-evictions=3", "--evict-finished-pods",
+		"--kube-api-qps=5", "--kube-api-burst=7", "--max-concurrent-evictions=3", "--evict-finished-pods",
 		"--feature-gates=TaintTolerationComparisonOperators=true", "--v=4", "--logging-format=json")
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestFlags(t *testing.T) {
 		t.Error(errs)
 	}
 	if o.Kubeconfig != "k" || o.LeaderElection.LeaderElect || o.Serving.SecurePort != 0 || o.Serving.BindAddress.String() != "127.0.0.1" ||
-		o.KubeAPIQPS != 5 || o.KubeAPIBurst != 7 || o.ConcurrentEvictions != 3 || !o.EvictFinishedPods ||
+		o.KubeAPIQPS != 5 || o.KubeAPIBurst != 7 || o.MaxConcurrentEvictions != 3 || !o.EvictFinishedPods ||
 		!o.FeatureGate.Enabled(TaintTolerationComparisonOperators) || o.Logging.Format != "json" {
 		t.Errorf("got %+v", o)
 	}
@@ -71,7 +71,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 	for flag, names := range map[string]string{
 		"--kube-api-qps=-1":                   "kube-api-qps",
 		"--kube-api-burst=-1":                 "kube-api-burst",
-		"--concurrent-evictions=0":            "concurrent-evictions",
+		"--max-concurrent-evictions=0":        "max-concurrent-evictions",
 		"--secure-port=65536":                 "secure-port",
 		"--tls-cert-file=c":                   "tls-private-key-file",
 		"--leader-elect-lease-duration=5s":    "leader-elect-lease-duration",

@@ -58,7 +58,7 @@ func Run(ctx context.Context, o *Options) error {
 		Starts:              types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.TaintStartConfigMap},
 		Clock:               local,
 		ServerClock:         server,
-		ConcurrentEvictions: o.ConcurrentEvictions,
+		ConcurrentEvictions: o.MaxConcurrentEvictions,
 		Metrics:             m,
 		Rules: deadline.Rules{
 			ComparisonOperators: o.FeatureGate.Enabled(TaintTolerationComparisonOperators),

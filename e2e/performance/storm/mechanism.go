@@ -34,7 +34,7 @@ func allMechanisms() []mechanism {
 	fixed, polled := variants.FixedLimit(), variants.PolledLease()
 	limits := []way{{title: "adapts, from 16"}}
 	for _, limit := range []int{20, 32, 100, 400} {
-		limits = append(limits, way{title: "fixed " + strconv.Itoa(limit), variant: &fixed, args: []string{fmt.Sprintf("--concurrent-evictions=%d", limit)}})
+		limits = append(limits, way{title: "fixed " + strconv.Itoa(limit), variant: &fixed, args: []string{fmt.Sprintf("--max-concurrent-evictions=%d", limit)}})
 	}
 	return []mechanism{
 		{"limit", "concurrency limit", "evictions per second on an API server of unknown strength, calls that wait for something else, and others' calls", limits, measureLimit},

@@ -19,7 +19,7 @@ func TestParse(t *testing.T) {
 	if !slices.Equal(o.sizes, []int{0, 10_000, 60_000}) {
 		t.Errorf("sizes %v", o.sizes)
 	}
-	o, err = parse([]string{"--nodes=5", "--pods-per-node=20", "--sizes=", "--contenders=builtin,bare", "--args=--v=0 --concurrent-evictions=5"}, io.Discard)
+	o, err = parse([]string{"--nodes=5", "--pods-per-node=20", "--sizes=", "--contenders=builtin,bare", "--args=--v=0 --max-concurrent-evictions=5"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

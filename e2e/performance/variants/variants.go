@@ -26,7 +26,7 @@ type Variant struct {
 // edit replaces a text, which occurs once, in a file of pkg.
 type edit struct{ file, from, to string }
 
-// FixedLimit evicts as many pods at the same time as --concurrent-evictions says. The limit is still halved when the API server has
+// FixedLimit evicts as many pods at the same time as --max-concurrent-evictions says. The limit is still halved when the API server has
 // too much to do, and raised again afterwards.
 func FixedLimit() Variant {
 	const limiter = "evictor/limiter.go"
