@@ -39,8 +39,8 @@ type Metrics struct {
 	SlowNodeReads *metrics.Counter
 	// Scheduled is the number of pods that have a deadline, due ones included.
 	Scheduled *metrics.Gauge
-	// Slots is how many Pods may be evicted at the same time, at the moment.
-	Slots *metrics.Gauge
+	// ConcurrencyLimit is the number of pods that may be evicted at the same time now.
+	ConcurrencyLimit *metrics.Gauge
 	// ClockOffset is by how many seconds the API server's clock is ahead of this machine's.
 	ClockOffset *metrics.Gauge
 	// Events counts Events by what became of them: written, dropped.
@@ -84,9 +84,9 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 			Subsystem: ours, Name: "scheduled_evictions", StabilityLevel: metrics.ALPHA,
 			Help: "Pods that have a deadline at the moment, those that are due included.",
 		}),
-		Slots: metrics.NewGauge(&metrics.GaugeOpts{
-			Subsystem: ours, Name: "eviction_slots", StabilityLevel: metrics.ALPHA,
-			Help: "Pods that may be evicted at the same time, by what was found to do good.",
+		ConcurrencyLimit: metrics.NewGauge(&metrics.GaugeOpts{
+			Subsystem: ours, Name: "eviction_concurrency_limit", StabilityLevel: metrics.ALPHA,
+			Help: "Number of Pods that may be evicted at the same time now. It adapts to the API server.",
 		}),
 		ClockOffset: metrics.NewGauge(&metrics.GaugeOpts{
 			Subsystem: ours, Name: "api_server_clock_offset_seconds", StabilityLevel: metrics.ALPHA,
@@ -99,7 +99,7 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 	}
 	for _, metric := range []metrics.Registerable{
 		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionsRefused, m.UnversionedDeletions,
-		m.SlowNodeReads, m.Scheduled, m.Slots, m.ClockOffset, m.Events,
+		m.SlowNodeReads, m.Scheduled, m.ConcurrencyLimit, m.ClockOffset, m.Events,
 	} {
 		if err := register(metric); err != nil {
 			return nil, fmt.Errorf("registering metric %s: %w", metric.FQName(), err)

@@ -130,7 +130,7 @@ func New(config Config) (*Controller, error) {
 		complaints: &rate.Sometimes{First: 3, Interval: complaintInterval},
 		slowReads:  &rate.Sometimes{First: 1, Interval: complaintInterval},
 	}
-	c.taintEvictionQueue = evictionqueue.New(config.Clock, 1, evictionqueue.Gauges{Scheduled: config.Metrics.Scheduled, Slots: config.Metrics.Slots})
+	c.taintEvictionQueue = evictionqueue.New(config.Clock, 1, evictionqueue.Gauges{Scheduled: config.Metrics.Scheduled, Slots: config.Metrics.ConcurrencyLimit})
 	c.assistance = &assistance{Queue: c.taintEvictionQueue}
 	c.concurrency = evictor.NewConcurrencyLimiter(config.Clock, c.assistance, config.ConcurrentEvictions, limited)
 	c.recorder = events.NewRecorder(config.Events, config.Clock, config.ServerClock, config.Metrics.Events)

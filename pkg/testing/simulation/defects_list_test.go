@@ -48,7 +48,7 @@ func evictionDefects() []defect {
 		{"ignores pods that a relist does not show", []edit{{handlers, "pod := deleted.OptionalObj; pod != nil", "pod := deleted.OptionalObj; pod != nil && false"}}, ""},
 		{"ignores a pod that another one of its name replaced", []edit{{handlers, "before.UID != pod.UID", "false"}}, ""},
 		{"forgets what is scheduled when it leads no more", []edit{
-			{evict, "	defer c.leading.Store(false)\n", "	defer func() { c.taintEvictionQueue = evictionqueue.New(c.config.Clock, 1, evictionqueue.Gauges{Scheduled: c.config.Metrics.Scheduled, Slots: c.config.Metrics.Slots}) }()\n"}}, ""},
+			{evict, "	defer c.leading.Store(false)\n", "	defer func() { c.taintEvictionQueue = evictionqueue.New(c.config.Clock, 1, evictionqueue.Gauges{Scheduled: c.config.Metrics.Scheduled, Slots: c.config.Metrics.ConcurrencyLimit}) }()\n"}}, ""},
 		{"remembers nodes for ever", []edit{
 			{"taintstart/tracker.go", "		delete(t.nodes, node)\n	}\n	return changed", "		t.nodes[node] = now\n	}\n	return changed"},
 			{"taintstart/tracker.go", "if len(n.last.Taints)+len(n.periods) == 0 {", "if false {"}}, ""},
