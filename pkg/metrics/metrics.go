@@ -30,9 +30,9 @@ type Metrics struct {
 	Lateness *metrics.HistogramVec
 	// Evictions counts attempts by their result.
 	Evictions *metrics.CounterVec
-	// ConditionsRefused counts the pods that were deleted without the DisruptionTarget condition, because the API server
-	// refused to have it written.
-	ConditionsRefused *metrics.Counter
+	// ConditionRejections counts the pods that were deleted without the DisruptionTarget condition, because the API server
+	// rejected it.
+	ConditionRejections *metrics.Counter
 	// UnversionedDeletions counts the pods that were deleted with their UID alone as precondition.
 	UnversionedDeletions *metrics.Counter
 	// SlowNodeReads counts the reads of a node, for evictions, that took a second or more.
@@ -68,9 +68,9 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 			Subsystem: ours, Name: "evictions_total", StabilityLevel: metrics.ALPHA,
 			Help: "Attempts to evict a Pod, by result: Deleted, Gone, Terminating, NameReused, NotDue or Error.",
 		}, []string{"result"}),
-		ConditionsRefused: metrics.NewCounter(&metrics.CounterOpts{
-			Subsystem: ours, Name: "conditions_refused_total", StabilityLevel: metrics.ALPHA,
-			Help: "Pods deleted without the DisruptionTarget condition because the API server refused to have it written.",
+		ConditionRejections: metrics.NewCounter(&metrics.CounterOpts{
+			Subsystem: ours, Name: "disruption_condition_rejections_total", StabilityLevel: metrics.ALPHA,
+			Help: "Number of Pods deleted without the DisruptionTarget condition because the API server rejected it.",
 		}),
 		UnversionedDeletions: metrics.NewCounter(&metrics.CounterOpts{
 			Subsystem: ours, Name: "unversioned_deletions_total", StabilityLevel: metrics.ALPHA,
@@ -98,7 +98,7 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 		}, []string{"result"}),
 	}
 	for _, metric := range []metrics.Registerable{
-		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionsRefused, m.UnversionedDeletions,
+		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionRejections, m.UnversionedDeletions,
 		m.SlowNodeReads, m.Scheduled, m.ConcurrencyLimit, m.ClockOffset, m.Events,
 	} {
 		if err := register(metric); err != nil {

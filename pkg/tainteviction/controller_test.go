@@ -582,7 +582,7 @@ func TestConditionThatMayNotBeWrittenDoesNotSave(t *testing.T) {
 				}
 				f.wait(test.atLatest - test.after)
 				f.exists(false, "p")
-				f.counts("taint_manager_conditions_refused_total", 1)
+				f.counts("taint_manager_disruption_condition_rejections_total", 1)
 			})
 		})
 	}

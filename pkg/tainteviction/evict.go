@@ -155,7 +155,7 @@ func (c *Controller) evicted(logger klog.Logger, pod *podcache.Pod, item evictio
 	m.PodDeletionDuration.Observe(lateness.Seconds())
 	m.Lateness.WithLabelValues(attempt).Observe(lateness.Seconds())
 	if result.ConditionRefused {
-		m.ConditionsRefused.Inc()
+		m.ConditionRejections.Inc()
 	}
 	if result.Unversioned {
 		m.UnversionedDeletions.Inc()
