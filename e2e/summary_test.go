@@ -29,8 +29,8 @@ func TestNodeEventsSumUp(t *testing.T) {
 	s.Evicted(due, harness.Due(tainted, 0))
 	s.Untaint(node)
 	for reason, says := range map[string][]string{
-		"TaintManagerScheduled": {"ill:NoExecute", "1 pod due now", "3 pods scheduled", "1 pod not to be evicted"},
-		"TaintManagerCalledOff": {"3 pods"},
+		"TaintManagerScheduled":         {"ill:NoExecute", "1 pod due now", "3 pods scheduled", "1 pod not to be evicted"},
+		"TaintManagerEvictionCancelled": {"3 pods"},
 	} {
 		events := s.NodeEvents(node, reason, 1, time.Now().Add(10*time.Second))
 		if len(events) != 1 {
@@ -63,7 +63,7 @@ func TestNodeEventsOfAFlappingTaint(t *testing.T) {
 		s.Untaint(node)
 		s.Quiet(pod, time.Now().Add(time.Second))
 	}
-	for _, reason := range []string{"TaintManagerScheduled", "TaintManagerCalledOff"} {
+	for _, reason := range []string{"TaintManagerScheduled", "TaintManagerEvictionCancelled"} {
 		var events []corev1.Event
 		s.Eventually("the count of "+reason, 20*time.Second, func(context.Context) error {
 			events = s.NodeEvents(node, reason, 1, time.Now())

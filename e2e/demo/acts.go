@@ -137,7 +137,7 @@ func (d *demo) taint(ctx context.Context) error {
 func (d *demo) changeMinds(ctx context.Context) error {
 	title(d.screen, "Act 3: Minds are changed in the middle of the countdown",
 		fmt.Sprintf("kubectl taint nodes node-2 %s-", taintKey),
-		"What is pending there is called off. On node-1 two batch pods get new tolerationSeconds, 9 and 15: the built-in"+
+		"What is pending there is cancelled. On node-1 two batch pods get new tolerationSeconds, 9 and 15: the built-in"+
 			" controller would ignore that.")
 	removed, err := timing.Of(func() error { return builders.SetTaints(ctx, d.client, "node-2") })
 	if err != nil {
@@ -145,7 +145,7 @@ func (d *demo) changeMinds(ctx context.Context) error {
 	}
 	d.ledger.nodes["node-2"].removed = &removed
 	d.report("the taint of node-2 is removed; its pods %s stay", names(d.ledger.sorted(func(p *pod) bool {
-		return d.ledger.expectation(p).fate == calledOff
+		return d.ledger.expectation(p).fate == cancelled
 	})))
 	batch := d.ledger.sorted(func(p *pod) bool {
 		return p.node == "node-1" && p.tolerates.seconds == 12 && p.left.IsZero()
@@ -161,7 +161,7 @@ func (d *demo) changeMinds(ctx context.Context) error {
 		batch[i].changed = &change{changed, to}
 		d.report("%s may stay for %s instead of %s", batch[i].name, to, batch[i].tolerates)
 	}
-	if err := d.follow(ctx, func(now time.Time) bool { return d.ledger.settled(now, atOnce, onTime, calledOff) }); err != nil {
+	if err := d.follow(ctx, func(now time.Time) bool { return d.ledger.settled(now, atOnce, onTime, cancelled) }); err != nil {
 		return err
 	}
 	// The last successors are no business of the rules, but the picture is not complete without them.

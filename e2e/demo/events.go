@@ -16,7 +16,7 @@ import (
 const (
 	podReason       = "TaintManagerEviction"
 	scheduledReason = "TaintManagerScheduled"
-	calledOffReason = "TaintManagerCalledOff"
+	cancelledReason = "TaintManagerEvictionCancelled"
 	// eventsTimeout is how long after the last eviction its Event may come.
 	eventsTimeout = 5 * time.Second
 	eventsPoll    = 100 * time.Millisecond
@@ -64,7 +64,7 @@ func checkEvents(l *ledger, events []corev1.Event) (wrong []string) {
 		}
 	}
 	all, removed := l.tainted()
-	for reason, names := range map[string][]string{scheduledReason: all, calledOffReason: removed} {
+	for reason, names := range map[string][]string{scheduledReason: all, cancelledReason: removed} {
 		for _, name := range names {
 			if nodes[reason+" "+name] != 1 {
 				wrong = append(wrong, fmt.Sprintf("%s has %d Events %s, not 1", name, nodes[reason+" "+name], reason))

@@ -49,8 +49,8 @@ const (
 	untouched fate = iota
 	// tolerant: it tolerates the taint of its node for ever.
 	tolerant
-	// calledOff: the taint of its node went before the pod had to.
-	calledOff
+	// cancelled: the taint of its node went before the pod had to.
+	cancelled
 	// atOnce: it has to go when the taint comes.
 	atOnce
 	// onTime: it has to go when its toleration ends.
@@ -62,7 +62,7 @@ func (f fate) goes() bool { return f == atOnce || f == onTime }
 
 // expectation is the fate of a pod and when it comes. Since a request takes effect between its being sent and its answer,
 // there are two times: nobody may go before the first, and everybody must have gone by the second. For a pod that is
-// called off they say when it would have had to go.
+// cancelled they say when it would have had to go.
 type expectation struct {
 	fate             fate
 	earliest, latest time.Time
@@ -95,7 +95,7 @@ func expect(p *pod, node *tainted) expectation {
 	switch r := node.removed; {
 	case r == nil || r.Before.After(e.latest):
 	case r.After.Before(e.earliest):
-		e.fate = calledOff
+		e.fate = cancelled
 	case !p.left.IsZero() && p.left.Before(r.Before):
 		// gone by then, which is right or wrong whatever came later
 	default:
@@ -141,7 +141,7 @@ func (e expectation) why(p *pod) string {
 	switch e.fate {
 	case tolerant:
 		return "it tolerates everything"
-	case calledOff:
+	case cancelled:
 		return "the taint was removed before"
 	case atOnce:
 		return "it does not tolerate the taint"

@@ -72,7 +72,7 @@ func (v *verdict) line() line {
 	}
 	evicted := v.counts[atOnce] + v.counts[onTime]
 	return line{{"PASS: ", good}, {fmt.Sprintf("all %d pods did what the rules say: %d evicted at once, %d on time, "+
-		"%d called off, %d left alone; none early, the worst %s late; %d Events for %d evictions",
-		v.pods, v.counts[atOnce], v.counts[onTime], v.counts[calledOff], v.counts[tolerant]+v.counts[untouched],
+		"%d cancelled, %d left alone; none early, the worst %s late; %d Events for %d evictions",
+		v.pods, v.counts[atOnce], v.counts[onTime], v.counts[cancelled], v.counts[tolerant]+v.counts[untouched],
 		seconds(v.worst), v.events, evicted), normal}}
 }

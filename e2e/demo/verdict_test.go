@@ -50,7 +50,7 @@ func TestJudgePasses(t *testing.T) {
 	l := played()
 	v := judge(l, staying(l), after(20))
 	v.events = 4
-	want := "PASS: all 7 pods did what the rules say: 1 evicted at once, 3 on time, 1 called off, 2 left alone; " +
+	want := "PASS: all 7 pods did what the rules say: 1 evicted at once, 3 on time, 1 cancelled, 2 left alone; " +
 		"none early, the worst 0.25 s late; 4 Events for 4 evictions"
 	if got := v.line().render(0, false); got != want || !v.ok() {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -122,7 +122,7 @@ func TestCheckEvents(t *testing.T) {
 		events = append(events, about("Pod", name, "uid of "+name, podReason))
 	}
 	events = append(events, about("Node", "node-1", "", scheduledReason), about("Node", "node-2", "", scheduledReason),
-		about("Node", "node-2", "", calledOffReason))
+		about("Node", "node-2", "", cancelledReason))
 	if wrong := checkEvents(played(), events); len(wrong) > 0 {
 		t.Errorf("complaints about what is right: %q", wrong)
 	}
@@ -131,7 +131,7 @@ func TestCheckEvents(t *testing.T) {
 		want   string
 	}{
 		"missing about a pod":  {events[1:], "web-1 has 0 Events, not 1"},
-		"missing about a node": {events[:6], "node-2 has 0 Events TaintManagerCalledOff, not 1"},
+		"missing about a node": {events[:6], "node-2 has 0 Events TaintManagerEvictionCancelled, not 1"},
 		"twice":                {append(events[:7:7], events[0]), "web-1 has 2 Events, not 1"},
 		"of a pod that stays":  {append(events[:7:7], about("Pod", "spare", "uid of spare", podReason)), "spare has 1 Events, not 0"},
 		"of a namesake":        {append(events[1:7:7], about("Pod", "web-1", "another", podReason)), "web-1 has 0 Events, not 1"},
@@ -182,10 +182,10 @@ func TestLedgerNotes(t *testing.T) {
 
 func TestLedgerSettled(t *testing.T) {
 	l := played()
-	if l.settled(after(13), calledOff) {
-		t.Error("what is called off counts as settled before it would have been due")
+	if l.settled(after(13), cancelled) {
+		t.Error("what is cancelled counts as settled before it would have been due")
 	}
-	if !l.settled(after(13), atOnce, onTime) || !l.settled(after(14.2), atOnce, onTime, calledOff) {
+	if !l.settled(after(13), atOnce, onTime) || !l.settled(after(14.2), atOnce, onTime, cancelled) {
 		t.Error("not settled in the end")
 	}
 }

@@ -50,8 +50,8 @@ func state(p *pod, e expectation, now time.Time) (string, style) {
 		return complaint, bad
 	case !p.left.IsZero():
 		return "evicted, " + seconds(late) + " late", good
-	case e.fate == calledOff:
-		return "called off: it stays", good
+	case e.fate == cancelled:
+		return "cancelled: it stays", good
 	case !e.fate.goes():
 		return "stays", dim
 	case now.Before(e.earliest):
@@ -69,7 +69,7 @@ func summary(l *ledger, began, now time.Time) line {
 		switch {
 		case !p.left.IsZero():
 			evicted++
-		case e.fate == calledOff:
+		case e.fate == cancelled:
 			off++
 		case e.fate.goes():
 			waiting++
@@ -78,7 +78,7 @@ func summary(l *ledger, began, now time.Time) line {
 	return line{
 		{fmt.Sprintf("%.1f s after the taints: ", now.Sub(began).Seconds()), bold},
 		{fmt.Sprintf("%d evicted", evicted), good}, {", ", normal}, {fmt.Sprintf("%d to go", waiting), pending}, {", ", normal},
-		{fmt.Sprintf("%d called off", off), normal},
+		{fmt.Sprintf("%d cancelled", off), normal},
 	}
 }
 

@@ -28,8 +28,8 @@ cache-1  node-1  5 s         at 5 s   due for 1.5 s
 batch-1  node-1  12 → 9 s    at 9 s   goes in 2.5 s
 agent-1  node-1  everything  never    stays
 cache-2  node-2  5 s         at 5 s   evicted, 0.02 s late
-batch-2  node-2  12 s        never    called off: it stays
-6.5 s after the taints: 2 evicted, 2 to go, 1 called off
+batch-2  node-2  12 s        never    cancelled: it stays
+6.5 s after the taints: 2 evicted, 2 to go, 1 cancelled
 pods: node-1 3 (tainted), node-2 1, node-3 1, node-4 0
 `
 	nodes := []string{"node-1", "node-2", "node-3", "node-4"}

@@ -62,7 +62,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 			return unchanged, decision
 		}
 		if decision.Reason != deadline.IsTerminating {
-			logger.V(2).Info("Called off the eviction of a pod")
+			logger.V(2).Info("Cancelled the eviction of a pod")
 		}
 		return calledOff, decision
 	}

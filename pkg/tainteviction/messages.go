@@ -19,7 +19,7 @@ const (
 	podEventReason = "TaintManagerEviction"
 	// scheduledEventReason and calledOffEventReason are of the Events on nodes.
 	scheduledEventReason = "TaintManagerScheduled"
-	calledOffEventReason = "TaintManagerCalledOff"
+	calledOffEventReason = "TaintManagerEvictionCancelled"
 )
 
 // reference points an Event at a pod.
@@ -99,13 +99,13 @@ func (c *Controller) summarise(ctx context.Context, name string, s summary) {
 		about.UID = node.(*podcache.Node).UID
 	}
 	klog.FromContext(ctx).Info("Taints of node changed", "node", klog.KRef("", name), "due", s.now, "scheduled", s.later,
-		"calledOff", s.calledOff, "stay", s.stay)
+		"cancelled", s.calledOff, "stay", s.stay)
 	if s.now+s.later > 0 {
 		taints := describeTaints(c.starts.Taints(name))
 		c.recorder.RecordSeries(about, scheduledEventReason, taints, s.message(taints, c.config.ServerClock))
 	}
 	if s.calledOff > 0 {
-		c.recorder.RecordSeries(about, calledOffEventReason, "", fmt.Sprintf("Called off the scheduled eviction of %s", pods(s.calledOff)))
+		c.recorder.RecordSeries(about, calledOffEventReason, "", fmt.Sprintf("Cancelled the scheduled eviction of %s", pods(s.calledOff)))
 	}
 }
 

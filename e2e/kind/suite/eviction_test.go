@@ -88,7 +88,7 @@ func TestFiniteTolerations(t *testing.T) {
 	s.measured("worst lateness", timing.Round(worst).String())
 }
 
-func TestEvictionsAreCalledOff(t *testing.T) {
+func TestEvictionsAreCancelled(t *testing.T) {
 	s := shared(t)
 	node := s.worker()
 	saved := s.run(on(node), builders.Tolerates(s.key, 5), builders.ToleratesForever(s.second))

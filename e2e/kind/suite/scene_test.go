@@ -32,7 +32,7 @@ const (
 
 // sharedTests are those that run at the same time. Their pods tolerate each other's taints.
 var sharedTests = []string{
-	"TestPodsMove", "TestFiniteTolerations", "TestEvictionsAreCalledOff", "TestGracePeriodsAreKept", "TestDaemonSets",
+	"TestPodsMove", "TestFiniteTolerations", "TestEvictionsAreCancelled", "TestGracePeriodsAreKept", "TestDaemonSets",
 	"TestStatefulSets", "TestStaticPodsAreLeftAlone", "TestMetricsBehindTheNetworkPolicy",
 }
 

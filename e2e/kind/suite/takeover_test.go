@@ -80,14 +80,14 @@ func (s *scene) sideBySide() {
 		stay = append(stay, s.run(on(node), builders.Tolerates(s.key, 8), builders.ToleratesForever(s.second)))
 	}
 	// The built-in controller goes on counting for a taint that has gone while another one is tolerated for longer.
-	calledOff := s.run(on(node), builders.Tolerates(s.key, 8), builders.Tolerates(s.second, 600))
+	cancelled := s.run(on(node), builders.Tolerates(s.key, 8), builders.Tolerates(s.second, 600))
 	tainted := s.taint(node, s.key, s.second)
 	var expected []expectation
 	for i := range at0 {
 		expected = append(expected, expectation{at0[i], due(tainted, 0)}, expectation{at3[i], due(tainted, 3)})
 	}
 	s.evicted(expected...)
-	s.stay(tainted.After.Add(5*time.Second), "their seconds are not over", append(stay, calledOff)...)
+	s.stay(tainted.After.Add(5*time.Second), "their seconds are not over", append(stay, cancelled)...)
 	s.untaint(node, s.key)
 	s.stay(tainted.After.Add(12*time.Second), "the taint has gone for both controllers", stay...)
 
@@ -99,7 +99,7 @@ func (s *scene) sideBySide() {
 			s.Errorf("pod %s was evicted with %d Events of ours", pod.Name, seen.ours[pod.UID])
 		}
 	}
-	for _, pod := range append(stay, calledOff) {
+	for _, pod := range append(stay, cancelled) {
 		if seen.ours[pod.UID] != 0 {
 			s.Errorf("we evicted pod %s, though the taint has gone", pod.Name)
 		}
@@ -108,7 +108,7 @@ func (s *scene) sideBySide() {
 		s.Errorf("our metrics count %d pods deleted, and %d have an Event of ours", deleted, byUs)
 	}
 	s.measured("side by side", fmt.Sprintf("%d of %d evictions by us, the others by the built-in controller", byUs, len(expected)))
-	s.measured("the built-in controller evicted for a taint that had gone", fmt.Sprint(!s.watch.Of(calledOff).Going.IsZero()))
+	s.measured("the built-in controller evicted for a taint that had gone", fmt.Sprint(!s.watch.Of(cancelled).Going.IsZero()))
 	s.untaint(node, s.second)
 }
 
