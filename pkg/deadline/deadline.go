@@ -8,48 +8,47 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Taint is a NoExecute taint of a node, with the evidence of since when the node has carried it.
+// Taint is a NoExecute taint of a node and its start.
 type Taint struct {
-	// Key and Value are those of the API's Taint; the effect is always NoExecute.
+	// Key and Value are those of the API's Taint. The effect is always NoExecute.
 	Key, Value string
-	// Start is the earliest known time of the unbroken presence of this key, value and effect. Of the two node-condition
-	// taints it is when this one came on in place of the other, or Period where the other has not been on since.
+	// Start is the start of the taint. For a not-ready taint it is when this one replaced the other, or Period if the other
+	// has not been on since.
 	Start time.Time
-	// Period is when the node's not-ready period began. It is zero for all taints but node.kubernetes.io/not-ready and
-	// node.kubernetes.io/unreachable.
+	// Period is the start of the not-ready period. It is zero for all but the not-ready taints.
 	Period time.Time
 }
 
-// String is the taint as kubectl writes it: key=value:NoExecute, or key:NoExecute without a value.
+// String returns the taint as kubectl writes it: key=value:NoExecute, or key:NoExecute without a value.
 func (t Taint) String() string {
 	taint := v1.Taint{Key: t.Key, Value: t.Value, Effect: v1.TaintEffectNoExecute}
 	return taint.ToString()
 }
 
-// Pod is what the rules read of a pod that is bound to a node.
+// Pod holds what the rules read of a pod that is bound to a node.
 type Pod struct {
 	// Tolerations are spec.tolerations, in their order. Decide does not change them.
 	Tolerations []v1.Toleration
-	// Bound is when the pod came to its node.
+	// Bound is the binding.
 	Bound time.Time
-	// Mirror says that the pod stands for a static pod of the kubelet, which the API server cannot stop.
+	// Mirror is true for a mirror pod. The API server cannot stop its static pod.
 	Mirror bool
-	// Terminating says that the pod is being deleted already.
+	// Terminating is true for a pod that is already being deleted.
 	Terminating bool
-	// Finished says that the pod's phase is Succeeded, or Failed after a container of it started.
+	// Finished is true if the phase is Succeeded, or Failed after a container started.
 	Finished bool
 }
 
-// Rules are the choices that the operator has.
+// Rules are the operator's choices.
 type Rules struct {
-	// ComparisonOperators makes the toleration operators Gt and Lt work (the feature gate
-	// TaintTolerationComparisonOperators); without it a toleration with one of them tolerates nothing.
+	// ComparisonOperators enables the toleration operators Gt and Lt (feature gate TaintTolerationComparisonOperators).
+	// Without it a toleration with one of them tolerates nothing.
 	ComparisonOperators bool
 	// EvictFinished makes finished pods subject to taints, as the built-in controller does.
 	EvictFinished bool
 }
 
-// Reason says why a decision is as it is.
+// Reason explains a decision.
 type Reason string
 
 const (
@@ -57,39 +56,39 @@ const (
 	NoTaint Reason = "NoTaint"
 	// Tolerated: every taint is tolerated for ever, or for longer than the API can express.
 	Tolerated Reason = "Tolerated"
-	// Untolerated: no toleration tolerates the decision's taint.
+	// Untolerated: no toleration tolerates Decision.Taint.
 	Untolerated Reason = "Untolerated"
-	// TolerationEnds: the seconds of the decision's toleration bound its taint.
+	// TolerationEnds: Decision.Toleration tolerates Decision.Taint for a limited time.
 	TolerationEnds Reason = "TolerationEnds"
-	// IsMirror: mirror pods are left alone, always.
+	// IsMirror: mirror pods are always left alone.
 	IsMirror Reason = "MirrorPod"
-	// IsTerminating: pods that are being deleted are left alone, always.
+	// IsTerminating: pods that are being deleted are always left alone.
 	IsTerminating Reason = "Terminating"
-	// IsFinished: finished pods are left alone unless Rules.EvictFinished.
+	// IsFinished: finished pods are left alone unless Rules.EvictFinished is set.
 	IsFinished Reason = "Finished"
 )
 
-// Decision says whether, when and why a pod must go.
+// Decision tells whether, when and why a pod must go.
 type Decision struct {
-	// Evict says that the pod must go at Deadline; otherwise it stays for as long as the input does not change.
+	// Evict is true if the pod must go at Deadline. Otherwise the pod stays as long as the input does not change.
 	Evict bool
-	// Deadline is the moment from which the pod is due. It may lie in the past. Zero unless Evict.
+	// Deadline is the time from which the pod is due. It may be in the past. It is zero unless Evict is set.
 	Deadline time.Time
-	// Reason says why.
+	// Reason explains the decision.
 	Reason Reason
-	// Taint is the one that the deadline comes from. Zero unless Evict.
+	// Taint is the taint that the deadline comes from. It is zero unless Evict is set.
 	Taint Taint
-	// Toleration is the one whose seconds bound Taint; nil where none tolerates it. It points into Pod.Tolerations.
+	// Toleration is the toleration that tolerates Taint for a limited time, or nil. It points into Pod.Tolerations.
 	Toleration *v1.Toleration
 }
 
-// Due says whether the pod must be gone at the given moment.
+// Due reports whether the pod is due at a time.
 func (d Decision) Due(now time.Time) bool {
 	return d.Evict && !now.Before(d.Deadline)
 }
 
-// latest is the last second that the Kubernetes API can express, in Unix time: 9999-12-31T23:59:59Z. metav1.Time is RFC
-// 3339, with four digits for the year.
+// latest is the last second that the API can express, in Unix time: 9999-12-31T23:59:59Z. metav1.Time is RFC 3339, which
+// has four digits for the year.
 const latest = 253402300799
 
 // Decide applies the rules to a pod and the NoExecute taints of its node. A node that does not exist has no taints.
@@ -114,7 +113,7 @@ func Decide(pod Pod, taints []Taint, rules Rules) Decision {
 	return decision
 }
 
-// decideTaint applies the rules to one taint alone.
+// decideTaint applies the rules to one taint.
 func decideTaint(pod Pod, taint *Taint, rules Rules) Decision {
 	toleration := firstTolerating(pod.Tolerations, taint.Key, taint.Value, rules)
 	seconds := secondsOf(toleration)
@@ -124,8 +123,8 @@ func decideTaint(pod Pod, taint *Taint, rules Rules) Decision {
 	start := later(taint.Start, pod.Bound)
 	deadline := addSeconds(start, seconds)
 	if !taint.Period.IsZero() {
-		other := secondsOf(firstTolerating(pod.Tolerations, otherCondition(taint.Key), taint.Value, rules))
-		deadline = conditionDeadline(later(taint.Period, pod.Bound), start, seconds, other)
+		other := secondsOf(firstTolerating(pod.Tolerations, otherNotReadyTaint(taint.Key), taint.Value, rules))
+		deadline = notReadyDeadline(later(taint.Period, pod.Bound), start, seconds, other)
 	}
 	switch {
 	case !deadline.Before(never()):
@@ -137,12 +136,10 @@ func decideTaint(pod Pod, taint *Taint, rules Rules) Decision {
 	}
 }
 
-// conditionDeadline returns the deadline for a node-condition taint that came on at own, in a not-ready period that began
-// at period, where the pod tolerates it for seconds and the other one of the two for other.
-//
-// The two take turns during one outage. With equal seconds the count goes on over a swap. A pod that tolerates the earlier
-// taint for longer keeps what is left of that, but no more than the later taint's seconds from the swap.
-func conditionDeadline(period, own time.Time, seconds, other int64) time.Time {
+// notReadyDeadline returns the deadline for a not-ready taint that came on at own, in a not-ready period that began at
+// period. The pod tolerates this taint for seconds and the other not-ready taint for other. See "Rules" in the package
+// documentation.
+func notReadyDeadline(period, own time.Time, seconds, other int64) time.Time {
 	bySwap := addSeconds(own, seconds)
 	if byPeriod := addSeconds(period, max(seconds, other)); byPeriod.Before(bySwap) {
 		bySwap = byPeriod
@@ -150,18 +147,18 @@ func conditionDeadline(period, own time.Time, seconds, other int64) time.Time {
 	return later(addSeconds(period, seconds), bySwap)
 }
 
-// otherCondition returns the key of the other one of the two node-condition taints.
-func otherCondition(key string) string {
+// otherNotReadyTaint returns the key of the other not-ready taint.
+func otherNotReadyTaint(key string) string {
 	if key == v1.TaintNodeNotReady {
 		return v1.TaintNodeUnreachable
 	}
 	return v1.TaintNodeNotReady
 }
 
-// forever stands for the seconds of a toleration that has no tolerationSeconds.
+// forever stands for a toleration without tolerationSeconds.
 const forever = math.MaxInt64
 
-// secondsOf returns for how long a toleration lets a pod stay: nil for no time.
+// secondsOf returns for how long a toleration lets a pod stay. That is 0 for nil.
 func secondsOf(toleration *v1.Toleration) int64 {
 	switch {
 	case toleration == nil:
@@ -184,7 +181,7 @@ func later(a, b time.Time) time.Time {
 func firstTolerating(tolerations []v1.Toleration, key, value string, rules Rules) *v1.Toleration {
 	apiTaint := v1.Taint{Key: key, Value: value, Effect: v1.TaintEffectNoExecute}
 	for i := range tolerations {
-		// The zero logger swallows what the API helper says of numbers that are none: this package does no I/O.
+		// The zero logger discards what the helper logs about values that are not numbers: this package does no I/O.
 		if tolerations[i].ToleratesTaint(klog.Logger{}, &apiTaint, rules.ComparisonOperators) {
 			return &tolerations[i]
 		}
@@ -192,12 +189,12 @@ func firstTolerating(tolerations []v1.Toleration, key, value string, rules Rules
 	return nil
 }
 
-// addSeconds returns t plus seconds, which is not negative, or never where the API could not express the sum.
+// addSeconds returns t plus seconds, or never if the API cannot express the sum. seconds must not be negative.
 func addSeconds(t time.Time, seconds int64) time.Time {
 	if seconds > latest-t.Unix() {
 		return never()
 	}
-	// time.Duration ends after 292 years, so the seconds are added to the Unix time instead.
+	// A time.Duration holds 292 years at most, so the seconds are added to the Unix time.
 	return time.Unix(t.Unix()+seconds, int64(t.Nanosecond())).In(t.Location())
 }
 

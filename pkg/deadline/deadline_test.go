@@ -21,13 +21,13 @@ func taint(key string, since float64) Taint {
 	return Taint{Key: key, Start: at(since)}
 }
 
-// tolerates is a toleration of a key for some seconds.
+// tolerates returns a toleration of a key for some seconds.
 func tolerates(key string, seconds int64) v1.Toleration {
 	return v1.Toleration{Key: key, Operator: v1.TolerationOpExists, TolerationSeconds: &seconds}
 }
 
-// condition is a node-condition taint that came on, in a not-ready period that had begun at 0.
-func condition(key string, own float64) Taint {
+// notReadyTaint returns a not-ready taint that came on at own, in a not-ready period that began at 0.
+func notReadyTaint(key string, own float64) Taint {
 	return Taint{Key: key, Start: at(own), Period: at(0)}
 }
 
@@ -93,33 +93,33 @@ func TestDecide(t *testing.T) {
 			reason: Untolerated, deadline: at(10), taint: "a"},
 		{name: "swap with equal seconds: the count goes on",
 			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 300)}},
-			taints: []Taint{condition(unreachable, 60)}, reason: TolerationEnds, deadline: at(300), taint: unreachable},
+			taints: []Taint{notReadyTaint(unreachable, 60)}, reason: TolerationEnds, deadline: at(300), taint: unreachable},
 		{name: "swap from a taint that is tolerated for ever: all seconds from the swap",
 			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), always(unreachable)}},
-			taints: []Taint{condition(notReady, 3600)}, reason: TolerationEnds, deadline: at(3900), taint: notReady},
+			taints: []Taint{notReadyTaint(notReady, 3600)}, reason: TolerationEnds, deadline: at(3900), taint: notReady},
 		{name: "swap to a shorter one", pod: Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 30)}},
-			taints: []Taint{condition(unreachable, 60)}, reason: TolerationEnds, deadline: at(90), taint: unreachable},
+			taints: []Taint{notReadyTaint(unreachable, 60)}, reason: TolerationEnds, deadline: at(90), taint: unreachable},
 		{name: "swap to a shorter one, late: no longer than the longer of the two",
 			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 30)}},
-			taints: []Taint{condition(unreachable, 290)}, reason: TolerationEnds, deadline: at(300), taint: unreachable},
+			taints: []Taint{notReadyTaint(unreachable, 290)}, reason: TolerationEnds, deadline: at(300), taint: unreachable},
 		{name: "swap to a longer one: its seconds from the period's start",
 			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 30), tolerates(unreachable, 300)}},
-			taints: []Taint{condition(unreachable, 20)}, reason: TolerationEnds, deadline: at(300), taint: unreachable},
+			taints: []Taint{notReadyTaint(unreachable, 20)}, reason: TolerationEnds, deadline: at(300), taint: unreachable},
 		{name: "swap to one that is not tolerated: due at the swap", pod: Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300)}},
-			taints: []Taint{condition(unreachable, 60)}, reason: Untolerated, deadline: at(60), taint: unreachable},
+			taints: []Taint{notReadyTaint(unreachable, 60)}, reason: Untolerated, deadline: at(60), taint: unreachable},
 		{name: "absence within the period: own is the period's start",
 			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), always(unreachable)}},
-			taints: []Taint{condition(notReady, 0)}, reason: TolerationEnds, deadline: at(300), taint: notReady},
+			taints: []Taint{notReadyTaint(notReady, 0)}, reason: TolerationEnds, deadline: at(300), taint: notReady},
 		{name: "both on: the earliest counts",
 			pod:    Pod{Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 30)}},
-			taints: []Taint{condition(notReady, 0), condition(unreachable, 60)}, reason: TolerationEnds, deadline: at(90), taint: unreachable},
+			taints: []Taint{notReadyTaint(notReady, 0), notReadyTaint(unreachable, 60)}, reason: TolerationEnds, deadline: at(90), taint: unreachable},
 		{name: "a period counts from the binding", pod: Pod{Bound: at(50), Tolerations: []v1.Toleration{tolerates(notReady, 300), tolerates(unreachable, 300)}},
-			taints: []Taint{condition(unreachable, 60)}, reason: TolerationEnds, deadline: at(350), taint: unreachable},
+			taints: []Taint{notReadyTaint(unreachable, 60)}, reason: TolerationEnds, deadline: at(350), taint: unreachable},
 		{name: "seconds from the swap that cannot be expressed: those of the other from the period's start",
 			pod:    Pod{Tolerations: []v1.Toleration{tolerates(unreachable, latest-start.Unix()-5)}},
-			taints: []Taint{condition(unreachable, 60)}, reason: TolerationEnds, deadline: time.Unix(latest-5, 0), taint: unreachable},
+			taints: []Taint{notReadyTaint(unreachable, 60)}, reason: TolerationEnds, deadline: time.Unix(latest-5, 0), taint: unreachable},
 		{name: "seconds from the period's start that cannot be expressed", pod: Pod{Tolerations: []v1.Toleration{tolerates(unreachable, math.MaxInt64-1)}},
-			taints: []Taint{condition(unreachable, 60)}, reason: Tolerated},
+			taints: []Taint{notReadyTaint(unreachable, 60)}, reason: Tolerated},
 		{name: "mirror", pod: Pod{Mirror: true}, taints: []Taint{taint("a", 10)}, reason: IsMirror},
 		{name: "terminating", pod: Pod{Terminating: true}, taints: []Taint{taint("a", 10)}, reason: IsTerminating},
 		{name: "finished", pod: Pod{Finished: true}, taints: []Taint{taint("a", 10)}, reason: IsFinished},

@@ -47,8 +47,8 @@ func (in *input) toleration(seconds int64) v1.Toleration {
 	return t
 }
 
-// oracle is the rules again, as dumb as can be: for each taint a list of all deadlines, in big numbers of nanoseconds, and
-// its own reading of what a toleration tolerates.
+// oracle implements the rules a second time, as plainly as possible: in big integers of nanoseconds, and with its own
+// matching of tolerations.
 func oracle(pod Pod, taints []Taint, rules Rules) *big.Int {
 	if pod.Mirror || pod.Terminating || (pod.Finished && !rules.EvictFinished) {
 		return nil
@@ -78,7 +78,7 @@ func oracleTaint(pod Pod, taint Taint, rules Rules) *big.Int {
 	return expressible(latestOrNever(plus(period, seconds), inner))
 }
 
-// oracleSeconds is for how long a taint is tolerated, in nanoseconds; nil for ever.
+// oracleSeconds returns for how long a taint is tolerated, in nanoseconds, or nil for ever.
 func oracleSeconds(pod Pod, key, value string, rules Rules) *big.Int {
 	for _, toleration := range pod.Tolerations {
 		if !oracleTolerates(toleration, Taint{Key: key, Value: value}, rules) {
@@ -106,7 +106,7 @@ func latestOf(a, b *big.Int) *big.Int {
 	return a
 }
 
-// latestOrNever is the later of two of which nil is never.
+// latestOrNever returns the later of two times, where nil means never.
 func latestOrNever(a, b *big.Int) *big.Int {
 	if a == nil || b == nil {
 		return nil
