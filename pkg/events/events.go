@@ -64,8 +64,8 @@ type Recorder struct {
 	waiting atomic.Int64
 	// capacity is how many Events may wait.
 	capacity int64
-	// complaints bounds how often the log says that Events may not be changed.
-	complaints *rate.Sometimes
+	// errorLog bounds how often the log says that Events may not be changed.
+	errorLog *rate.Sometimes
 
 	// lock guards what follows, and all series.
 	lock sync.Mutex
@@ -88,9 +88,9 @@ func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, server *se
 		counter:  counter,
 		capacity: capacity,
 
-		complaints: &rate.Sometimes{Interval: seriesInterval},
-		topics:     lru.New(maxTopics),
-		unwritten:  sets.New[*record](),
+		errorLog:  &rate.Sometimes{Interval: seriesInterval},
+		topics:    lru.New(maxTopics),
+		unwritten: sets.New[*record](),
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 			workqueue.TypedRateLimitingQueueConfig[*record]{Name: "events", Clock: clock}),
 	}
@@ -167,9 +167,9 @@ func nameOf(object, suffix string) string {
 	return object + suffix
 }
 
-// namespaceEnds reports whether an Event was refused because its namespace is terminating or has gone. Other answers 404, those of
+// namespaceTerminating reports whether an Event was refused because its namespace is terminating or has gone. Other answers 404, those of
 // proxies for instance, say nothing about the namespace.
-func namespaceEnds(err error) bool {
+func namespaceTerminating(err error) bool {
 	if apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause) {
 		return true
 	}
@@ -232,11 +232,11 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 	switch {
 	case err == nil:
 		result = "written"
-	case namespaceEnds(err):
+	case namespaceTerminating(err):
 		logger.V(2).Info("Dropped an Event whose namespace is going", "error", err.Error())
 	case ctx.Err() != nil:
 		return false // counted at the end
-	case r.uncounted(ctx, record, err):
+	case r.patchForbidden(ctx, record, err):
 		return true
 	case r.queue.NumRequeues(record) >= tries:
 		logger.Error(err, "Dropped an Event that the API server did not take", "tries", r.queue.NumRequeues(record)+1)

@@ -127,9 +127,9 @@ func (r *Recorder) patch(ctx context.Context, event *v1.Event) error {
 		Body(patch).Do(ctx).Error()
 }
 
-// uncounted reports whether a series may not be counted: we have no permission to change Events. Then there is one Event for each
+// patchForbidden reports whether a series may not be counted: we have no permission to change Events. Then there is one Event for each
 // seriesInterval instead, with the count of all.
-func (r *Recorder) uncounted(ctx context.Context, record *record, err error) bool {
+func (r *Recorder) patchForbidden(ctx context.Context, record *record, err error) bool {
 	if record.series == nil || !apierrors.IsForbidden(err) && !apierrors.IsMethodNotSupported(err) {
 		return false
 	}
@@ -142,7 +142,7 @@ func (r *Recorder) uncounted(ctx context.Context, record *record, err error) boo
 	record.at, record.series.written = r.naming(now), 0
 	r.queue.Forget(record)
 	r.queue.AddAfter(record, seriesInterval)
-	r.complaints.Do(func() {
+	r.errorLog.Do(func() {
 		klog.FromContext(ctx).Info("Not allowed to count Events: grant patch on events; writing one now and again", "every", seriesInterval, "error", err.Error())
 	})
 	return true

@@ -201,7 +201,7 @@ func (a *attempt) readNode(ctx context.Context, name string, notBefore time.Time
 // follow is the live pod, with what is known from an earlier version.
 func (a *attempt) follow(live *v1.Pod, earlier *podcache.Pod) *podcache.Pod {
 	pod := podcache.NewPod(live, a.clock.Now())
-	pod.Follows(earlier, a.server)
+	pod.CarryOver(earlier, a.server)
 	return pod
 }
 

@@ -7,7 +7,7 @@
 //   - A Lease that was released is taken at once by one of those who stand by, not at the next look at it.
 //   - A Lease that is not renewed any more is taken when it ends, counted from the last renewal that anybody could see.
 //   - A replica that loses the Lease stands for election again, with its caches warm.
-//   - A replica that is blind, by what it says of itself, gives the Lease up, and does not stand for election until it sees again.
+//   - A replica that is stale, by what it says of itself, gives the Lease up, and does not stand for election until it sees again.
 //   - While the Lease goes on and its holder is silent, one standby acts in its place: when two renewals are missing by the watch and
 //     by a read of the Lease, and something is overdue. It stops when the Lease is renewed, released or taken, or cannot be read.
 //   - Times of other machines are compared with each other only, never with the own clock.

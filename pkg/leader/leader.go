@@ -20,8 +20,8 @@ import (
 // healthTolerance is how long after the end of its Lease a leader may still think that it leads.
 const healthTolerance = 20 * time.Second
 
-// blindInterval is the time between two looks at whether this replica is fit to lead.
-const blindInterval = time.Second
+// staleInterval is the time between two looks at whether this replica is fit to lead.
+const staleInterval = time.Second
 
 // termsAtOnce is how many terms may follow each other without a pause.
 const termsAtOnce = 3
@@ -40,9 +40,9 @@ type Config struct {
 	// Lead is called whenever the Lease has been taken. It leads until its context is over, and returns when all that it began
 	// has ended; then the Lease is released.
 	Lead func(context.Context)
-	// Blind returns why this replica is not fit to lead, or nil. While it is not, it does not stand for election, does not act for
+	// Stale returns why this replica is not fit to lead, or nil. While it is not, it does not stand for election, does not act for
 	// a leader, and gives the Lease up if it holds it. It may be nil: always fit.
-	Blind func() error
+	Stale func() error
 	// Overdue and Assist have a standby act for a leader that does not renew its Lease any more, before that ends. Overdue reports
 	// whether there is something that a leader should have done. Assist does that until its context is over, and writes nothing
 	// that has one writer. They may be nil, both: no standby acts.
@@ -58,7 +58,7 @@ type Elector struct {
 	// What follows is nil without leader election; standIn also where no standby acts.
 	watch   *leaseWatch
 	standIn *standIn
-	blind   func() error
+	stale   func() error
 }
 
 // Alone returns an Elector without an election: it leads all the time.
@@ -71,11 +71,11 @@ func New(config Config) (*Elector, error) {
 	if config.Identity == "" || config.Lease.Name == "" {
 		return nil, errors.New("leader election: a Lease and an identity are needed")
 	}
-	if config.Blind == nil {
-		config.Blind = func() error { return nil }
+	if config.Stale == nil {
+		config.Stale = func() error { return nil }
 	}
 	e := Alone(config.Lead)
-	e.blind = config.Blind
+	e.stale = config.Stale
 	var err error
 	if e.watch, err = newLeaseWatch(config.Watch, config.Lease, patience(config.RetryPeriod)); err != nil {
 		return nil, fmt.Errorf("watching the Lease: %w", err)
@@ -134,7 +134,7 @@ func (e *Elector) term(ctx context.Context) error {
 	defer release()
 	fit, unfit := context.WithCancel(ctx)
 	defer unfit()
-	go e.whenBlind(fit, unfit)
+	go e.whenStale(fit, unfit)
 	started, ended := make(chan struct{}), make(chan struct{})
 	config := *e.config
 	config.Callbacks = leaderelection.LeaderCallbacks{
@@ -185,16 +185,16 @@ func (e *Elector) term(ctx context.Context) error {
 
 // fit waits until this replica is fit to lead. It returns false when ctx is over.
 func (e *Elector) fit(ctx context.Context) bool {
-	for e.blind() != nil && ctx.Err() == nil {
+	for e.stale() != nil && ctx.Err() == nil {
 		pause(ctx)
 	}
 	return ctx.Err() == nil
 }
 
-// whenBlind calls stop as soon as this replica is not fit to lead, or returns when ctx is over.
-func (e *Elector) whenBlind(ctx context.Context, stop func()) {
+// whenStale calls stop as soon as this replica is not fit to lead, or returns when ctx is over.
+func (e *Elector) whenStale(ctx context.Context, stop func()) {
 	for ctx.Err() == nil {
-		if err := e.blind(); err != nil {
+		if err := e.stale(); err != nil {
 			klog.FromContext(ctx).Error(err, "Neither leading nor standing for election, because what has to go is not known; waiting until it is")
 			stop()
 			return
@@ -207,7 +207,7 @@ func (e *Elector) whenBlind(ctx context.Context, stop func()) {
 func pause(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(blindInterval):
+	case <-time.After(staleInterval):
 	}
 }
 

@@ -34,7 +34,7 @@ type standIn struct {
 	identity string
 	retry    time.Duration
 	watch    *leaseWatch
-	blind    func() error
+	stale    func() error
 	overdue  func() bool
 	assist   func(context.Context)
 }
@@ -46,8 +46,8 @@ func newStandIn(config *Config, watch *leaseWatch) *standIn {
 		identity: config.Identity,
 		retry:    config.RetryPeriod,
 		watch:    watch,
-		blind:    config.Blind,
-		overdue:  func() bool { return config.Blind() == nil && config.Overdue() },
+		stale:    config.Stale,
+		overdue:  func() bool { return config.Stale() == nil && config.Overdue() },
 		assist:   config.Assist,
 	}
 }
@@ -121,7 +121,7 @@ func (s *standIn) claim(ctx context.Context, lease *coordinationv1.Lease, last *
 	return err == nil // else another one was faster, or the leader was
 }
 
-// act evicts until the Lease is renewed, released or taken, by the watch or by a read now and again, or this replica is blind.
+// act evicts until the Lease is renewed, released or taken, by the watch or by a read now and again, or this replica is stale.
 func (s *standIn) act(ctx context.Context, last *renewal) {
 	acting, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -130,7 +130,7 @@ func (s *standIn) act(ctx context.Context, last *renewal) {
 		s.assist(acting)
 	}()
 	for s.pause(ctx, last, false) {
-		if lease, err := s.silent(ctx, last); err != nil || lease == nil || s.blind() != nil {
+		if lease, err := s.silent(ctx, last); err != nil || lease == nil || s.stale() != nil {
 			break
 		}
 	}

@@ -26,7 +26,7 @@ type cluster struct {
 	overdue atomic.Bool
 	// away has reads of the Lease fail, and unseen has them show renewals that no watch shows.
 	away, unseen atomic.Bool
-	blind        atomic.Bool
+	stale        atomic.Bool
 
 	mu      sync.Mutex
 	acting  []string // who acts now
@@ -67,8 +67,8 @@ func (c *cluster) standby(ctx context.Context, identity string) {
 		Client: c.client, Watch: c.client, Lease: leaseName, Identity: identity,
 		LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second,
 		Lead: func(ctx context.Context) { c.noting(ctx, identity, &c.leading) },
-		Blind: func() error {
-			if c.blind.Load() {
+		Stale: func() error {
+			if c.stale.Load() {
 				return errors.New("the list of nodes makes no progress")
 			}
 			return nil
@@ -208,13 +208,13 @@ func TestALeaseWithoutATime(t *testing.T) {
 func TestAStandbyThatIsBlindDoesNotAct(t *testing.T) {
 	withStandbys(t, 1, func(c *cluster) {
 		c.overdue.Store(true)
-		c.blind.Store(true)
+		c.stale.Store(true)
 		time.Sleep(7 * time.Second)
 		c.want(0, 0, 0)
-		c.blind.Store(false)
+		c.stale.Store(false)
 		time.Sleep(2 * time.Second)
 		c.want(1, 1, 0)
-		c.blind.Store(true)
+		c.stale.Store(true)
 		time.Sleep(2 * time.Second)
 		c.want(0, 1, 0)
 	})
@@ -244,7 +244,7 @@ func (c *cluster) renewed() *coordinationv1.Lease {
 func TestWhoIsBlindNeitherLeadsNorStands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := versioned()
-		var blind atomic.Bool
+		var stale atomic.Bool
 		var leading atomic.Int32
 		e, err := New(Config{
 			Client: client, Watch: client, Lease: leaseName, Identity: "self",
@@ -254,8 +254,8 @@ func TestWhoIsBlindNeitherLeadsNorStands(t *testing.T) {
 				<-ctx.Done()
 				leading.Add(-1)
 			},
-			Blind: func() error {
-				if blind.Load() {
+			Stale: func() error {
+				if stale.Load() {
 					return errors.New("the list of nodes makes no progress")
 				}
 				return nil
@@ -264,7 +264,7 @@ func TestWhoIsBlindNeitherLeadsNorStands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		blind.Store(true)
+		stale.Store(true)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); run(t, e, ctx) }()
@@ -273,19 +273,19 @@ func TestWhoIsBlindNeitherLeadsNorStands(t *testing.T) {
 			t.Error("leads though it never saw anything")
 		}
 		for range 3 {
-			blind.Store(false)
+			stale.Store(false)
 			time.Sleep(5 * time.Second)
 			if leading.Load() != 1 || holder(t, client) != "self" {
 				t.Error("does not lead")
 			}
-			blind.Store(true)
+			stale.Store(true)
 			time.Sleep(2 * time.Second)
 			if leading.Load() != 0 || holder(t, client) != "" {
-				t.Error("leads, or holds the Lease, while it is blind")
+				t.Error("leads, or holds the Lease, while it is stale")
 			}
 			time.Sleep(time.Minute)
 			if leading.Load() != 0 || holder(t, client) != "" {
-				t.Error("leads, or took the Lease, while it is blind")
+				t.Error("leads, or took the Lease, while it is stale")
 			}
 		}
 		stop()

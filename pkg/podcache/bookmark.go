@@ -8,51 +8,52 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// nodeWatchSeconds is how long a watch of nodes lasts before it is taken up again where it ended. The API server sends a
-// bookmark shortly before that, and otherwise once a minute only: too seldom to tell for how long a taint has been off.
+// nodeWatchSeconds is how long a watch of nodes lasts before it is resumed. The API server sends a bookmark shortly before
+// the end, and otherwise only once a minute, which is too seldom to bound an absence.
 const nodeWatchSeconds int64 = 20
 
-// firstWatchFor is how long a watch that began with a list is kept after the end of that, for the same reason. Its own time is not
-// bounded: the list may take long.
+// firstWatchFor is how long a watch that began with a list continues after the list, for the same reason. The list itself
+// has no time limit.
 const firstWatchFor = time.Duration(nodeWatchSeconds) * time.Second
 
-// Follower is told how far nodes are known.
-type Follower interface {
-	// Read tells that the list of a number, or the watch after it, has brought a node in a version.
-	Read(node, resourceVersion string, list uint64)
-	// Listed tells that the list of a number, which was asked for at a local time, is of a resourceVersion: it has all that had
-	// happened when it was asked for.
-	Listed(list uint64, sent time.Time, resourceVersion string)
-	// Bookmark tells that the watch after the list of a number has brought everything up to a resourceVersion. after is that of
-	// the last event before; empty where there was none.
-	Bookmark(list uint64, after, resourceVersion string)
+// ListObserver learns how far lists and watches of nodes have come. Lists are numbered.
+type ListObserver interface {
+	// NodeReceived is called for each version of a node that a list, or the watch after it, delivers.
+	NodeReceived(node, resourceVersion string, list uint64)
+	// ListCompleted is called when a consistent list is complete. It was requested at a local time and has the given
+	// resourceVersion, so it reflects all changes up to the request.
+	ListCompleted(list uint64, sent time.Time, resourceVersion string)
+	// BookmarkReceived is called when the watch after a list has delivered everything up to a resourceVersion. after is the
+	// resourceVersion of the event before, or empty.
+	BookmarkReceived(list uint64, after, resourceVersion string)
 }
 
-// follow has a watch that was opened tell a follower of its bookmarks. since is the resourceVersion that it goes on from; sent is
-// when it was asked for, where it begins with a consistent list, and otherwise zero.
-func follow(events watch.Interface, list uint64, since string, sent time.Time, follower Follower) watch.Interface {
+// follow returns a watch that reports the bookmarks of another one to an observer. since is the resourceVersion that the
+// watch resumes from. sent is when it was requested if it begins with a consistent list, and zero otherwise.
+func follow(events watch.Interface, list uint64, since string, sent time.Time, observer ListObserver) watch.Interface {
 	w := &bookmarked{newRelay(events, nil)}
 	go w.follow(since, func(last string, mark metav1.Object) {
 		switch {
 		case !endsInitialEvents(mark):
-			follower.Bookmark(list, last, mark.GetResourceVersion())
+			observer.BookmarkReceived(list, last, mark.GetResourceVersion())
 		case !sent.IsZero():
-			follower.Listed(list, sent, mark.GetResourceVersion())
+			observer.ListCompleted(list, sent, mark.GetResourceVersion())
 		}
 	})
 	return w
 }
 
-// endsInitialEvents reports whether a bookmark is the one at the end of a streaming list.
+// endsInitialEvents reports whether a bookmark ends a streaming list.
 func endsInitialEvents(mark metav1.Object) bool {
 	return mark.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true"
 }
 
-// bookmarked is a watch whose bookmarks are told of.
+// bookmarked is a watch that reports its bookmarks.
 type bookmarked struct{ *relay }
 
-// follow passes events on until the watch ends, and tells of bookmarks and of the resourceVersion of the event before.
-func (w *bookmarked) follow(last string, tell func(last string, mark metav1.Object)) {
+// follow passes events on until the watch ends. For each bookmark it calls report with the resourceVersion of the event
+// before.
+func (w *bookmarked) follow(last string, report func(last string, mark metav1.Object)) {
 	defer close(w.events)
 	defer w.upstream.Stop()
 	var end <-chan time.Time
@@ -63,7 +64,7 @@ func (w *bookmarked) follow(last string, tell func(last string, mark metav1.Obje
 		case <-w.stopped:
 			return
 		case <-end:
-			return // it is taken up again where it ended
+			return // the reflector resumes here
 		case event, open = <-w.upstream.ResultChan():
 		}
 		if !open {
@@ -72,9 +73,9 @@ func (w *bookmarked) follow(last string, tell func(last string, mark metav1.Obje
 		if !w.pass(event) {
 			return
 		}
-		if object, err := meta.Accessor(event.Object); err == nil { // else it is a Status: the watch ends
-			if event.Type == watch.Bookmark { // all that came before it has been taken in
-				tell(last, object)
+		if object, err := meta.Accessor(event.Object); err == nil { // otherwise a Status, which ends the watch
+			if event.Type == watch.Bookmark { // the observer has seen all events before it
+				report(last, object)
 				if endsInitialEvents(object) {
 					end = time.After(firstWatchFor)
 				}

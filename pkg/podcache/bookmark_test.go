@@ -15,31 +15,31 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
-// follower notes what it is told.
-type follower struct {
-	lock sync.Mutex
-	told []string
+// observer notes the calls.
+type observer struct {
+	lock  sync.Mutex
+	calls []string
 }
 
-func (f *follower) note(format string, args ...any) {
+func (f *observer) note(format string, args ...any) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
-	f.told = append(f.told, fmt.Sprintf(format, args...))
+	f.calls = append(f.calls, fmt.Sprintf(format, args...))
 }
 
-func (f *follower) Read(node, resourceVersion string, list uint64) {
+func (f *observer) NodeReceived(node, resourceVersion string, list uint64) {
 	f.note("read %s %s %d", node, resourceVersion, list)
 }
 
-func (f *follower) Listed(list uint64, sent time.Time, resourceVersion string) {
+func (f *observer) ListCompleted(list uint64, sent time.Time, resourceVersion string) {
 	f.note("listed %d %s %s", list, time.Since(sent).Round(time.Second), resourceVersion)
 }
 
-func (f *follower) Bookmark(list uint64, after, resourceVersion string) {
+func (f *observer) BookmarkReceived(list uint64, after, resourceVersion string) {
 	f.note("bookmark %d after %s at %s", list, after, resourceVersion)
 }
 
-func TestFollower(t *testing.T) {
+func TestListObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := apitest.New()
 		api.Bookmarks = 8 * time.Second
@@ -48,7 +48,7 @@ func TestFollower(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := &follower{}
+		f := &observer{}
 		nodes, err := NewNodes(client.CoreV1(), clock.RealClock{}, f)
 		if err != nil {
 			t.Fatal(err)
@@ -68,19 +68,19 @@ func TestFollower(t *testing.T) {
 		defer f.lock.Unlock()
 
 		for _, want := range []string{"read n 1 1", "listed 1 0s 1", "bookmark 1 after 1 at 1", "bookmark 1 after 1 at 2", "read n 1 2", "listed 2 0s 3"} {
-			if !slices.Contains(f.told, want) {
-				t.Errorf("not told %q", want)
+			if !slices.Contains(f.calls, want) {
+				t.Errorf("no call %q", want)
 			}
 		}
-		for _, told := range f.told {
-			if strings.HasPrefix(told, "bookmark") && strings.Contains(told, "after  at") {
-				t.Errorf("a bookmark that does not say after what: %s", told)
+		for _, call := range f.calls {
+			if strings.HasPrefix(call, "bookmark") && strings.Contains(call, "after  at") {
+				t.Errorf("a bookmark that does not say after what: %s", call)
 			}
 		}
 		if t.Failed() {
-			t.Log(strings.Join(f.told, "\n"))
+			t.Log(strings.Join(f.calls, "\n"))
 		}
-		if n := len(slices.DeleteFunc(slices.Clone(f.told), func(s string) bool { return !strings.HasPrefix(s, "listed") })); n != 2 {
+		if n := len(slices.DeleteFunc(slices.Clone(f.calls), func(s string) bool { return !strings.HasPrefix(s, "listed") })); n != 2 {
 			t.Errorf("listed %d times: a watch that ends goes on where it was", n)
 		}
 	})

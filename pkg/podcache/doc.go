@@ -15,6 +15,6 @@
 //   - However a list is read, it is distilled while it is read. Beside the distilled objects, no more is held than one page, or one
 //     object of a stream, as the API server sent it. A pod that a list shows as it was is not kept a second time.
 //   - An informer whose list makes no progress says so after 15 s, and one that is refused lists and watches after 90 s: see
-//     [Source.Blind]. Pages that were read before, by a list that failed, are no progress.
+//     [Source.Stale]. Pages that were read before, by a list that failed, are no progress.
 //   - Each object knows when it reached us; a node knows too whether changes of it may have escaped us before.
 package podcache

@@ -17,8 +17,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// ByNode is the name of the pod informer's index by spec.nodeName.
-const ByNode = "spec.nodeName"
+// NodeNameIndex is the name of the pod informer's index by spec.nodeName.
+const NodeNameIndex = "spec.nodeName"
 
 // Pods are an informer that keeps the pods that are bound to a node.
 type Pods struct {
@@ -40,12 +40,12 @@ func NewPods(client typedcorev1.CoreV1Interface, now clock.PassiveClock) (*Pods,
 			return api.Watch(ctx, options)
 		})
 	var pods *Pods
-	index := cache.TypedIndexers[*Pod]{ByNode: func(pod *Pod) ([]string, error) { return []string{pod.Node()}, nil }}
+	index := cache.TypedIndexers[*Pod]{NodeNameIndex: func(pod *Pod) ([]string, error) { return []string{pod.Node()}, nil }}
 	informer, err := source.informer(&v1.Pod{}, cache.TypedIndexersToIndexers(index), func(obj any) (any, error) {
 		if pod, ok := obj.(*v1.Pod); ok {
 			next := NewPod(pod, now.Now())
 			// Handlers are not told of a pod that a list shows as it was.
-			if before := pods.Get(pod.Namespace, pod.Name); before != nil && next.inherit(before) && next.sameVersion(before) {
+			if before := pods.Get(pod.Namespace, pod.Name); before != nil && next.carryOverTimes(before) && next.sameVersion(before) {
 				return before, nil // not a second time: a list can have every pod
 			}
 			return next, nil
@@ -69,8 +69,8 @@ func (p *Pods) Get(namespace, name string) *Pod {
 }
 
 // On are the pods that are bound to a node.
-func (p *Pods) On(node string) ([]*Pod, error) {
-	return p.GetTypedIndexer().ByTypedIndex(ByNode, node)
+func (p *Pods) ByNode(node string) ([]*Pod, error) {
+	return p.GetTypedIndexer().ByTypedIndex(NodeNameIndex, node)
 }
 
 // Nodes are an informer that keeps all nodes.
@@ -79,8 +79,8 @@ type Nodes struct {
 	*Source
 }
 
-// NewNodes returns an informer that has not been started. The follower may be nil.
-func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, follower Follower) (*Nodes, error) {
+// NewNodes returns an informer that has not been started. The observer may be nil.
+func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, observer ListObserver) (*Nodes, error) {
 	api := client.Nodes()
 	var source *Source
 	source = newSource("nodes", client,
@@ -97,19 +97,19 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, follow
 				options.ResourceVersion, sent = "", now.Now()
 			}
 			events, err := api.Watch(ctx, options)
-			if err != nil || follower == nil {
+			if err != nil || observer == nil {
 				return events, err
 			}
-			return follow(events, list, options.ResourceVersion, sent, follower), nil
+			return follow(events, list, options.ResourceVersion, sent, observer), nil
 		})
-	if follower != nil {
-		source.now, source.listed = now.Now, follower.Listed
+	if observer != nil {
+		source.now, source.listed = now.Now, observer.ListCompleted
 	}
 	informer, err := source.informer(&v1.Node{}, cache.Indexers{}, func(obj any) (any, error) {
 		if node, ok := obj.(*v1.Node); ok {
 			list := source.lists.Load()
-			if follower != nil {
-				follower.Read(node.Name, node.ResourceVersion, list)
+			if observer != nil {
+				observer.NodeReceived(node.Name, node.ResourceVersion, list)
 			}
 			return newNode(node, now.Now(), list), nil
 		}
@@ -122,10 +122,10 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, follow
 }
 
 // informer keeps what the source brings, distilled.
-func (s *Source) informer(example runtime.Object, indexers cache.Indexers, distil cache.TransformFunc) (cache.SharedIndexInformer, error) {
-	s.distil = distil
+func (s *Source) informer(example runtime.Object, indexers cache.Indexers, transform cache.TransformFunc) (cache.SharedIndexInformer, error) {
+	s.transform = transform
 	informer := cache.NewSharedIndexInformer(s.listerWatcher, example, 0, indexers)
-	if err := informer.SetTransform(distil); err != nil {
+	if err := informer.SetTransform(transform); err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", s.resource, err)
 	}
 	// The source has said why a call failed; what is left is that watches end.

@@ -199,7 +199,7 @@ func TestPageThatAlwaysExpires(t *testing.T) {
 		}
 	}
 	alone(t, expiring, func(l *lone) {
-		l.wait(stallAfter + blindAfter + time.Second)
+		l.wait(stallAfter + staleAfter + time.Second)
 		l.want(false, true)
 		l.wait(10 * time.Minute)
 		l.want(false, true)

@@ -46,7 +46,7 @@ type Pod struct {
 	// seen is when this UID reached us first, bound. In nanoseconds of Unix time.
 	seen atomic.Int64
 	// known is when what the rules read reached us first as it is in this version. In nanoseconds of Unix time.
-	known atomic.Int64
+	observedAt atomic.Int64
 }
 
 // NewPod distils a pod that reached us at the given moment.
@@ -80,7 +80,7 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 		}
 	}
 	p.seen.Store(seen.UnixNano())
-	p.known.Store(seen.UnixNano())
+	p.observedAt.Store(seen.UnixNano())
 	return p
 }
 
@@ -122,26 +122,26 @@ func (p *Pod) Bound(clock *serverclock.Clock) time.Time {
 }
 
 // Known is when we first knew what the rules read of this version: since then, the pod has been so.
-func (p *Pod) Known() time.Time { return time.Unix(0, p.known.Load()) }
+func (p *Pod) ObservedAt() time.Time { return time.Unix(0, p.observedAt.Load()) }
 
-// Follows takes over what is known from an earlier version of the same pod, and reports whether the rules now read something
+// CarryOver takes over what is known from an earlier version of the same pod, and reports whether the rules now read something
 // else than they read of either version before.
-func (p *Pod) Follows(earlier *Pod, clock *serverclock.Clock) (changed bool) {
+func (p *Pod) CarryOver(earlier *Pod, clock *serverclock.Clock) (changed bool) {
 	if p.UID != earlier.UID {
 		return true
 	}
 	bound := p.Bound(clock)
-	return !p.inherit(earlier) || !bound.Equal(p.Bound(clock))
+	return !p.carryOverTimes(earlier) || !bound.Equal(p.Bound(clock))
 }
 
-// inherit takes over what is known from an earlier version of the same pod, and reports whether the API says the same of both.
-func (p *Pod) inherit(earlier *Pod) (same bool) {
+// carryOverTimes takes over what is known from an earlier version of the same pod, and reports whether the API says the same of both.
+func (p *Pod) carryOverTimes(earlier *Pod) (same bool) {
 	if p.UID != earlier.UID {
 		return false
 	}
 	lower(&p.seen, earlier.seen.Load())
-	if same = p.SameInput(earlier); same {
-		lower(&p.known, earlier.known.Load())
+	if same = p.sameDeadlinePod(earlier); same {
+		lower(&p.observedAt, earlier.observedAt.Load())
 	}
 	return same
 }
@@ -153,7 +153,7 @@ func lower(to *atomic.Int64, n int64) {
 }
 
 // Input returns the pod as the rules read it.
-func (p *Pod) Input(clock *serverclock.Clock) deadline.Pod {
+func (p *Pod) ToDeadlinePod(clock *serverclock.Clock) deadline.Pod {
 	return deadline.Pod{
 		Tolerations: p.tolerations.list(),
 		Bound:       p.Bound(clock),
@@ -168,8 +168,8 @@ func (p *Pod) sameVersion(q *Pod) bool {
 	return p.ResourceVersion == q.ResourceVersion && p.Generation == q.Generation && p.Priority == q.Priority && p.DisruptionTarget == q.DisruptionTarget
 }
 
-// SameInput reports whether the API says the same of two pods, as far as the rules read it.
-func (p *Pod) SameInput(q *Pod) bool {
+// sameDeadlinePod reports whether the API says the same of two pods, as far as the rules read it.
+func (p *Pod) sameDeadlinePod(q *Pod) bool {
 	return p.UID == q.UID && p.node == q.node && p.Mirror == q.Mirror && p.Terminating == q.Terminating &&
 		p.Finished == q.Finished && p.tolerations == q.tolerations && p.boundAt == q.boundAt
 }

@@ -71,7 +71,7 @@ func TestBound(t *testing.T) {
 			if got := pod.Bound(nil); !got.Equal(at(test.want)) {
 				t.Errorf("bound at %v, want %v", got, at(test.want))
 			}
-			if in := pod.Input(nil); !in.Bound.Equal(at(test.want)) || len(in.Tolerations) != 1 {
+			if in := pod.ToDeadlinePod(nil); !in.Bound.Equal(at(test.want)) || len(in.Tolerations) != 1 {
 				t.Errorf("input %+v", in)
 			}
 		})
@@ -80,29 +80,29 @@ func TestBound(t *testing.T) {
 
 func TestFollows(t *testing.T) {
 	first, second := NewPod(apiPod(scheduled), at(5)), NewPod(apiPod(scheduled), at(50))
-	if !second.Follows(first, nil) {
+	if !second.CarryOver(first, nil) {
 		t.Error("the binding moved, and nobody says so")
 	}
-	if !second.Known().Equal(at(5)) {
-		t.Errorf("known since %v", second.Known())
+	if !second.ObservedAt().Equal(at(5)) {
+		t.Errorf("known since %v", second.ObservedAt())
 	}
 	third := NewPod(apiPod(scheduled), at(60))
-	if third.Bound(nil); !third.Follows(second, nil) || !third.Bound(nil).Equal(at(5)) {
+	if third.Bound(nil); !third.CarryOver(second, nil) || !third.Bound(nil).Equal(at(5)) {
 		t.Errorf("bound at %v", third.Bound(nil))
 	}
 	changed := NewPod(apiPod(scheduled, func(pod *v1.Pod) { pod.Spec.Tolerations = nil }), at(70))
-	if !changed.Follows(second, nil) || !changed.Known().Equal(at(70)) {
-		t.Errorf("what changed is known since %v", changed.Known())
+	if !changed.CarryOver(second, nil) || !changed.ObservedAt().Equal(at(70)) {
+		t.Errorf("what changed is known since %v", changed.ObservedAt())
 	}
 	old := NewPod(apiPod(), at(100))
-	if NewPod(apiPod(), at(200)).Follows(old, nil) {
+	if NewPod(apiPod(), at(200)).CarryOver(old, nil) {
 		t.Error("nothing changed")
 	}
 	if got := second.Bound(nil); !got.Equal(at(5)) {
 		t.Errorf("bound at %v: forgot when it was first seen", got)
 	}
 	other := NewPod(apiPod(scheduled, func(pod *v1.Pod) { pod.UID = "other" }), at(50))
-	if !other.Follows(first, nil) {
+	if !other.CarryOver(first, nil) {
 		t.Error("another pod is a change")
 	}
 	if got := other.Bound(nil); !got.Equal(at(21)) {
@@ -195,7 +195,7 @@ func TestTolerationsAreKeptWhole(t *testing.T) {
 
 func TestSameInput(t *testing.T) {
 	base := NewPod(apiPod(), at(100))
-	if !base.SameInput(NewPod(apiPod(func(pod *v1.Pod) {
+	if !base.sameDeadlinePod(NewPod(apiPod(func(pod *v1.Pod) {
 		pod.ResourceVersion, pod.Labels = "8", map[string]string{"a": "b"}
 	}), at(200))) {
 		t.Error("a change that the rules do not read is one")
@@ -212,7 +212,7 @@ func TestSameInput(t *testing.T) {
 		"toleration":        func(pod *v1.Pod) { pod.Spec.Tolerations[0].Key = "b" },
 		"no toleration":     func(pod *v1.Pod) { pod.Spec.Tolerations = nil },
 	} {
-		if base.SameInput(NewPod(apiPod(change), at(100))) {
+		if base.sameDeadlinePod(NewPod(apiPod(change), at(100))) {
 			t.Errorf("a change of %s goes unnoticed", name)
 		}
 	}
@@ -246,7 +246,7 @@ func TestInformers(t *testing.T) {
 		if pod := pods.Get("default", "pending"); pod != nil {
 			t.Errorf("got %+v, which is bound to no node", pod)
 		}
-		if on, err := pods.On("n"); err != nil || len(on) != 1 || on[0].Name != "bound" {
+		if on, err := pods.ByNode("n"); err != nil || len(on) != 1 || on[0].Name != "bound" {
 			t.Errorf("on the node are %v, %v", on, err)
 		}
 
@@ -322,7 +322,7 @@ func TestServerThatWasAwayIsReadSoon(t *testing.T) {
 		}
 		api.AddNode("m")
 		away.Store(false)
-		time.Sleep(redialInterval)
+		time.Sleep(reconnectInterval)
 		synctest.Wait()
 		if _, exists, err := nodes.GetIndexer().GetByKey("m"); err != nil || !exists || nodes.Err() != nil {
 			t.Errorf("not read yet: %v, %v", err, nodes.Err())

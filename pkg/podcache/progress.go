@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// blindAfter is how long a list may make no progress until the source counts as blind, and refusedAfter is that where the API
+	// staleAfter is how long a list may make no progress until the source counts as blind, and refusedAfter is that where the API
 	// server refuses lists and watches or cannot be reached: it does so to others too, and the reflector's backoff ends in a minute.
-	blindAfter, refusedAfter = 15 * time.Second, 90 * time.Second
+	staleAfter, refusedAfter = 15 * time.Second, 90 * time.Second
 	// stallAfter is how long a streaming list may bring nothing until it is given up: longer than dialling and a TLS handshake may
 	// take, 30 s and 10 s.
 	stallAfter = 45 * time.Second
-	// mostCuts is how many streaming lists in a row may end before they are complete.
-	mostCuts = 2
-	// plainFor is how long lists are not streamed after that did not work.
-	plainFor = time.Hour
+	// maxCuts is how many streaming lists in a row may end before they are complete.
+	maxCuts = 2
+	// pagedFor is how long lists are not streamed after that did not work.
+	pagedFor = time.Hour
 )
 
 // errStalled is why a streaming list was given up.
@@ -31,8 +31,8 @@ type progress struct {
 	// cuts counts streaming lists that ended before they were complete, since one that was, and pages is how many pages of a list were
 	// read at most since then.
 	cuts, pages int
-	// plainUntil is until when lists are not streamed.
-	plainUntil time.Time
+	// pagedUntil is until when lists are not streamed.
+	pagedUntil time.Time
 }
 
 // begin notes that a list begins, or that a watch cannot be opened.
@@ -72,21 +72,21 @@ func (p *progress) cut() bool {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.cuts++
-	return p.cuts >= mostCuts
+	return p.cuts >= maxCuts
 }
 
-// beginPlain has lists not be streamed for some time.
-func (p *progress) beginPlain() {
+// beginPaged has lists not be streamed for some time.
+func (p *progress) beginPaged() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	p.plainUntil, p.cuts = time.Now().Add(plainFor), 0
+	p.pagedUntil, p.cuts = time.Now().Add(pagedFor), 0
 }
 
 // plain reports whether lists are not streamed at the moment.
-func (p *progress) plain() bool {
+func (p *progress) paged() bool {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	return time.Now().Before(p.plainUntil)
+	return time.Now().Before(p.pagedUntil)
 }
 
 // idle returns for how long there has been no progress, or 0 while a watch keeps up.
@@ -99,11 +99,11 @@ func (p *progress) idle() time.Duration {
 	return time.Since(p.moved)
 }
 
-// Blind returns why changes escape this source at the moment and have done so for a while, or nil.
-func (s *Source) Blind() error {
+// Stale returns why changes escape this source at the moment and have done so for a while, or nil.
+func (s *Source) Stale() error {
 	idle, cause := s.progress.idle(), s.failure.Load()
 	switch {
-	case cause == nil && idle > blindAfter:
+	case cause == nil && idle > staleAfter:
 		return fmt.Errorf("%s are not kept up to date: their list has made no progress for %s", s.resource, idle.Round(time.Second))
 	case cause != nil && idle > refusedAfter:
 		return fmt.Errorf("%s are not kept up to date for %s: %w", s.resource, idle.Round(time.Second), *cause)

@@ -22,10 +22,10 @@ import (
 )
 
 const (
-	// complaintInterval is the time between two error messages about one resource that cannot be read.
-	complaintInterval = 10 * time.Second
-	// redialInterval is the longest time between two calls to an API server that cannot be reached.
-	redialInterval = time.Second
+	// errorLogInterval is the time between two error messages about one resource that cannot be read.
+	errorLogInterval = 10 * time.Second
+	// reconnectInterval is the longest time between two calls to an API server that cannot be reached.
+	reconnectInterval = time.Second
 )
 
 // Source is where an informer lists and watches. It counts the lists, and knows and says whether the last call was answered, and whether
@@ -34,12 +34,12 @@ type Source struct {
 	resource      string
 	listerWatcher cache.ListerWatcher
 	// distil makes of an API object what is kept of it.
-	distil     cache.TransformFunc
-	lists      atomic.Uint64
-	progress   progress
-	failure    atomic.Pointer[error]
-	complaints *rate.Sometimes
-	// listed, where it is set, is told of each list that has been read: see Follower. now is its clock.
+	transform cache.TransformFunc
+	lists     atomic.Uint64
+	progress  progress
+	failure   atomic.Pointer[error]
+	errorLog  *rate.Sometimes
+	// listed, where it is set, is told of each list that has been read: see ListObserver. now is its clock.
 	listed func(list uint64, sent time.Time, resourceVersion string)
 	now    func() time.Time
 }
@@ -50,7 +50,7 @@ type (
 )
 
 func newSource(resource string, client typedcorev1.CoreV1Interface, list listFunc, open watchFunc) *Source {
-	s := &Source{resource: resource, complaints: &rate.Sometimes{Interval: complaintInterval}}
+	s := &Source{resource: resource, errorLog: &rate.Sometimes{Interval: errorLogInterval}}
 	s.listerWatcher = cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
 			return s.list(ctx, list)
@@ -67,24 +67,24 @@ func newSource(resource string, client typedcorev1.CoreV1Interface, list listFun
 
 // reached calls until the call reaches the API server. What that answers is for the reflector, whose backoff then spares
 // it; but that grows to half a minute, and a server that was away would be back for so long before we look.
-func reached[T any](ctx context.Context, s *Source, call func() (T, error)) (T, error) {
+func untilReached[T any](ctx context.Context, s *Source, call func() (T, error)) (T, error) {
 	for {
 		result, err := call()
-		s.note(ctx, err)
+		s.recordResult(ctx, err)
 		if !connection.Failed(err) {
 			return result, err
 		}
 		select {
 		case <-ctx.Done():
 			return result, err
-		case <-time.After(wait.Jitter(redialInterval/2, 1)):
+		case <-time.After(wait.Jitter(reconnectInterval/2, 1)):
 		}
 	}
 }
 
 // note remembers how a call ended, and logs why the resource cannot be read, and what to do. The reflector tries again with
 // a backoff of its own, and does not report every error.
-func (s *Source) note(ctx context.Context, err error) {
+func (s *Source) recordResult(ctx context.Context, err error) {
 	switch {
 	case err == nil, ctx.Err() != nil,
 		apierrors.IsResourceExpired(err), apierrors.IsGone(err), // a watch that is too old to go on is listed anew
@@ -95,7 +95,7 @@ func (s *Source) note(ctx context.Context, err error) {
 	}
 	s.failure.Store(&err)
 	s.progress.begin()
-	s.complaints.Do(func() {
+	s.errorLog.Do(func() {
 		logger := klog.FromContext(ctx).WithValues("resource", s.resource)
 		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
 			logger.Error(err, "Not allowed to read: grant list and watch on "+s.resource+" to our account; trying again")
@@ -110,5 +110,5 @@ func (s *Source) Err() error {
 	if err := s.failure.Load(); err != nil {
 		return fmt.Errorf("reading %s: %w", s.resource, *err)
 	}
-	return s.Blind()
+	return s.Stale()
 }

@@ -30,13 +30,13 @@ func (s *Source) list(ctx context.Context, list listFunc) (runtime.Object, error
 	}
 	read := 0
 	pages := &pager.ListPager{PageSize: pageSize, PageFn: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		page, err := reached(ctx, s, func() (runtime.Object, error) { return list(ctx, options) })
+		page, err := untilReached(ctx, s, func() (runtime.Object, error) { return list(ctx, options) })
 		if err != nil {
 			return nil, err
 		}
 		read++
 		s.progress.page(read)
-		return s.distilled(page)
+		return s.compacted(page)
 	}}
 	objects, _, err := pages.List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *Source) list(ctx context.Context, list listFunc) (runtime.Object, error
 }
 
 // distilled is a page of a list whose objects are distilled.
-func (s *Source) distilled(page runtime.Object) (runtime.Object, error) {
+func (s *Source) compacted(page runtime.Object) (runtime.Object, error) {
 	from, err := meta.ListAccessor(page)
 	if err != nil {
 		return nil, fmt.Errorf("list of %s: %w", s.resource, err)
@@ -58,7 +58,7 @@ func (s *Source) distilled(page runtime.Object) (runtime.Object, error) {
 	list := &metainternalversion.List{Items: make([]runtime.Object, 0, meta.LenList(page))}
 	list.ResourceVersion, list.Continue = from.GetResourceVersion(), from.GetContinue()
 	err = meta.EachListItem(page, func(obj runtime.Object) error {
-		kept, err := s.distil(obj)
+		kept, err := s.transform(obj)
 		if err == nil {
 			list.Items = append(list.Items, kept.(runtime.Object))
 		}
@@ -69,7 +69,7 @@ func (s *Source) distilled(page runtime.Object) (runtime.Object, error) {
 
 // watch opens a watch that goes on where a list or a watch has ended.
 func (s *Source) watch(ctx context.Context, options metav1.ListOptions, open watchFunc) (watch.Interface, error) {
-	events, err := reached(ctx, s, func() (watch.Interface, error) { return open(ctx, options) })
+	events, err := untilReached(ctx, s, func() (watch.Interface, error) { return open(ctx, options) })
 	if err == nil {
 		s.progress.complete()
 	}
@@ -79,12 +79,12 @@ func (s *Source) watch(ctx context.Context, options metav1.ListOptions, open wat
 // stream opens a watch that begins with a list. Its end is a bookmark, which some proxies swallow: a list that brings nothing for a
 // while is given up, and an error then has the reflector list in the old way.
 func (s *Source) stream(ctx context.Context, options metav1.ListOptions, open watchFunc) (watch.Interface, error) {
-	if s.progress.plain() {
+	if s.progress.paged() {
 		return nil, errStalled
 	}
 	s.progress.begin()
 	ctx, cancel := context.WithCancel(ctx)
-	events, err := reached(ctx, s, func() (watch.Interface, error) { return s.opened(ctx, cancel, options, open) })
+	events, err := untilReached(ctx, s, func() (watch.Interface, error) { return s.opened(ctx, cancel, options, open) })
 	s.lists.Add(1) // a list by way of a watch
 	if err != nil {
 		cancel()
@@ -105,15 +105,15 @@ func (s *Source) opened(ctx context.Context, cancel func(), options metav1.ListO
 	if err == nil {
 		events.Stop()
 	}
-	s.listPlainly(ctx)
+	s.switchToPages(ctx)
 	return nil, errStalled
 }
 
-// listPlainly has lists not be streamed for some time.
-func (s *Source) listPlainly(ctx context.Context) {
-	s.progress.beginPlain()
+// switchToPages has lists not be streamed for some time.
+func (s *Source) switchToPages(ctx context.Context) {
+	s.progress.beginPaged()
 	klog.FromContext(ctx).Error(errStalled, "Streaming lists do not end: check whether a proxy before the API server swallows bookmarks of watches; listing in pages instead",
-		"resource", s.resource, "for", plainFor)
+		"resource", s.resource, "for", pagedFor)
 }
 
 // followed is a watch that begins with a list.
@@ -131,14 +131,14 @@ func (f *followed) follow(ctx context.Context, s *Source) {
 		case <-f.stopped:
 			return
 		case <-stall.C:
-			s.listPlainly(ctx)
+			s.switchToPages(ctx)
 			f.pass(watch.Event{Type: watch.Error, Object: &apierrors.NewTimeoutError(errStalled.Error(), 0).ErrStatus})
 			return
 		case event, ok := <-f.upstream.ResultChan():
 			if !ok {
 				// A watch that ends at once without an event was none: the API server could not be reached.
 				if listing && (objects > 0 || time.Since(began) > time.Second) && s.progress.cut() {
-					s.listPlainly(ctx)
+					s.switchToPages(ctx)
 				}
 				return
 			}

@@ -67,14 +67,14 @@ func (l *lone) get(name string) *Node {
 // want fails the test unless the informer has synced and is blind as told.
 func (l *lone) want(synced, blind bool) {
 	l.Helper()
-	if l.nodes.HasSynced() != synced || (l.nodes.Blind() != nil) != blind || blind && l.nodes.Err() == nil {
-		l.Errorf("synced: %v, blind: %v, error: %v; expected synced: %v, blind: %v", l.nodes.HasSynced(), l.nodes.Blind(), l.nodes.Err(), synced, blind)
+	if l.nodes.HasSynced() != synced || (l.nodes.Stale() != nil) != blind || blind && l.nodes.Err() == nil {
+		l.Errorf("synced: %v, blind: %v, error: %v; expected synced: %v, blind: %v", l.nodes.HasSynced(), l.nodes.Stale(), l.nodes.Err(), synced, blind)
 	}
 }
 
 func TestStreamingListWithoutAnEnd(t *testing.T) {
 	alone(t, func(l *lone) { l.proxy.Swallow(true) }, func(l *lone) {
-		l.wait(blindAfter)
+		l.wait(staleAfter)
 		l.want(false, false)
 		l.wait(time.Second)
 		l.want(false, true)
@@ -111,7 +111,7 @@ func TestStreamingListWithoutAnEnd(t *testing.T) {
 		}
 
 		l.proxy.Swallow(false)
-		l.wait(plainFor)
+		l.wait(pagedFor)
 		l.api.CutWatches("nodes", true)
 		l.wait(10 * time.Second)
 		l.want(true, false)

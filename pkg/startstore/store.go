@@ -31,29 +31,29 @@ const (
 	// could be read either, and those who read pods say so.
 	loadTimeout = 10 * time.Second
 	callTimeout = 5 * time.Second
-	// complaintInterval is the time between two error messages.
-	complaintInterval = 5 * time.Minute
+	// errorLogInterval is the time between two error messages.
+	errorLogInterval = 5 * time.Minute
 )
 
-// Memory is what is kept and given back.
-type Memory interface {
+// Tracker is what is kept and given back.
+type Tracker interface {
 	Records() taintstart.Records
-	Recall(records taintstart.Records)
+	Restore(records taintstart.Records)
 }
 
 // Store is the ConfigMap.
 type Store struct {
-	client typedcorev1.CoreV1Interface
-	name   types.NamespacedName
-	clock  clock.WithTicker
-	memory Memory
+	client  typedcorev1.CoreV1Interface
+	name    types.NamespacedName
+	clock   clock.WithTicker
+	tracker Tracker
 
-	complaints *rate.Sometimes
+	errorLog *rate.Sometimes
 }
 
 // New returns a store in the ConfigMap of that name.
-func New(client typedcorev1.CoreV1Interface, name types.NamespacedName, clock clock.WithTicker, memory Memory) *Store {
-	return &Store{client: client, name: name, clock: clock, memory: memory, complaints: &rate.Sometimes{Interval: complaintInterval}}
+func New(client typedcorev1.CoreV1Interface, name types.NamespacedName, clock clock.WithTicker, tracker Tracker) *Store {
+	return &Store{client: client, name: name, clock: clock, tracker: tracker, errorLog: &rate.Sometimes{Interval: errorLogInterval}}
 }
 
 // Load gives back what was kept. It has to be called before nodes are observed.
@@ -65,13 +65,13 @@ func (s *Store) Load(ctx context.Context) {
 		case err == nil:
 			records := decode(klog.FromContext(ctx), config)
 			klog.FromContext(ctx).Info("Read starts of taints that were kept", "configMap", s.name, "nodes", len(records.Nodes))
-			s.memory.Recall(records)
+			s.tracker.Restore(records)
 			return
 		case ctx.Err() != nil:
 			return
 		case apierrors.IsNotFound(err), apierrors.IsForbidden(err),
 			(!connection.Failed(err) || connection.TimedOut(err)) && s.clock.Since(began) >= loadTimeout:
-			s.complain(ctx, err)
+			s.logError(ctx, err)
 			return
 		}
 		select {
@@ -95,7 +95,7 @@ func (s *state) outdated(records taintstart.Records, now time.Time) bool {
 	switch {
 	case !maps.EqualFunc(records.Nodes, s.records.Nodes, taintstart.Record.Equal):
 		return true
-	case records.Unsettled() < s.records.Unsettled():
+	case records.Unconfirmed() < s.records.Unconfirmed():
 		return true
 	default:
 		return records.ConfirmedUntil.After(s.records.ConfirmedUntil) && records.HasPeriods() && now.Sub(s.at) >= freshInterval
@@ -107,20 +107,20 @@ func (s *Store) Run(ctx context.Context) {
 	var current *state // nil while it is not known
 	ticker := s.clock.NewTicker(interval)
 	defer ticker.Stop()
-	var pause time.Time
+	var retryAt time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C():
 		}
-		if s.clock.Now().Before(pause) {
+		if s.clock.Now().Before(retryAt) {
 			continue
 		}
 		next, err := s.write(ctx, current)
 		if err != nil && ctx.Err() == nil {
-			s.complain(ctx, err)
-			pause = s.clock.Now().Add(retryInterval)
+			s.logError(ctx, err)
+			retryAt = s.clock.Now().Add(retryInterval)
 		}
 		current = next
 	}
@@ -136,7 +136,7 @@ func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 		}
 		current = &state{config, decode(logger, config), s.clock.Now()}
 	}
-	records := s.memory.Records()
+	records := s.tracker.Records()
 	if !current.outdated(records, s.clock.Now()) {
 		return current, nil
 	}
@@ -168,8 +168,8 @@ func (s *Store) get(ctx context.Context) (*v1.ConfigMap, error) {
 	return config, nil
 }
 
-func (s *Store) complain(ctx context.Context, err error) {
-	s.complaints.Do(func() {
+func (s *Store) logError(ctx context.Context, err error) {
+	s.errorLog.Do(func() {
 		klog.FromContext(ctx).Error(err, "Cannot use the ConfigMap for starts of taints: create it, and grant our account get and update on it; "+
 			"without it, counts of nodes that are not ready may begin again when this and kube-controller-manager restart together", "configMap", s.name)
 	})

@@ -24,22 +24,22 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
-// memory has the records that a test gives it.
-type memory struct {
+// tracker has the records that a test gives it.
+type tracker struct {
 	records  atomic.Pointer[taintstart.Records]
 	recalled atomic.Pointer[taintstart.Records]
 }
 
-func (m *memory) Records() taintstart.Records {
+func (m *tracker) Records() taintstart.Records {
 	if r := m.records.Load(); r != nil {
 		return *r
 	}
 	return taintstart.Records{}
 }
 
-func (m *memory) Recall(records taintstart.Records) { m.recalled.Store(&records) }
+func (m *tracker) Restore(records taintstart.Records) { m.recalled.Store(&records) }
 
-func (m *memory) keep(records map[string]taintstart.Record) {
+func (m *tracker) keep(records map[string]taintstart.Record) {
 	m.records.Store(&taintstart.Records{Nodes: records})
 }
 
@@ -49,12 +49,12 @@ func record(uid types.UID, seconds int64) taintstart.Record {
 }
 
 // bubble runs a test in virtual time with a store in a ConfigMap that exists and is empty.
-func bubble(t *testing.T, test func(ctx context.Context, client *fake.Clientset, s *Store, m *memory)) {
+func bubble(t *testing.T, test func(ctx context.Context, client *fake.Clientset, s *Store, m *tracker)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		name := types.NamespacedName{Namespace: "kube-system", Name: "starts"}
 		client := fake.NewClientset(&v1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}})
-		m := &memory{}
+		m := &tracker{}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		test(ctx, client, New(client.CoreV1(), name, clock.RealClock{}, m), m)
@@ -80,7 +80,7 @@ func writes(client *fake.Clientset) (n int) {
 }
 
 func TestWhatIsKeptComesBack(t *testing.T) {
-	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *tracker) {
 		records := map[string]taintstart.Record{"n": record("u", 100), "m": record("v", 200)}
 		m.keep(records)
 		go s.Run(ctx)
@@ -102,7 +102,7 @@ func TestWhatIsKeptComesBack(t *testing.T) {
 }
 
 func TestGarbageIsIgnored(t *testing.T) {
-	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *tracker) {
 		garbage := map[string]string{
 			"a": "", "b": "null", "c": "[1]", "d": `{"uid": 7}`, "e": `{"starts": [{"start": "yesterday"}]}`, "f": "\x00\xff", "g": `{"uid":""}`,
 			"good": `{"uid":"u","starts":[{"start":"2026-01-01T00:00:00Z"}], "unknown": true}`,
@@ -133,7 +133,7 @@ func TestWhatCannotBeReadIsAsIfItWereNotThere(t *testing.T) {
 		"server error": {apierrors.NewInternalError(errors.New("x")), loadTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+			bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *tracker) {
 				client.PrependReactor("get", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, test.err })
 				began := time.Now()
 				s.Load(ctx)
@@ -146,7 +146,7 @@ func TestWhatCannotBeReadIsAsIfItWereNotThere(t *testing.T) {
 }
 
 func TestAServerThatIsAwayIsWaitedFor(t *testing.T) {
-	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *tracker) {
 		back := time.Now().Add(time.Hour)
 		client.PrependReactor("get", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
 			if time.Now().Before(back) {
@@ -162,7 +162,7 @@ func TestAServerThatIsAwayIsWaitedFor(t *testing.T) {
 }
 
 func TestWritesGoOnAfterFailures(t *testing.T) {
-	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *tracker) {
 		var failure atomic.Pointer[error]
 		fail := func(err error) { failure.Store(&err) }
 		client.PrependReactor("update", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -207,7 +207,7 @@ func TestConfirmedUntilIsKeptFresh(t *testing.T) {
 		"another taint": {record("u", 100), 2, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *memory) {
+			bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *tracker) {
 				test.record.Changed = time.Now().UTC().Truncate(time.Second)
 				set := func() {
 					m.records.Store(&taintstart.Records{ConfirmedUntil: time.Now().UTC(), Nodes: map[string]taintstart.Record{"n": test.record}})
@@ -222,7 +222,7 @@ func TestConfirmedUntilIsKeptFresh(t *testing.T) {
 				if age := time.Since(back.ConfirmedUntil); back.ConfirmedUntil.IsZero() || age > test.within {
 					t.Errorf("confirmed until %s ago", age)
 				}
-				if back.Unsettled() > 0 {
+				if back.Unconfirmed() > 0 {
 					t.Error("a change is not settled")
 				}
 				if n := writes(client); n > test.writes {

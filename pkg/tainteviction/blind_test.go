@@ -17,8 +17,8 @@ func TestBlindWhileAListDoesNotEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.start(func(c *Config) { c.Informers = client.CoreV1() })
-			if f.c.Blind() != nil || f.c.Ready() != nil {
-				t.Fatalf("%v, %v", f.c.Blind(), f.c.Ready())
+			if f.c.Stale() != nil || f.c.Ready() != nil {
+				t.Fatalf("%v, %v", f.c.Stale(), f.c.Ready())
 			}
 			proxy.Swallow(true)
 			f.api.CutWatches(resource, true)
@@ -26,13 +26,13 @@ func TestBlindWhileAListDoesNotEnd(t *testing.T) {
 			f.api.AddPod("p", "n")
 			f.api.Taint("n", taintOf("a"))
 			f.wait(29)
-			if f.c.Blind() == nil || f.c.Ready() == nil {
-				t.Errorf("%s: blind %v, ready %v", resource, f.c.Blind(), f.c.Ready())
+			if f.c.Stale() == nil || f.c.Ready() == nil {
+				t.Errorf("%s: blind %v, ready %v", resource, f.c.Stale(), f.c.Ready())
 			}
 			f.exists(true, "p")
 			f.wait(30)
-			if f.c.Blind() != nil || f.c.Ready() != nil {
-				t.Errorf("%s: blind %v, ready %v", resource, f.c.Blind(), f.c.Ready())
+			if f.c.Stale() != nil || f.c.Ready() != nil {
+				t.Errorf("%s: blind %v, ready %v", resource, f.c.Stale(), f.c.Ready())
 			}
 			f.exists(false, "p")
 		})

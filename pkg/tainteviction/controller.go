@@ -165,7 +165,7 @@ func (c *Controller) Run(ctx context.Context) {
 	if !c.WaitForSync(ctx) {
 		return
 	}
-	c.starts.ForgetRecalled()
+	c.starts.DropRestored()
 	logger.Info("Watching", "nodes", len(c.nodes.GetIndexer().ListKeys()), "pods", len(c.pods.GetIndexer().ListKeys()),
 		"took", c.config.Clock.Since(began))
 	for range updateWorkers {
@@ -199,8 +199,8 @@ func (c *Controller) Deadline(uid types.UID) (time.Time, bool) {
 	return c.taintEvictionQueue.Deadline(uid)
 }
 
-// Blind is why what must go is not known at the moment, because pods or nodes are not kept up to date, or nil.
-func (c *Controller) Blind() error { return errors.Join(c.pods.Blind(), c.nodes.Blind()) }
+// Stale is why what must go is not known at the moment, because pods or nodes are not kept up to date, or nil.
+func (c *Controller) Stale() error { return errors.Join(c.pods.Stale(), c.nodes.Stale()) }
 
 // Ready is nil once the caches have synced, for as long as pods and nodes can be read.
 func (c *Controller) Ready() error {

@@ -23,7 +23,7 @@ const (
 
 // evaluateNode evaluates every pod on a node whose taints changed, and sums up on the node what that did.
 func (c *Controller) evaluateNode(ctx context.Context, name string) {
-	pods, err := c.pods.On(name)
+	pods, err := c.pods.ByNode(name)
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "Cannot look up the pods of a node", "node", klog.KRef("", name))
 		return // the index exists since the informer was made: a bug
@@ -55,7 +55,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		}
 		return unchanged, deadline.Decision{Reason: deadline.IsTerminating}
 	}
-	decision := deadline.Decide(pod.Input(c.config.ServerClock), c.starts.Taints(pod.Node()), c.config.Rules)
+	decision := deadline.Decide(pod.ToDeadlinePod(c.config.ServerClock), c.starts.Taints(pod.Node()), c.config.Rules)
 	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node(), "reason", decision.Reason)
 	if !decision.Evict {
 		if !c.taintEvictionQueue.Cancel(key.uid) {
@@ -93,14 +93,14 @@ func (c live) Decide(node evictor.NodeReading, pod *podcache.Pod) (deadline.Deci
 	if node.Exists {
 		taints = c.starts.Resolve(pod.Node(), node.Observation)
 	}
-	decision := deadline.Decide(pod.Input(c.config.ServerClock), taints, c.config.Rules)
+	decision := deadline.Decide(pod.ToDeadlinePod(c.config.ServerClock), taints, c.config.Rules)
 	return decision, decision.Due(node.Began) && c.due(pod)
 }
 
 // DueSince is the latest of the pod's deadline, what we know of its node's taints since, and what we know of it since.
 func (c live) DueSince(pod *podcache.Pod) time.Time {
 	since, _ := c.taintEvictionQueue.Deadline(pod.UID)
-	for _, known := range []time.Time{c.starts.Seen(pod.Node()), pod.Known()} {
+	for _, known := range []time.Time{c.starts.ObservedAt(pod.Node()), pod.ObservedAt()} {
 		if known.After(since) {
 			since = known
 		}

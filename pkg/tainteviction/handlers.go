@@ -68,7 +68,7 @@ func (c *Controller) podUpdated(before, pod *podcache.Pod) {
 	if before.UID != pod.UID {
 		c.podChanged(before) // deleted and made anew while we did not look
 	}
-	if pod.Follows(before, c.config.ServerClock) {
+	if pod.CarryOver(before, c.config.ServerClock) {
 		c.podChanged(pod)
 	}
 }

@@ -66,7 +66,7 @@ func (c *Controller) confirmAll(ctx context.Context) {
 
 // settleNodes reads the nodes of which a record could not be proven otherwise, one after another.
 func (c *Controller) settleNodes(ctx context.Context) {
-	for _, name := range c.starts.Unsettled(c.config.Clock.Now(), maxConfirmed) {
+	for _, name := range c.starts.Unconfirmed(c.config.Clock.Now(), maxConfirmed) {
 		if err := c.confirmNode(ctx, name); err != nil {
 			klog.FromContext(ctx).V(2).Info("Cannot confirm the state of a node", "node", klog.KRef("", name), "error", err.Error())
 			return

@@ -14,15 +14,15 @@
 //
 // # Guarantees
 //
-//   - A start is never before the beginning of one unbroken presence of the taint's key, value and effect, unless timeAdded
+//   - A start is never before the beginning of one unbroken taintState of the taint's key, value and effect, unless timeAdded
 //     itself says so. Another value is another taint.
 //   - A timeAdded from before the last version that we saw without the taint is disproved, and does not count, for as long as
-//     the presence lasts: a writer has put back an old one, or its clock is behind. Nor does a change of spec.taints that is
+//     the taintState lasts: a writer has put back an old one, or its clock is behind. Nor does a change of spec.taints that is
 //     no later than the one that this version showed: an admission plugin has added the taint in another write.
-//   - While the presence is seen without a gap, a start only ever moves to the earlier side: stamping timeAdded again does not
+//   - While the taintState is seen without a gap, a start only ever moves to the earlier side: stamping timeAdded again does not
 //     begin a count again.
 //   - After a gap (a relist, a node that was deleted and made again, a live read that is ahead of the watch) an older start
-//     stands only where the object proves that the presence is unbroken; in doubt the later time counts.
+//     stands only where the object proves that the taintState is unbroken; in doubt the later time counts.
 //   - What the API objects do not show can be recorded, for a process that starts again. A record counts as the version before
 //     a gap does: only where the object proves that what it tells of is unbroken, by an equal resourceVersion or an equal time
 //     of the last change.

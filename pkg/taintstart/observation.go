@@ -36,7 +36,7 @@ type Observation struct {
 	// clock of its own.
 	NotReadySince time.Time
 	NotReady      v1.ConditionStatus
-	// Seen is when this version reached us, on the local clock.
+	// Seen is when this version observed us, on the local clock.
 	Seen time.Time
 	// List numbers the list that this version came with, or that was made before the watch that brought it. Within one list
 	// no version has escaped us.

@@ -14,12 +14,12 @@ type period struct {
 	start Start
 	// on are the node-condition taints that were on last, by key: those of the last version, or of the last one before an
 	// absence of both.
-	on map[string]presence
+	on map[string]taintState
 	// absent says that both are off. They were on at the time lastOn of the API server's clock.
 	absent bool
 	lastOn time.Time
-	// unseen says that they may have taken turns after that, before both went off or while they were.
-	unseen bool
+	// mayHaveSwapped says that they may have taken turns after that, before both went off or while they were.
+	mayHaveSwapped bool
 }
 
 // periods returns the not-ready periods after the transition.
@@ -37,7 +37,7 @@ func (t transition) periods(unchanged bool) map[string]*period {
 		}
 	}
 	for _, taint := range t.o.Taints {
-		if isCondition(taint.Key) {
+		if isNotReadyTaint(taint.Key) {
 			add(taint.Value)
 		}
 	}
@@ -51,28 +51,28 @@ func (t transition) periods(unchanged bool) map[string]*period {
 func (t transition) period(value string, unchanged bool) *period {
 	var on []Taint
 	for _, taint := range t.o.Taints {
-		if isCondition(taint.Key) && taint.Value == value {
+		if isNotReadyTaint(taint.Key) && taint.Value == value {
 			on = append(on, taint)
 		}
 	}
 	was := t.before.periods[value]
 	switch {
-	case !t.goesOn(was, len(on) > 0, unchanged):
-		return t.begin(was, on)
+	case !t.continues(was, len(on) > 0, unchanged):
+		return t.newPeriod(was, on)
 	case len(on) == 0:
 		now := *was
 		if !was.absent {
 			now.absent, now.lastOn = true, t.confirmed
 		}
-		now.unseen = was.unseen || (t.o.Gap && !unchanged)
+		now.mayHaveSwapped = was.mayHaveSwapped || (t.o.Gap && !unchanged)
 		return &now
 	default:
-		return t.resume(was, on, unchanged)
+		return t.resumePeriod(was, on, unchanged)
 	}
 }
 
-// goesOn reports whether a period goes on, with its taints on or off now.
-func (t transition) goesOn(was *period, on, unchanged bool) bool {
+// continues reports whether a period goes on, with its taints on or off now.
+func (t transition) continues(was *period, on, unchanged bool) bool {
 	switch {
 	case was == nil, t.before.last.UID != t.o.UID:
 		return false
@@ -87,7 +87,7 @@ func (t transition) goesOn(was *period, on, unchanged bool) bool {
 	if was.absent {
 		since = was.lastOn
 	}
-	return !since.IsZero() && (!on || within(since, t.returned(since), maxAbsence))
+	return !since.IsZero() && (!on || within(since, t.returnTime(since), maxAbsence))
 }
 
 // within reports whether a time is at most so long after another one, and not before it: then one of them is of a clock that has
@@ -99,12 +99,12 @@ func within(since, until time.Time, most time.Duration) bool {
 // stayedNotReady reports whether the Ready condition is proven not to have been True between the two versions.
 func (t transition) stayedNotReady() bool {
 	before := t.before.last
-	return before.NotReady == t.o.NotReady && unmoved(before.NotReadySince, t.o.NotReadySince, t.confirmed)
+	return before.NotReady == t.o.NotReady && provenUnchanged(before.NotReadySince, t.o.NotReadySince, t.confirmed)
 }
 
 // returned returns a time of the API server's clock at which the taints that are on now were back for sure: when we saw them, or
 // when spec.taints was last changed, at which they were there. A change that was over before since is of a clock that has been set.
-func (t transition) returned(since time.Time) time.Time {
+func (t transition) returnTime(since time.Time) time.Time {
 	seen, changed := t.clock.Latest(t.o.Seen), endOf(t.o.Changed)
 	if changed.Before(since) {
 		return seen
@@ -113,28 +113,28 @@ func (t transition) returned(since time.Time) time.Time {
 }
 
 // begin returns a new period, or nil where none of its taints is on.
-func (t transition) begin(was *period, on []Taint) *period {
+func (t transition) newPeriod(was *period, on []Taint) *period {
 	if len(on) == 0 {
 		return nil
 	}
-	p := &period{on: map[string]presence{}}
+	p := &period{on: map[string]taintState{}}
 	for _, taint := range on {
-		own := t.fresh(taint)
+		own := t.added(taint)
 		if was != nil && !was.absent {
 			// It was on before as well, so the change of the taints that both versions show may be the one that brought it.
 			if before, present := was.on[taint.Key]; present {
-				own = t.since(taint, before.before())
+				own = t.addedAfter(taint, before.before())
 			}
 		}
 		p.on[taint.Key] = own
-		p.start = p.start.or(own.start)
+		p.start = p.start.merge(own.start)
 	}
 	return p
 }
 
 // resume returns the period with the taints that are on now.
-func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
-	p := &period{start: was.start.or(seenAt(t.o.Seen, t.clock)), on: make(map[string]presence, len(on))}
+func (t transition) resumePeriod(was *period, on []Taint, unchanged bool) *period {
+	p := &period{start: was.start.merge(seenAt(t.o.Seen, t.clock)), on: make(map[string]taintState, len(on))}
 	for _, taint := range on {
 		own, present := was.on[taint.Key]
 		if was.absent {
@@ -144,20 +144,20 @@ func (t transition) resume(was *period, on []Taint, unchanged bool) *period {
 		switch {
 		case !present:
 			// It came on in place of the other one.
-			own = t.fresh(taint)
-		case (unchanged || !t.o.Gap) && !was.unseen:
-			own = t.kept(taint, own)
+			own = t.added(taint)
+		case (unchanged || !t.o.Gap) && !was.mayHaveSwapped:
+			own = t.carryOver(taint, own)
 		default:
 			// They may have taken turns meanwhile: in doubt, the later time.
-			own = t.since(taint, own.before())
+			own = t.addedAfter(taint, own.before())
 		}
 		p.on[taint.Key] = own
-		p.start = p.start.or(own.start) // what dates a taint of the period dates the period
+		p.start = p.start.merge(own.start) // what dates a taint of the period dates the period
 	}
 	return p
 }
 
 // over reports whether the taints have been off for too long, by a time at which they still were.
-func (p *period) over(stillOff time.Time) bool {
+func (p *period) expired(stillOff time.Time) bool {
 	return p.absent && stillOff.Sub(p.lastOn) > maxAbsence
 }

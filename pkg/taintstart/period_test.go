@@ -37,12 +37,12 @@ func confirms(version string, sent float64) step {
 
 // reaches has a bookmark tell how far the watch after the first list is.
 func reaches(after, version string) step {
-	return func(h *history) { h.tracker.Bookmark(1, after, version) }
+	return func(h *history) { h.tracker.BookmarkReceived(1, after, version) }
 }
 
 // lists has a list tell the time of its resourceVersion.
 func lists(list uint64, version string, sent float64) step {
-	return func(h *history) { h.tracker.Listed(list, at(sent), version) }
+	return func(h *history) { h.tracker.ListCompleted(list, at(sent), version) }
 }
 
 // unknown is not ready by the word of the node lifecycle controller, not of the kubelet.
@@ -125,7 +125,7 @@ func TestNotReadyPeriods(t *testing.T) {
 			shows(on("1", 4, notReady)), confirms("2", 59), confirms("8", 660), shows(off("3", 665)), shows(on("9", 665.1, notReady).wrote(660))},
 			map[string][]float64{notReady: {661, 661}}},
 
-		{"a relist, and the watch had reached a minute before", []step{
+		{"a relist, and the watch had been observed up to a minute before", []step{
 			shows(on("1", 4, notReady)), confirms("7", 100), reaches("1", "8"), shows(on("20", 150, notReady).relisted())},
 			map[string][]float64{notReady: {150.5, 4.5}}},
 		{"a relist that may hide the end of the period: the change that both versions show counts", []step{
@@ -134,7 +134,7 @@ func TestNotReadyPeriods(t *testing.T) {
 		{"a relist, and it had not", []step{
 			shows(on("1", 4, notReady)), confirms("7", 80), reaches("1", "8"), shows(on("20", 150, notReady).relisted())},
 			map[string][]float64{notReady: {150.5, 150.5}}},
-		{"a relist, and it had reached less than what told the time", []step{
+		{"a relist, and it had been observed up to less than what told the time", []step{
 			shows(on("1", 4, notReady)), confirms("9", 100), reaches("1", "8"), shows(on("20", 150, notReady).relisted())},
 			map[string][]float64{notReady: {150.5, 150.5}}},
 		{"a relist, and the events before the bookmark have not been observed", []step{
@@ -231,7 +231,7 @@ func TestAnAbsenceIsForgotten(t *testing.T) {
 		t.Error("the absence is not remembered")
 	}
 	tracker.Confirm(at(121), "9")
-	tracker.Bookmark(1, "3", "10")
+	tracker.BookmarkReceived(1, "3", "10")
 	if tracker.Prune(); len(tracker.nodes) != 0 {
 		t.Error("the absence is remembered for too long")
 	}
@@ -262,7 +262,7 @@ func TestNeedsConfirmation(t *testing.T) {
 }
 
 func TestMarks(t *testing.T) {
-	m := &marks{}
+	m := &timeline{}
 	for _, e := range []struct {
 		version uint64
 		time    float64
@@ -270,7 +270,7 @@ func TestMarks(t *testing.T) {
 		m.add(e.version, at(e.time))
 	}
 	for version, want := range map[uint64]float64{9: -1, 10: 5, 11: 5, 12: 7, 15: 7, 19: 7, 20: 9, 24: 9, 25: 20, 1000: 20} {
-		got := m.upTo(version)
+		got := m.lowerBound(version)
 		if (want < 0) != got.IsZero() || (want >= 0 && !got.Equal(at(want))) {
 			t.Errorf("up to %d: %s, want %v", version, got, want)
 		}
@@ -278,8 +278,8 @@ func TestMarks(t *testing.T) {
 	for i := range uint64(1000) {
 		m.add(100+i, at(100).Add(time.Duration(i)*time.Second))
 	}
-	if len(m.list) > maxMarks || !m.upTo(2000).Equal(at(1099)) {
-		t.Errorf("%d marks, the last %s", len(m.list), m.last())
+	if len(m.list) > maxTimelineEntries || !m.lowerBound(2000).Equal(at(1099)) {
+		t.Errorf("%d timeline, the last %s", len(m.list), m.last())
 	}
 	if got := fmt.Sprint(versionOf("x"), versionOf(""), versionOf("17")); got != "0 0 17" {
 		t.Error(got)
@@ -304,10 +304,10 @@ func TestAReadOfTheNodeSettlesItsPeriod(t *testing.T) {
 		for name, went := range map[string]step{"relist": func(*history) {}, "restart": restarts()} {
 			t.Run(test.name+", and "+name, func(t *testing.T) {
 				tracker := run(t, shows(node), func(h *history) {
-					if got := h.tracker.Unsettled(at(4.8), 9); len(got) != 0 {
+					if got := h.tracker.Unconfirmed(at(4.8), 9); len(got) != 0 {
 						t.Errorf("within the second, these are to be read: %v", got)
 					}
-					if got := h.tracker.Unsettled(at(6), 9); len(got) != 1 {
+					if got := h.tracker.Unconfirmed(at(6), 9); len(got) != 1 {
 						t.Errorf("to be read are %v", got)
 					}
 					test.do(h.tracker)
@@ -344,16 +344,16 @@ func (s still) Since(t time.Time) time.Duration { return s.Sub(t) }
 // A list shows nodes that have not changed since the one before, and nobody observes them again.
 func TestANodeThatAListShowsUnchangedIsConfirmedByIt(t *testing.T) {
 	tracker := run(t, shows(on("1", 4, notReady)))
-	tracker.Read("n", "1", 2)
-	tracker.Listed(2, at(300), "50")
+	tracker.NodeReceived("n", "1", 2)
+	tracker.ListCompleted(2, at(300), "50")
 	if got := tracker.Records().ConfirmedUntil; !got.Equal(at(300)) {
 		t.Errorf("confirmed until %s", got)
 	}
-	tracker.Read("n", "1", 3) // of a list that does not come to its end
+	tracker.NodeReceived("n", "1", 3) // of a list that does not come to its end
 	if got := tracker.Records().ConfirmedUntil; !got.Equal(at(300)) {
 		t.Errorf("a list that is not complete confirms until %s", got)
 	}
-	tracker.Listed(2, at(310), "51")
+	tracker.ListCompleted(2, at(310), "51")
 	again := on("60", 340, notReady).After(on("1", 4, notReady))
 	again.List = 4
 	again.Gap = true

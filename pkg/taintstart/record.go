@@ -35,7 +35,7 @@ type Record struct {
 	Periods []RecordedPeriod `json:"periods,omitempty"`
 }
 
-// RecordedStart is when the presence of a taint began.
+// RecordedStart is when the taintState of a taint began.
 type RecordedStart struct {
 	Key   string    `json:"key"`
 	Value string    `json:"value,omitempty"`
@@ -53,8 +53,8 @@ type RecordedPeriod struct {
 	On []RecordedStart `json:"on"`
 	// LastOn is a time at which they were on, where both are off; otherwise zero.
 	LastOn time.Time `json:"lastOn,omitzero"`
-	// Unseen says that they may have taken turns after that.
-	Unseen bool `json:"unseen,omitempty"`
+	// MayHaveSwapped says that they may have taken turns after that.
+	MayHaveSwapped bool `json:"mayHaveSwapped,omitempty"`
 }
 
 // HasPeriods reports whether a not-ready period is recorded.
@@ -67,12 +67,12 @@ func (r Records) HasPeriods() bool {
 	return false
 }
 
-// Unsettled returns how many nodes may have changed once more within the seconds of their last changes, by what is recorded:
+// Unconfirmed returns how many nodes may have changed once more within the seconds of their last changes, by what is recorded:
 // such a record cannot be proven by the times of those changes.
-func (r Records) Unsettled() (n int) {
+func (r Records) Unconfirmed() (n int) {
 	for name := range r.Nodes {
 		record := r.Nodes[name]
-		if state := record.state(r.ConfirmedUntil); !state.settled(state.confirmed) {
+		if state := record.state(r.ConfirmedUntil); !state.isConfirmed(state.confirmed) {
 			n++
 		}
 	}
@@ -88,7 +88,7 @@ func (r Record) Equal(other Record) bool {
 		(!r.Changed.IsZero() || r.ResourceVersion == other.ResourceVersion) &&
 		slices.EqualFunc(r.Starts, other.Starts, RecordedStart.equal) &&
 		slices.EqualFunc(r.Periods, other.Periods, func(a, b RecordedPeriod) bool {
-			return a.Value == b.Value && a.Time.Equal(b.Time) && a.LastOn.Equal(b.LastOn) && a.Unseen == b.Unseen && slices.EqualFunc(a.On, b.On, RecordedStart.equal)
+			return a.Value == b.Value && a.Time.Equal(b.Time) && a.LastOn.Equal(b.LastOn) && a.MayHaveSwapped == b.MayHaveSwapped && slices.EqualFunc(a.On, b.On, RecordedStart.equal)
 		})
 }
 
@@ -107,7 +107,7 @@ func (t *Tracker) Records() Records {
 		if r.empty() {
 			continue
 		}
-		if until := t.reachedTime(n.last.List).UTC(); len(records.Nodes) == 0 || until.Before(records.ConfirmedUntil) {
+		if until := t.observedUntil(n.last.List).UTC(); len(records.Nodes) == 0 || until.Before(records.ConfirmedUntil) {
 			records.ConfirmedUntil = until
 		}
 		records.Nodes[name] = r
@@ -115,19 +115,19 @@ func (t *Tracker) Records() Records {
 	return records
 }
 
-// Recall takes in what another process has recorded. It has to be called before Observe. A record counts for the first
+// Restore takes in what another process has recorded. It has to be called before Observe. A record counts for the first
 // version of its node that is observed, and only where that proves it.
-func (t *Tracker) Recall(records Records) {
+func (t *Tracker) Restore(records Records) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	t.recalled = records
+	t.restored = records
 }
 
-// ForgetRecalled drops the records that no node has asked for. It has to be called when all nodes have been observed once.
-func (t *Tracker) ForgetRecalled() {
+// DropRestored drops the records that no node has asked for. It has to be called when all nodes have been observed once.
+func (t *Tracker) DropRestored() {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	t.recalled = Records{}
+	t.restored = Records{}
 }
 
 // record returns what has to be written down of a node.
@@ -139,13 +139,13 @@ func (n *nodeState) record() Record {
 	}
 	for _, taint := range o.Taints {
 		id := identity{taint.Key, taint.Value}
-		if p, known := n.presences[id]; known && !shown(o, taint, p.start) {
+		if p, known := n.taints[id]; known && !shown(o, taint, p.start) {
 			r.Starts = append(r.Starts, p.record(id))
 		}
 	}
 	slices.SortFunc(r.Starts, func(a, b RecordedStart) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value)) })
 	for value, p := range n.periods {
-		recorded := RecordedPeriod{Value: value, Time: p.start.server(), LastOn: p.lastOn, Unseen: p.unseen}
+		recorded := RecordedPeriod{Value: value, Time: p.start.serverTime(), LastOn: p.lastOn, MayHaveSwapped: p.mayHaveSwapped}
 		for _, key := range slices.Sorted(maps.Keys(p.on)) {
 			recorded.On = append(recorded.On, p.on[key].record(identity{key, value}))
 		}
@@ -160,7 +160,7 @@ func (n *nodeState) record() Record {
 func shown(o Observation, taint Taint, start Start) bool {
 	says := earliest(endOf(taint.TimeAdded), endOf(o.Changed))
 	same := start.Server.IsZero() || says.Equal(start.Server)
-	return !says.IsZero() && same && within(start.server(), says, apiResolution)
+	return !says.IsZero() && same && within(start.serverTime(), says, apiResolution)
 }
 
 // state returns what was known of the node at the version that was recorded.
@@ -170,30 +170,30 @@ func (r Record) state(confirmed time.Time) *nodeState {
 			UID: r.UID, ResourceVersion: r.ResourceVersion, Changed: r.Changed, NotReadySince: r.NotReadySince, NotReady: r.NotReady,
 		},
 		confirmed: latest(confirmed, r.Confirmed),
-		presences: map[identity]presence{}, periods: map[string]*period{},
+		taints:    map[identity]taintState{}, periods: map[string]*period{},
 	}
 	for _, s := range r.Starts {
-		n.presences[identity{s.Key, s.Value}] = s.presence()
+		n.taints[identity{s.Key, s.Value}] = s.state()
 	}
 	for _, recorded := range r.Periods {
 		p := &period{
-			start: Start{Server: recorded.Time}, on: map[string]presence{},
-			absent: !recorded.LastOn.IsZero(), lastOn: recorded.LastOn, unseen: recorded.Unseen,
+			start: Start{Server: recorded.Time}, on: map[string]taintState{},
+			absent: !recorded.LastOn.IsZero(), lastOn: recorded.LastOn, mayHaveSwapped: recorded.MayHaveSwapped,
 		}
 		for _, s := range recorded.On {
-			p.on[s.Key] = s.presence()
+			p.on[s.Key] = s.state()
 		}
 		n.periods[recorded.Value] = p
 	}
 	return n
 }
 
-// record returns what has to be written down of a presence.
-func (p presence) record(id identity) RecordedStart {
-	return RecordedStart{id.key, id.value, p.start.server(), p.absent.UTC()}
+// record returns what has to be written down of a taintState.
+func (p taintState) record(id identity) RecordedStart {
+	return RecordedStart{id.key, id.value, p.start.serverTime(), p.absent.UTC()}
 }
 
-// presence returns what a record says.
-func (s RecordedStart) presence() presence {
-	return presence{start: Start{Server: s.Time}, absent: s.Absent}
+// taintState returns what a record says.
+func (s RecordedStart) state() taintState {
+	return taintState{start: Start{Server: s.Time}, absent: s.Absent}
 }

@@ -14,12 +14,12 @@ func restarted(t *testing.T, before *Tracker) *Tracker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var recalled Records
-	if err := json.Unmarshal(data, &recalled); err != nil {
+	var restored Records
+	if err := json.Unmarshal(data, &restored); err != nil {
 		t.Fatal(err)
 	}
 	after := NewTracker(nil)
-	after.Recall(recalled)
+	after.Restore(restored)
 	return after
 }
 
@@ -92,20 +92,20 @@ func TestOnlyWhatTheAPIDoesNotShowIsRecorded(t *testing.T) {
 
 func TestRecordsAreConfirmedAsFarAsTheWatchWasObserved(t *testing.T) {
 	tracker := run(t, shows(on("1", 4, notReady)), confirms("7", 100), confirms("9", 110), reaches("1", "8"))
-	if got := tracker.Records(); !got.ConfirmedUntil.Equal(at(100)) || !got.HasPeriods() || got.Unsettled() > 0 {
+	if got := tracker.Records(); !got.ConfirmedUntil.Equal(at(100)) || !got.HasPeriods() || got.Unconfirmed() > 0 {
 		t.Errorf("%+v", got)
 	}
-	if got := run(t, shows(on("1", 4, notReady))).Records(); got.Unsettled() != 1 {
+	if got := run(t, shows(on("1", 4, notReady))).Records(); got.Unconfirmed() != 1 {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestRecordsThatNobodyAskedForAreDropped(t *testing.T) {
 	after := NewTracker(nil)
-	after.Recall(Records{ConfirmedUntil: at(99), Nodes: map[string]Record{"n": {
+	after.Restore(Records{ConfirmedUntil: at(99), Nodes: map[string]Record{"n": {
 		UID: "node", NotReadySince: at(3), Periods: []RecordedPeriod{{Time: at(10), On: []RecordedStart{{Key: notReady, Time: at(10)}}}},
 	}}})
-	after.ForgetRecalled()
+	after.DropRestored()
 	after.Observe("n", on("9", 100, notReady))
 	check(t, after.Taints("n"), map[string][]float64{notReady: {100.5, 100.5}})
 }
@@ -131,18 +131,18 @@ func TestRecordsAreEqual(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*Record){
-		"UID":             func(r *Record) { r.UID = "other" },
-		"changed":         func(r *Record) { r.Changed = at(7) },
-		"not ready since": func(r *Record) { r.NotReadySince = at(7) },
-		"not ready":       func(r *Record) { r.NotReady = "Unknown" },
-		"fewer starts":    func(r *Record) { r.Starts = nil },
-		"key":             func(r *Record) { r.Starts[0].Key = "c" },
-		"value":           func(r *Record) { r.Starts[0].Value = "c" },
-		"start":           func(r *Record) { r.Starts[0].Time = at(12) },
-		"period":          func(r *Record) { r.Periods[0].Time = at(12) },
-		"own start":       func(r *Record) { r.Periods[0].On[0].Time = at(12) },
-		"turns unseen":    func(r *Record) { r.Periods[0].Unseen = true },
-		"absence":         func(r *Record) { r.Periods[0].LastOn = at(12) },
+		"UID":              func(r *Record) { r.UID = "other" },
+		"changed":          func(r *Record) { r.Changed = at(7) },
+		"not ready since":  func(r *Record) { r.NotReadySince = at(7) },
+		"not ready":        func(r *Record) { r.NotReady = "Unknown" },
+		"fewer starts":     func(r *Record) { r.Starts = nil },
+		"key":              func(r *Record) { r.Starts[0].Key = "c" },
+		"value":            func(r *Record) { r.Starts[0].Value = "c" },
+		"start":            func(r *Record) { r.Starts[0].Time = at(12) },
+		"period":           func(r *Record) { r.Periods[0].Time = at(12) },
+		"own start":        func(r *Record) { r.Periods[0].On[0].Time = at(12) },
+		"may have swapped": func(r *Record) { r.Periods[0].MayHaveSwapped = true },
+		"absence":          func(r *Record) { r.Periods[0].LastOn = at(12) },
 	} {
 		if record().Equal(record(change)) {
 			t.Errorf("another %s, and they are equal", name)

@@ -29,10 +29,10 @@ func (s Start) Local(clock *serverclock.Clock) time.Time {
 }
 
 // server returns the start on the API server's clock, for a process that has another local clock.
-func (s Start) server() time.Time { return earliest(s.Server, s.SeenBy) }
+func (s Start) serverTime() time.Time { return earliest(s.Server, s.SeenBy) }
 
 // or returns the earlier evidence of both.
-func (s Start) or(other Start) Start {
+func (s Start) merge(other Start) Start {
 	return Start{
 		Server: earliest(s.Server, other.Server), Seen: earliest(s.Seen, other.Seen), SeenBy: earliest(s.SeenBy, other.SeenBy),
 	}
@@ -47,17 +47,17 @@ type absence struct{ changed, until time.Time }
 // may have added the taint in a write that is not known as a change of the taints.
 func startOf(o Observation, taint Taint, before absence, clock *serverclock.Clock) Start {
 	start := seenAt(o.Seen, clock)
-	if comesAfter(o.Changed, before.changed) {
+	if certainlyAfter(o.Changed, before.changed) {
 		start.Server = endOf(o.Changed)
 	}
-	if comesAfter(taint.TimeAdded, before.until) {
+	if certainlyAfter(taint.TimeAdded, before.until) {
 		start.Server = earliest(start.Server, endOf(taint.TimeAdded))
 	}
 	return start
 }
 
-// comesAfter reports whether a stored second comes after a moment for sure.
-func comesAfter(second, moment time.Time) bool {
+// certainlyAfter reports whether a stored second comes after a moment for sure.
+func certainlyAfter(second, moment time.Time) bool {
 	return !second.IsZero() && (moment.IsZero() || second.After(moment.Truncate(apiResolution)))
 }
 

@@ -12,8 +12,8 @@ import (
 // identity is what makes a taint the same one: changing the value makes another. The effect is always NoExecute.
 type identity struct{ key, value string }
 
-// presence is what is known of a taint while it is on a node.
-type presence struct {
+// taintState is what is known of a taint while it is on a node.
+type taintState struct {
 	start Start
 	// absent is when the node was last known to be without the taint, on the API server's clock. A timeAdded from before is
 	// disproved, and stays so.
@@ -23,7 +23,7 @@ type presence struct {
 }
 
 // before returns what is known of the node without the taint.
-func (p presence) before() absence { return absence{changed: p.changed, until: p.absent} }
+func (p taintState) before() absence { return absence{changed: p.changed, until: p.absent} }
 
 // nodeState is what is known of one node that has NoExecute taints, or had node-condition taints a moment ago.
 type nodeState struct {
@@ -35,42 +35,42 @@ type nodeState struct {
 	// unchangedIn is a list that is not complete yet and has the node as it was.
 	unchangedIn uint64
 
-	presences map[identity]presence
+	taints map[identity]taintState
 	// periods are the not-ready periods, by the value of their taints.
 	periods map[string]*period
-	// seen is when the first version with these taints reached us.
+	// seen is when the first version with these taints observed us.
 	seen time.Time
 }
 
-// taintState is what decisions read of a taint; it is compared to find changes.
-type taintState struct {
+// resolvedTaint is what decisions read of a taint; it is compared to find changes.
+type resolvedTaint struct {
 	identity
 	start, period Start
 }
 
-// taintStates returns what decisions read of a node, in the order of the object.
-func (n *nodeState) taintStates() []taintState {
-	states := make([]taintState, 0, len(n.last.Taints))
+// resolvedTaints returns what decisions read of a node, in the order of the object.
+func (n *nodeState) resolvedTaints() []resolvedTaint {
+	states := make([]resolvedTaint, 0, len(n.last.Taints))
 	for _, taint := range n.last.Taints {
-		state := taintState{identity: identity{taint.Key, taint.Value}}
-		if isCondition(taint.Key) {
+		state := resolvedTaint{identity: identity{taint.Key, taint.Value}}
+		if isNotReadyTaint(taint.Key) {
 			period := n.periods[taint.Value]
 			state.start, state.period = period.on[taint.Key].start, period.start
 		} else {
-			state.start = n.presences[state.identity].start
+			state.start = n.taints[state.identity].start
 		}
 		states = append(states, state)
 	}
 	return states
 }
 
-// taints returns the taints of a node with their starts on the local clock.
-func (n *nodeState) taints(clock *serverclock.Clock) []deadline.Taint {
+// deadlineTaints returns the taints of a node with their starts on the local clock.
+func (n *nodeState) deadlineTaints(clock *serverclock.Clock) []deadline.Taint {
 	if n == nil || len(n.last.Taints) == 0 {
 		return nil
 	}
 	taints := make([]deadline.Taint, 0, len(n.last.Taints))
-	for _, state := range n.taintStates() {
+	for _, state := range n.resolvedTaints() {
 		taints = append(taints, deadline.Taint{
 			Key: state.key, Value: state.value, Start: state.start.Local(clock), Period: state.period.Local(clock),
 		})
@@ -80,17 +80,17 @@ func (n *nodeState) taints(clock *serverclock.Clock) []deadline.Taint {
 
 // settled reports whether this was still the state when the seconds of its last changes were over, where that is known up to a
 // time. Within them there may have been others, so until then it cannot be told from a later state of the same times.
-func (n *nodeState) settled(confirmed time.Time) bool {
-	return !confirmed.Before(n.settles())
+func (n *nodeState) isConfirmed(confirmed time.Time) bool {
+	return !confirmed.Before(n.confirmableFrom())
 }
 
 // settles returns when those seconds are over.
-func (n *nodeState) settles() time.Time {
+func (n *nodeState) confirmableFrom() time.Time {
 	return latest(endOf(n.last.Changed), endOf(n.last.NotReadySince))
 }
 
-// isCondition reports whether a key is one of those that the node lifecycle controller puts on a node that is not ready.
-func isCondition(key string) bool {
+// isNotReadyTaint reports whether a key is one of those that the node lifecycle controller puts on a node that is not ready.
+func isNotReadyTaint(key string) bool {
 	return key == v1.TaintNodeNotReady || key == v1.TaintNodeUnreachable
 }
 
@@ -105,47 +105,47 @@ type transition struct {
 
 // next returns the state after the transition.
 func (t transition) next() *nodeState {
-	now := &nodeState{last: t.o, presences: make(map[identity]presence, len(t.o.Taints)), seen: t.o.Seen}
-	unchanged := t.listUnchanged()
+	now := &nodeState{last: t.o, taints: make(map[identity]taintState, len(t.o.Taints)), seen: t.o.Seen}
+	unchanged := t.taintsUnchanged()
 	for _, taint := range t.o.Taints {
-		if id := (identity{taint.Key, taint.Value}); !isCondition(taint.Key) {
-			was, present := t.before.presences[id]
-			now.presences[id] = t.presence(taint, was, present, unchanged)
+		if id := (identity{taint.Key, taint.Value}); !isNotReadyTaint(taint.Key) {
+			was, present := t.before.taints[id]
+			now.taints[id] = t.nextTaint(taint, was, present, unchanged)
 		}
 	}
 	now.periods = t.periods(unchanged)
 	return now
 }
 
-// presence returns what is known of a taint that is on the node now.
-func (t transition) presence(taint Taint, was presence, present, unchanged bool) presence {
+// taintState returns what is known of a taint that is on the node now.
+func (t transition) nextTaint(taint Taint, was taintState, present, unchanged bool) taintState {
 	switch {
 	case !present:
-		return t.fresh(taint)
+		return t.added(taint)
 	case unchanged || !t.o.Gap:
-		return t.kept(taint, was)
+		return t.carryOver(taint, was)
 	default:
 		// Whether it was there all the time is not known: if not, it came even later than it did before.
-		return t.since(taint, was.before())
+		return t.addedAfter(taint, was.before())
 	}
 }
 
-// fresh returns a presence that has just begun.
-func (t transition) fresh(taint Taint) presence {
-	return t.since(taint, t.absence())
+// fresh returns a taintState that has just begun.
+func (t transition) added(taint Taint) taintState {
+	return t.addedAfter(taint, t.absence())
 }
 
-// since returns a presence that began after an absence, as this version dates it.
-func (t transition) since(taint Taint, before absence) presence {
-	return presence{start: startOf(t.o, taint, before, t.clock), absent: before.until, changed: before.changed}
+// since returns a taintState that began after an absence, as this version dates it.
+func (t transition) addedAfter(taint Taint, before absence) taintState {
+	return taintState{start: startOf(t.o, taint, before, t.clock), absent: before.until, changed: before.changed}
 }
 
-// kept returns a presence that goes on. What this version says counts where it is earlier than what was known: a timeAdded
-// that is not disproved, or a later change of the list, where the versions reached us late.
-func (t transition) kept(taint Taint, was presence) presence {
-	was.start = was.start.or(seenAt(t.o.Seen, t.clock)) // one that another process has recorded was not seen by this one
+// kept returns a taintState that goes on. What this version says counts where it is earlier than what was known: a timeAdded
+// that is not disproved, or a later change of the list, where the versions observed us late.
+func (t transition) carryOver(taint Taint, was taintState) taintState {
+	was.start = was.start.merge(seenAt(t.o.Seen, t.clock)) // one that another process has recorded was not seen by this one
 	says := time.Time{}
-	if comesAfter(taint.TimeAdded, was.absent) {
+	if certainlyAfter(taint.TimeAdded, was.absent) {
 		says = endOf(taint.TimeAdded)
 	}
 	if t.o.Changed.After(t.before.last.Changed) {
@@ -165,14 +165,14 @@ func (t transition) absence() absence {
 	return absence{changed: t.o.BeforeChanged, until: latest(t.o.BeforeWritten, t.confirmed)}
 }
 
-// listUnchanged reports whether spec.taints is proven not to have changed between the two versions.
-func (t transition) listUnchanged() bool {
+// taintsUnchanged reports whether spec.taints is proven not to have changed between the two versions.
+func (t transition) taintsUnchanged() bool {
 	before := t.before.last
-	return before.UID == t.o.UID && (before.ResourceVersion == t.o.ResourceVersion || unmoved(before.Changed, t.o.Changed, t.confirmed))
+	return before.UID == t.o.UID && (before.ResourceVersion == t.o.ResourceVersion || provenUnchanged(before.Changed, t.o.Changed, t.confirmed))
 }
 
-// unmoved reports whether nothing can have happened between two versions that show the same time of a last change. The
+// provenUnchanged reports whether nothing can have happened between two versions that show the same time of a last change. The
 // older version must still have been the state when the second of that change was over: within it there may have been others.
-func unmoved(before, now, confirmed time.Time) bool {
+func provenUnchanged(before, now, confirmed time.Time) bool {
 	return !now.IsZero() && now.Equal(before) && !confirmed.Before(endOf(now))
 }

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// confirmAfter is after how long without a mark another one is wanted while nodes are not ready.
+	// confirmAfter is after how long without a timelineEntry another one is wanted while nodes are not ready.
 	confirmAfter = 20 * time.Second
-	// maxStreams is of how many lists it is known how far they were observed: all nodes belong to the newest one soon after it.
-	maxStreams = 4
+	// maxWatches is of how many lists it is known how far they were observed: all nodes belong to the newest one soon after it.
+	maxWatches = 4
 )
 
 // Tracker remembers the starts of every node's taints. It is safe for concurrent use.
@@ -24,12 +24,12 @@ const (
 type Tracker struct {
 	clock *serverclock.Clock
 
-	lock    sync.RWMutex
-	nodes   map[string]*nodeState
-	marks   marks
-	streams []stream // the newest one last
-	// recalled are the records of another process, of nodes that have not been observed yet.
-	recalled Records
+	lock     sync.RWMutex
+	nodes    map[string]*nodeState
+	timeline timeline
+	watches  []watchProgress // the newest one last
+	// restored are the records of another process, of nodes that have not been observed yet.
+	restored Records
 }
 
 // NewTracker returns a tracker that knows no node. clock converts the API's times; nil where they are local times.
@@ -42,14 +42,14 @@ func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	before := t.nodes[node]
-	if record, recalled := t.recalled.Nodes[node]; before == nil && recalled {
-		before, o.Gap = record.state(t.recalled.ConfirmedUntil), true
-		delete(t.recalled.Nodes, node)
+	if record, restored := t.restored.Nodes[node]; before == nil && restored {
+		before, o.Gap = record.state(t.restored.ConfirmedUntil), true
+		delete(t.restored.Nodes, node)
 	}
 	now := t.transition(before, o).next()
-	t.reach(o.List, versionOf(o.ResourceVersion))
-	t.marks.add(versionOf(o.ResourceVersion), t.past(o.Written, o.Seen))
-	if before != nil && slices.Equal(before.taintStates(), now.taintStates()) {
+	t.advance(o.List, versionOf(o.ResourceVersion))
+	t.timeline.add(versionOf(o.ResourceVersion), t.notInFuture(o.Written, o.Seen))
+	if before != nil && slices.Equal(before.resolvedTaints(), now.resolvedTaints()) {
 		now.seen = before.seen
 	} else {
 		changed = len(now.last.Taints) > 0 || (before != nil && len(before.last.Taints) > 0)
@@ -66,7 +66,7 @@ func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 func (t *Tracker) Forget(node string, o Observation) (changed bool) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	t.reach(o.List, versionOf(o.ResourceVersion))
+	t.advance(o.List, versionOf(o.ResourceVersion))
 	before := t.nodes[node]
 	delete(t.nodes, node)
 	return before != nil && len(before.last.Taints) > 0
@@ -77,7 +77,7 @@ func (t *Tracker) Forget(node string, o Observation) (changed bool) {
 func (t *Tracker) Taints(node string) []deadline.Taint {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
-	return t.nodes[node].taints(t.clock)
+	return t.nodes[node].deadlineTaints(t.clock)
 }
 
 // Tainted reports whether a node carries a NoExecute taint by the last version observed.
@@ -103,7 +103,7 @@ func (t *Tracker) Nodes() []string {
 
 // Seen returns when the taints of a node became what Taints says, to our eyes; zero where it has none. A consistent read
 // that begins later is not behind them.
-func (t *Tracker) Seen(node string) time.Time {
+func (t *Tracker) ObservedAt(node string) time.Time {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
 	if n := t.nodes[node]; n != nil {
@@ -122,18 +122,18 @@ func (t *Tracker) Resolve(node string, o Observation) []deadline.Taint {
 		o = o.After(before.last)
 	}
 	o.Gap = true
-	return t.transition(before, o).next().taints(t.clock)
+	return t.transition(before, o).next().deadlineTaints(t.clock)
 }
 
 // Read takes in that a list of a number, or the watch after it, has a node in a version. A node that has not changed since the
 // list before is not observed again, but when the list is complete it is known to be as it was.
-func (t *Tracker) Read(node, resourceVersion string, list uint64) {
+func (t *Tracker) NodeReceived(node, resourceVersion string, list uint64) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	n := t.nodes[node]
 	switch {
 	case n == nil || n.last.ResourceVersion != resourceVersion:
-	case t.stream(list).reached > 0:
+	case t.progress(list).observed > 0:
 		n.last.List = list
 	default:
 		n.unchangedIn = list
@@ -141,11 +141,11 @@ func (t *Tracker) Read(node, resourceVersion string, list uint64) {
 }
 
 // Listed takes in that a consistent list, which was sent at a local time, has a resourceVersion. It is complete.
-func (t *Tracker) Listed(list uint64, sent time.Time, resourceVersion string) {
+func (t *Tracker) ListCompleted(list uint64, sent time.Time, resourceVersion string) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	t.marks.add(versionOf(resourceVersion), t.clock.Earliest(sent))
-	t.reach(list, versionOf(resourceVersion)) // what it has of a node is of that version, whenever that is observed
+	t.timeline.add(versionOf(resourceVersion), t.clock.Earliest(sent))
+	t.advance(list, versionOf(resourceVersion)) // what it has of a node is of that version, whenever that is observed
 	for _, n := range t.nodes {
 		if n.unchangedIn == list && list != n.last.List {
 			n.last.List = list
@@ -153,12 +153,12 @@ func (t *Tracker) Listed(list uint64, sent time.Time, resourceVersion string) {
 	}
 }
 
-// Bookmark takes in that the watch after a list has reached a resourceVersion, right after the event of another one.
-func (t *Tracker) Bookmark(list uint64, after, reached string) {
+// Bookmark takes in that the watch after a list has observed a resourceVersion, right after the event of another one.
+func (t *Tracker) BookmarkReceived(list uint64, after, observed string) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	s := t.stream(list)
-	s.pending = append(s.pending, bookmark{versionOf(after), versionOf(reached)})
+	s := t.progress(list)
+	s.pending = append(s.pending, bookmark{versionOf(after), versionOf(observed)})
 	s.observe(0)
 }
 
@@ -166,7 +166,7 @@ func (t *Tracker) Bookmark(list uint64, after, reached string) {
 func (t *Tracker) Confirm(sent time.Time, resourceVersion string) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	t.marks.add(versionOf(resourceVersion), t.clock.Earliest(sent))
+	t.timeline.add(versionOf(resourceVersion), t.clock.Earliest(sent))
 }
 
 // Prune drops the not-ready periods whose taints have been off for too long.
@@ -174,8 +174,8 @@ func (t *Tracker) Prune() {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	for name, n := range t.nodes {
-		stillOff := t.reachedTime(n.last.List)
-		maps.DeleteFunc(n.periods, func(_ string, p *period) bool { return p.over(stillOff) })
+		stillOff := t.observedUntil(n.last.List)
+		maps.DeleteFunc(n.periods, func(_ string, p *period) bool { return p.expired(stillOff) })
 		if len(n.last.Taints)+len(n.periods) == 0 {
 			delete(t.nodes, name)
 		}
@@ -187,7 +187,7 @@ func (t *Tracker) Prune() {
 func (t *Tracker) NeedsConfirmation(now time.Time) bool {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
-	if last := t.marks.last(); !last.IsZero() && t.clock.Earliest(now).Sub(last) < confirmAfter {
+	if last := t.timeline.last(); !last.IsZero() && t.clock.Earliest(now).Sub(last) < confirmAfter {
 		return false
 	}
 	for _, n := range t.nodes {
@@ -198,9 +198,9 @@ func (t *Tracker) NeedsConfirmation(now time.Time) bool {
 	return false
 }
 
-// Unsettled returns the nodes, so many at most, of which a call of ConfirmNode would help at a local time: what has to be
+// Unconfirmed returns the nodes, so many at most, of which a call of ConfirmNode would help at a local time: what has to be
 // remembered of them could not be proven otherwise after a gap or a restart.
-func (t *Tracker) Unsettled(now time.Time, most int) (names []string) {
+func (t *Tracker) Unconfirmed(now time.Time, most int) (names []string) {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
 	server := t.clock.Earliest(now)
@@ -208,7 +208,7 @@ func (t *Tracker) Unsettled(now time.Time, most int) (names []string) {
 		if len(names) == most {
 			break
 		}
-		if !n.settled(t.confirmedUntil(n)) && !server.Before(n.settles()) && !n.record().empty() {
+		if !n.isConfirmed(t.confirmedUntil(n)) && !server.Before(n.confirmableFrom()) && !n.record().empty() {
 			names = append(names, name)
 		}
 	}
@@ -229,19 +229,19 @@ func (t *Tracker) transition(before *nodeState, o Observation) transition {
 	if before == nil || before.last.UID != o.UID {
 		before = &nodeState{}
 	}
-	o.BeforeWritten = t.past(o.BeforeWritten, o.Seen)
-	confirmed := latest(t.past(before.last.Written, o.Seen), t.past(before.confirmed, o.Seen))
+	o.BeforeWritten = t.notInFuture(o.BeforeWritten, o.Seen)
+	confirmed := latest(t.notInFuture(before.last.Written, o.Seen), t.notInFuture(before.confirmed, o.Seen))
 	if o.Gap {
-		confirmed = latest(confirmed, t.reachedTime(before.last.List))
+		confirmed = latest(confirmed, t.observedUntil(before.last.List))
 	} else {
-		confirmed = latest(confirmed, t.marks.upTo(max(1, versionOf(o.ResourceVersion))-1))
+		confirmed = latest(confirmed, t.timeline.lowerBound(max(1, versionOf(o.ResourceVersion))-1))
 	}
 	return transition{before: before, o: o, clock: t.clock, confirmed: confirmed}
 }
 
 // past returns a time of the API, or zero where that had not come yet at a local moment: then it is of a clock that has been set
 // since, and says nothing of what came after it.
-func (t *Tracker) past(api, now time.Time) time.Time {
+func (t *Tracker) notInFuture(api, now time.Time) time.Time {
 	if api.After(t.clock.Latest(now)) {
 		return time.Time{}
 	}
@@ -250,33 +250,33 @@ func (t *Tracker) past(api, now time.Time) time.Time {
 
 // confirmedUntil returns the latest time of the API server's clock at which a node is known to have been as it was observed last.
 func (t *Tracker) confirmedUntil(n *nodeState) time.Time {
-	return latest(latest(t.past(n.last.Written, n.last.Seen), n.confirmed), t.reachedTime(n.last.List))
+	return latest(latest(t.notInFuture(n.last.Written, n.last.Seen), n.confirmed), t.observedUntil(n.last.List))
 }
 
-// reachedTime returns a time of the API server's clock up to which all that happened has been observed, of what a list
+// observedUntil returns a time of the API server's clock up to which all that happened has been observed, of what a list
 // brought, or the watch after it.
-func (t *Tracker) reachedTime(list uint64) time.Time {
-	for i := range t.streams {
-		if t.streams[i].list == list {
-			return t.marks.upTo(t.streams[i].reached)
+func (t *Tracker) observedUntil(list uint64) time.Time {
+	for i := range t.watches {
+		if t.watches[i].list == list {
+			return t.timeline.lowerBound(t.watches[i].observed)
 		}
 	}
 	return time.Time{}
 }
 
 // reach takes in that a version has been observed.
-func (t *Tracker) reach(list, version uint64) { t.stream(list).observe(version) }
+func (t *Tracker) advance(list, version uint64) { t.progress(list).observe(version) }
 
 // stream returns what is known of a list, which may be new.
-func (t *Tracker) stream(list uint64) *stream {
-	for i := range t.streams {
-		if t.streams[i].list == list {
-			return &t.streams[i]
+func (t *Tracker) progress(list uint64) *watchProgress {
+	for i := range t.watches {
+		if t.watches[i].list == list {
+			return &t.watches[i]
 		}
 	}
-	if len(t.streams) == maxStreams {
-		t.streams = slices.Delete(t.streams, 0, 1)
+	if len(t.watches) == maxWatches {
+		t.watches = slices.Delete(t.watches, 0, 1)
 	}
-	t.streams = append(t.streams, stream{list: list})
-	return &t.streams[len(t.streams)-1]
+	t.watches = append(t.watches, watchProgress{list: list})
+	return &t.watches[len(t.watches)-1]
 }

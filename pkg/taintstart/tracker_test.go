@@ -109,9 +109,9 @@ func TestTaintsAreDatedByTheirEarliestEvidence(t *testing.T) {
 			sees("1", 4.1).written(4), sees("2", 4.2, plain("a")).wrote(4), sees("9", 60, plain("a")).wrote(4).relisted()}, map[string][]float64{"a": {5}}},
 		{"another value is another taint", []Observation{
 			sees("1", 5, plain("a")), sees("2", 60, Taint{Key: "a", Value: "x"})}, map[string][]float64{"a": {60}}},
-		{"gone and back is a new presence", []Observation{
+		{"gone and back is a new taintState", []Observation{
 			sees("1", 5, plain("a")), sees("2", 5.1), sees("3", 5.2, plain("a")).changed(5)}, map[string][]float64{"a": {5.2}}},
-		{"gone and back beside another is a new presence", []Observation{
+		{"gone and back beside another is a new taintState", []Observation{
 			sees("1", 5, plain("a"), plain("b")), sees("2", 7, plain("b")), sees("3", 9, plain("b"), plain("a"))},
 			map[string][]float64{"a": {9}, "b": {5}}},
 		{"a gap, and the list changed: in doubt, the later time", []Observation{
@@ -288,7 +288,7 @@ func TestSeen(t *testing.T) {
 		{"another taint", sees("4", 22, plain("a"), plain("b")), at(22)},
 	} {
 		tracker.Observe("n", step.o)
-		if got := tracker.Seen("n"); !got.Equal(step.want) {
+		if got := tracker.ObservedAt("n"); !got.Equal(step.want) {
 			t.Errorf("%s: seen at %v", step.name, got)
 		}
 	}

@@ -120,7 +120,7 @@ func newElector(o *Options, clients *clients, controller *tainteviction.Controll
 		RenewDeadline: le.RenewDeadline.Duration,
 		RetryPeriod:   le.RetryPeriod.Duration,
 		Lead:          controller.Lead,
-		Blind:         controller.Blind,
+		Stale:         controller.Stale,
 		Overdue:       controller.Overdue,
 		Assist:        controller.Assist,
 	})

@@ -40,7 +40,7 @@ func FixedLimit() Variant {
 // WholeObjects decodes pods and nodes whole, as every client does, and has the informers' transform distil them.
 func WholeObjects() Variant {
 	const codecs = "rest.CodecFactoryForGeneratedClient(scheme.Scheme, scheme.Codecs).WithoutConversion()"
-	return Variant{"whole-objects", []edit{{"podcache/sieve.go", "newSieving(" + codecs + ")", codecs}}}
+	return Variant{"whole-objects", []edit{{"podcache/fieldmask.go", "withPartialDecoder(" + codecs + ")", codecs}}}
 }
 
 // PolledLease does not watch the Lease: it knows what client-go's leader election reads of it once in each retry period.

@@ -22,15 +22,15 @@ func startDefects() []defect {
 			{start, added, "		if start.Server = endOf(taint.TimeAdded); taint.TimeAdded.After(o.Seen) {\n\t\t\tstart.Seen = time.Time{}\n\t\t}\n"}}, ""},
 		{"counts a stored second as its beginning", []edit{{start, "return t.Add(apiResolution)", "return t"}}, ""},
 		{"takes a relist for a watch without a gap", []edit{{"taintstart/observation.go", "o.List != before.List", "false"}}, ""},
-		{"keeps a start across any gap", []edit{{state, "	case unchanged || !t.o.Gap:\n		return t.kept", "	case true:\n		return t.kept"}}, ""},
+		{"keeps a start across any gap", []edit{{state, "	case unchanged || !t.o.Gap:\n		return t.carryOver", "	case true:\n		return t.carryOver"}}, ""},
 		{"counts an old timeAdded that is put back", []edit{
-			{start, "comesAfter(taint.TimeAdded, before.until)", "!taint.TimeAdded.IsZero()"}, {state, "comesAfter(taint.TimeAdded, was.absent)", "!taint.TimeAdded.IsZero()"}}, ""},
+			{start, "certainlyAfter(taint.TimeAdded, before.until)", "!taint.TimeAdded.IsZero()"}, {state, "certainlyAfter(taint.TimeAdded, was.absent)", "!taint.TimeAdded.IsZero()"}}, ""},
 		{"counts it after an absence within a period", []edit{{period, "		if was.absent {\n			off :=", "		if false {\n			off :="}}, ""},
-		{"dates what an admission plugin added by the change before", []edit{{start, "comesAfter(o.Changed, before.changed)", "!o.Changed.IsZero()"}}, ""},
+		{"dates what an admission plugin added by the change before", []edit{{start, "certainlyAfter(o.Changed, before.changed)", "!o.Changed.IsZero()"}}, ""},
 		{"binds a pod by PodScheduled before its creation", []edit{
 			{pod, "max(p.boundAt, condition.LastTransitionTime.Unix())", "condition.LastTransitionTime.Unix()"}}, ""},
 
-		{"begins anew when the two taints take turns", []edit{{period, "own = t.fresh(taint)\n", "own = t.fresh(taint)\n\t\t\tp.start = own.start\n"}}, ""},
+		{"begins anew when the two taints take turns", []edit{{period, "own = t.added(taint)\n", "own = t.added(taint)\n\t\t\tp.start = own.start\n"}}, ""},
 		{"begins anew when they are off for a moment", []edit{{period, "maxAbsence = time.Minute", "maxAbsence = time.Nanosecond"}}, ""},
 		{"lets them be off for ever", []edit{{period, "maxAbsence = time.Minute", "maxAbsence = 1000 * time.Hour"}}, ""},
 		{"goes on over any absence that a gap hid", []edit{{period, bounded, "return t.o.Gap || !since.IsZero() && (!on ||"}}, ""},
@@ -40,7 +40,7 @@ func startDefects() []defect {
 		{"goes on over a time in which the node was ready", []edit{{period, "if t.o.NotReadySince.IsZero() ||", "if false && t.o.NotReadySince.IsZero() ||"}}, ""},
 		{"an absence moves the start of a taint of its own", []edit{{period, "		case !present:\n", "		case !present || was.absent:\n"}}, ""},
 		{"does not know a recorded node by its resourceVersion", []edit{
-			{state, "(before.ResourceVersion == t.o.ResourceVersion || unmoved", "(unmoved"}}, "-keep-starts -no-managed-fields"},
+			{state, "(before.ResourceVersion == t.o.ResourceVersion || provenUnchanged", "(provenUnchanged"}}, "-keep-starts -no-managed-fields"},
 		{"takes any recorded node without managedFields for unchanged", []edit{
 			{state, "before.ResourceVersion == t.o.ResourceVersion", "(before.ResourceVersion == t.o.ResourceVersion || t.o.Changed.IsZero())"}}, "-keep-starts -no-managed-fields"},
 		{"does not confirm what is on nodes that are not ready", []edit{

@@ -29,7 +29,7 @@ func (r *replica) newElector(config *rest.Config) *leader.Elector {
 		Client: leases, Watch: watch, Identity: r.name,
 		Lease:         types.NamespacedName{Namespace: metav1.NamespaceSystem, Name: "taint-manager"},
 		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
-		Lead: r.leading, Blind: r.controller.Blind, Overdue: r.controller.Overdue, Assist: r.controller.Assist,
+		Lead: r.leading, Stale: r.controller.Stale, Overdue: r.controller.Overdue, Assist: r.controller.Assist,
 	})
 	s.must(err)
 	return elector

@@ -105,7 +105,7 @@ func FuzzObjects(f *testing.F) {
 		observation := taintstart.Observe(node, now, 1)
 		tracker := taintstart.NewTracker(nil)
 		tracker.Observe(node.Name, observation)
-		got := deadline.Decide(podcache.NewPod(pod, now).Input(nil), tracker.Taints(pod.Spec.NodeName), deadline.Rules{})
+		got := deadline.Decide(podcache.NewPod(pod, now).ToDeadlinePod(nil), tracker.Taints(pod.Spec.NodeName), deadline.Rules{})
 		want := naive(pod, node, now)
 		if got.Evict != want.Before(never()) || (got.Evict && !got.Deadline.Equal(want)) {
 			t.Errorf("decides %+v, by the rules it goes at %v\nnode %+v\npod %+v", got, want, node, pod)

@@ -22,7 +22,7 @@ func NewClient(config *rest.Config) (typedcorev1.CoreV1Interface, error) {
 	config = rest.CopyConfig(config)
 	config.APIPath = "/api"
 	config.GroupVersion = &v1.SchemeGroupVersion
-	config.NegotiatedSerializer = newSieving(rest.CodecFactoryForGeneratedClient(scheme.Scheme, scheme.Codecs).WithoutConversion())
+	config.NegotiatedSerializer = withPartialDecoder(rest.CodecFactoryForGeneratedClient(scheme.Scheme, scheme.Codecs).WithoutConversion())
 	client, err := rest.RESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("client for pods and nodes: %w", err)
@@ -30,73 +30,73 @@ func NewClient(config *rest.Config) (typedcorev1.CoreV1Interface, error) {
 	return typedcorev1.New(client), nil
 }
 
-// sieving is a serializer whose decoder for protobuf has a sieve before it.
-type sieving struct {
+// partialSerializer is a serializer whose decoder for protobuf has a fieldMask before it.
+type partialSerializer struct {
 	runtime.NegotiatedSerializer
 	types []runtime.SerializerInfo // asked for with each request
 }
 
-func newSieving(serializer runtime.NegotiatedSerializer) sieving {
-	s := sieving{serializer, slices.Clone(serializer.SupportedMediaTypes())}
+func withPartialDecoder(serializer runtime.NegotiatedSerializer) partialSerializer {
+	s := partialSerializer{serializer, slices.Clone(serializer.SupportedMediaTypes())}
 	for i := range s.types {
 		if s.types[i].MediaType == runtime.ContentTypeProtobuf {
-			s.types[i].Serializer = newSievingSerializer(s.types[i].Serializer)
+			s.types[i].Serializer = newPartialDecoder(s.types[i].Serializer)
 		}
 	}
 	return s
 }
 
-func (s sieving) SupportedMediaTypes() []runtime.SerializerInfo { return s.types }
+func (s partialSerializer) SupportedMediaTypes() []runtime.SerializerInfo { return s.types }
 
-type sievingSerializer struct {
+type partialDecoder struct {
 	runtime.Serializer
 	// kinds are what is kept, and failed is that with the statuses of containers, which are read of pods that have failed only: for
 	// others, they would make up two fifths of what decoding and distilling a pod costs (see BenchmarkDecode).
-	kinds, failed map[string]sieve
+	kinds, failed map[string]fieldMask
 }
 
-func newSievingSerializer(serializer runtime.Serializer) sievingSerializer {
-	there := sieve{} // a message of which nothing is kept but that it is there
-	state := sieve{2: there /* running */, 3: there /* terminated */}
-	return sievingSerializer{serializer, kinds(nil), kinds(sieve{2: state, 3: state /* lastState */, 5: nil /* restartCount */, 9: nil /* started */})}
+func newPartialDecoder(serializer runtime.Serializer) partialDecoder {
+	there := fieldMask{} // a message of which nothing is kept but that it is there
+	state := fieldMask{2: there /* running */, 3: there /* terminated */}
+	return partialDecoder{serializer, kinds(nil), kinds(fieldMask{2: state, 3: state /* lastState */, 5: nil /* restartCount */, 9: nil /* started */})}
 }
 
-func (s sievingSerializer) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
-	return s.Serializer.Decode(s.sifted(data), defaults, into)
+func (s partialDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
+	return s.Serializer.Decode(s.masked(data), defaults, into)
 }
 
-// sieve has the fields of a message that are kept, by their numbers: whole, where there is no sieve for the field, or a message of
+// fieldMask has the fields of a message that are kept, by their numbers: whole, where there is no fieldMask for the field, or a message of
 // which only some fields are kept.
 //
 // The numbers are those of the generated.proto files of k8s.io/api/core/v1 and of k8s.io/apimachinery, and part of the API.
-type sieve map[protowire.Number]sieve
+type fieldMask map[protowire.Number]fieldMask
 
 // kinds are what is kept of each kind, with the envelope around it: all that NewPod and newNode read, what reflectors read of bookmarks, and what
 // evictions read of a pod that is live. Of the statuses of containers, what is given is kept.
-func kinds(container sieve) map[string]sieve {
-	var whole sieve
-	status := sieve{1: whole /* phase */, 2: whole /* conditions */}
+func kinds(container fieldMask) map[string]fieldMask {
+	var whole fieldMask
+	status := fieldMask{1: whole /* phase */, 2: whole /* conditions */}
 	if container != nil {
 		status[8], status[10], status[13] = container, container, container // containerStatuses, initContainerStatuses, ephemeralContainerStatuses
 	}
-	pod := sieve{
+	pod := fieldMask{
 		1: {1: whole /* name */, 3: whole /* namespace */, 5: whole /* uid */, 6: whole, /* resourceVersion */
 			7: whole /* generation */, 8: whole /* creationTimestamp */, 9: whole /* deletionTimestamp */, 12: whole /* annotations */},
 		2: {10: whole /* nodeName */, 22: whole /* tolerations */, 25: whole /* priority */},
 		3: status,
 	}
-	node := sieve{
+	node := fieldMask{
 		1: {1: whole /* name */, 5: whole /* uid */, 6: whole /* resourceVersion */, 8: whole, /* creationTimestamp */
 			12: whole /* annotations */, 17: whole /* managedFields */},
 		2: {5: whole /* taints */},
 		3: {4: whole /* conditions */},
 	}
-	enveloped := func(kept sieve) sieve {
-		return sieve{unknownTypeMeta: whole, unknownRaw: kept, unknownEncoding: whole, unknownType: whole}
+	enveloped := func(kept fieldMask) fieldMask {
+		return fieldMask{unknownTypeMeta: whole, unknownRaw: kept, unknownEncoding: whole, unknownType: whole}
 	}
-	return map[string]sieve{
-		"Pod": enveloped(pod), "PodList": enveloped(sieve{1: whole, 2: pod}),
-		"Node": enveloped(node), "NodeList": enveloped(sieve{1: whole, 2: node}),
+	return map[string]fieldMask{
+		"Pod": enveloped(pod), "PodList": enveloped(fieldMask{1: whole, 2: pod}),
+		"Node": enveloped(node), "NodeList": enveloped(fieldMask{1: whole, 2: node}),
 	}
 }
 
@@ -110,7 +110,7 @@ const (
 
 // sifted is an object without what is not kept of its kind. What is no message, or of another kind, stays as it is, for the
 // decoder to judge.
-func (s sievingSerializer) sifted(data []byte) []byte {
+func (s partialDecoder) masked(data []byte) []byte {
 	message, ok := bytes.CutPrefix(data, []byte(envelope))
 	if !ok {
 		return data
@@ -123,7 +123,7 @@ func (s sievingSerializer) sifted(data []byte) []byte {
 	if !known {
 		return data
 	}
-	out, ok := kept.sift(append(make([]byte, 0, len(data)/4), envelope...), message)
+	out, ok := kept.apply(append(make([]byte, 0, len(data)/4), envelope...), message)
 	if !ok {
 		return data
 	}
@@ -176,7 +176,7 @@ func fieldOf(message []byte, number protowire.Number) []byte {
 }
 
 // sift appends to out what is kept of a message, or says that it is none.
-func (s sieve) sift(out, message []byte) ([]byte, bool) {
+func (s fieldMask) apply(out, message []byte) ([]byte, bool) {
 	for len(message) > 0 {
 		f, rest, ok := cut(message)
 		if !ok {
@@ -194,7 +194,7 @@ func (s sieve) sift(out, message []byte) ([]byte, bool) {
 		}
 		out = append(out, f.raw[:f.tag]...)
 		begin := len(out)
-		if out, ok = inner.sift(out, content); !ok {
+		if out, ok = inner.apply(out, content); !ok {
 			return nil, false
 		}
 		out = slices.Insert(out, begin, protowire.AppendVarint(nil, uint64(len(out)-begin))...)

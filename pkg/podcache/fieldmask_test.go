@@ -23,7 +23,7 @@ import (
 
 var (
 	plain  = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
-	sieved = newSievingSerializer(plain)
+	sieved = newPartialDecoder(plain)
 )
 
 // filler fills API objects at random, every field of them, the same each time.
@@ -193,7 +193,7 @@ func BenchmarkDecode(b *testing.B) {
 	filler().NilChance(0.1).Fill(pod)
 	data := encoded(b, pod, "Pod")
 	for name, serializer := range map[string]runtime.Decoder{
-		"whole": plain, "sieved": sieved, "sieved, with containers": sievingSerializer{plain, sieved.failed, sieved.failed},
+		"whole": plain, "sieved": sieved, "sieved, with containers": partialDecoder{plain, sieved.failed, sieved.failed},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
