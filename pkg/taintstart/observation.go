@@ -14,37 +14,38 @@ import (
 // Taint is a NoExecute taint as the node object shows it.
 type Taint struct {
 	Key, Value string
-	// TimeAdded is in whole seconds, zero where the API object has none.
+	// TimeAdded is in whole seconds. It is zero if the API object has none.
 	TimeAdded time.Time
 }
 
-// Observation is what one version of a node says about its NoExecute taints, and when and how we came to see it.
+// Observation holds what one version of a node says about its NoExecute taints, and when and how we received it. API times
+// are in whole seconds, and zero if unknown.
 type Observation struct {
 	UID             types.UID
 	ResourceVersion string
-	// Taints are those with the effect NoExecute, in the order of the object. The API refuses a node that has one twice; of such
-	// the earliest timeAdded counts.
+	// Taints are the NoExecute taints, in the order of the object. The API rejects duplicates; of such, the earliest
+	// timeAdded counts.
 	Taints []Taint
-	// Changed is the API server's time of the last change of spec.taints, in whole seconds; zero where it is unknown.
-	// It may be later than the change, where its writer has since changed other fields. It may be earlier only where an
-	// admission plugin changed the taints in another's write: managedFields are made before it.
+	// Changed is the API time of the last change of spec.taints. It may be later than the change, if its writer has since
+	// changed other fields. It is earlier only if an admission plugin changed the taints in another client's write, because
+	// managedFields are computed before.
 	Changed time.Time
-	// Written is the API server's time of the last write that this version shows, in whole seconds; zero where unknown.
+	// Written is the API time of the last write that this version shows.
 	Written time.Time
-	// NotReadySince is the transition time of the Ready condition, in whole seconds, and NotReady its status, False or Unknown;
-	// zero while Ready is True or missing. The kubelet writes the one and the node lifecycle controller the other, each by a
-	// clock of its own.
+	// NotReadySince is the transition time of the Ready condition, and NotReady its status, False or Unknown. Both are zero
+	// while Ready is True or missing. The kubelet writes False and the node lifecycle controller writes Unknown, each by
+	// its own clock.
 	NotReadySince time.Time
 	NotReady      v1.ConditionStatus
-	// Seen is when this version observed us, on the local clock.
+	// Seen is when this version reached us, as a local time.
 	Seen time.Time
-	// List numbers the list that this version came with, or that was made before the watch that brought it. Within one list
-	// no version has escaped us.
+	// List numbers the list that delivered this version, or that preceded the watch that did. Within one list no version is
+	// missed.
 	List uint64
-	// Gap says that changes between the version seen before and this one may have escaped us.
+	// Gap is true if there is a gap between the version seen before and this one.
 	Gap bool
-	// Continues says that a version of the same node was seen before this one. BeforeWritten and BeforeChanged are what Written
-	// and Changed were in it.
+	// Continues is true if a version of the same node was seen before this one. BeforeWritten and BeforeChanged are its
+	// Written and Changed.
 	Continues                    bool
 	BeforeWritten, BeforeChanged time.Time
 }
@@ -58,8 +59,8 @@ func (o Observation) After(before Observation) Observation {
 	return o
 }
 
-// Observe returns what a node says, and keeps no reference to it. seen is on the local clock, and list is 0 for a read that is
-// no part of a list or watch.
+// Observe returns what a node says. It keeps no reference to the node. seen is a local time. list is 0 for a read that is
+// not part of a list or watch.
 func Observe(node *v1.Node, seen time.Time, list uint64) Observation {
 	o := Observation{UID: node.UID, ResourceVersion: node.ResourceVersion, Seen: seen, List: list}
 	for i := range node.Spec.Taints {
@@ -86,15 +87,15 @@ func Observe(node *v1.Node, seen time.Time, list uint64) Observation {
 	return o
 }
 
-// index returns where a taint is in the observation, or -1.
+// index returns the index of a taint in the observation, or -1.
 func (o *Observation) index(taint *v1.Taint) int {
 	return slices.IndexFunc(o.Taints, func(t Taint) bool { return t.Key == taint.Key && t.Value == taint.Value })
 }
 
-// writeTimes returns the time at which the taints were last changed, and the time of the last write of any field.
+// writeTimes returns the time of the last change of the taints and the time of the last write of any field.
 //
-// The list is atomic, so a change of it leaves one owner. Server-side apply may make two agree on one value; then the later
-// time is taken.
+// The list of taints is atomic, so a change leaves one owner. With server-side apply two managers may own the same value;
+// then the later time counts.
 func writeTimes(entries []metav1.ManagedFieldsEntry) (changed, written time.Time) {
 	for i := range entries {
 		entry := &entries[i]
@@ -111,11 +112,12 @@ func writeTimes(entries []metav1.ManagedFieldsEntry) (changed, written time.Time
 	return changed, written
 }
 
-// ownsTaints reports whether a set of fields has f:spec.f:taints. What cannot be read owns nothing: less evidence is later.
+// ownsTaints reports whether a set of fields contains f:spec.f:taints. A set that cannot be parsed owns nothing, which errs
+// to the later side.
 func ownsTaints(fields *metav1.FieldsV1) bool {
 	const taints = "f:taints"
 	if fields == nil || !strings.Contains(fields.GetRawString(), taints) {
-		return false // most sets end here, without being parsed
+		return false // the common case, without parsing
 	}
 	var set struct {
 		Spec map[string]json.RawMessage `json:"f:spec"`

@@ -2,23 +2,23 @@ package taintstart
 
 import "time"
 
-// maxAbsence is for how long both node-condition taints may be off while a not-ready period goes on.
+// maxAbsence is the longest absence of both not-ready taints that a not-ready period spans.
 //
-// A node lifecycle controller that starts takes both taints off every node, and puts them back on those that are not ready,
-// usually within a second. An absence that is longer has another reason, a zone in which all nodes are not ready for one: then
-// the node lifecycle controller takes them off so that nobody is evicted, and the count begins again when it puts them back.
+// A node lifecycle controller that starts removes both taints from every node and puts them back on nodes that are not
+// ready, usually within a second. A longer absence has another cause: if all nodes of a zone are not ready, for example,
+// the node lifecycle controller removes the taints so that no pod is evicted, and countdowns begin again when it puts them
+// back.
 const maxAbsence = time.Minute
 
 // period is a not-ready period of a node.
 type period struct {
 	start Start
-	// on are the node-condition taints that were on last, by key: those of the last version, or of the last one before an
-	// absence of both.
+	// on are the not-ready taints by key: those of the last version, or of the last one before an absence of both.
 	on map[string]taintState
-	// absent says that both are off. They were on at the time lastOn of the API server's clock.
+	// absent is true during an absence of both. lastOn is an API time at which they were still on.
 	absent bool
 	lastOn time.Time
-	// mayHaveSwapped says that they may have taken turns after that, before both went off or while they were.
+	// mayHaveSwapped is true if one may have replaced the other after lastOn.
 	mayHaveSwapped bool
 }
 
@@ -47,7 +47,7 @@ func (t transition) periods(unchanged bool) map[string]*period {
 	return periods
 }
 
-// period returns the not-ready period of a value after the transition, or nil where there is none.
+// period returns the not-ready period of a taint value after the transition, or nil.
 func (t transition) period(value string, unchanged bool) *period {
 	var on []Taint
 	for _, taint := range t.o.Taints {
@@ -71,7 +71,7 @@ func (t transition) period(value string, unchanged bool) *period {
 	}
 }
 
-// continues reports whether a period goes on, with its taints on or off now.
+// continues reports whether a period goes on. on tells whether one of its taints is on now.
 func (t transition) continues(was *period, on, unchanged bool) bool {
 	switch {
 	case was == nil, t.before.last.UID != t.o.UID:
@@ -90,8 +90,8 @@ func (t transition) continues(was *period, on, unchanged bool) bool {
 	return !since.IsZero() && (!on || within(since, t.returnTime(since), maxAbsence))
 }
 
-// within reports whether a time is at most so long after another one, and not before it: then one of them is of a clock that has
-// been set.
+// within reports whether until is at most the given time after since. It returns false if until is before since: then one
+// of the two clocks was set.
 func within(since, until time.Time, most time.Duration) bool {
 	return !until.Before(since) && until.Sub(since) <= most
 }
@@ -102,8 +102,8 @@ func (t transition) stayedNotReady() bool {
 	return before.NotReady == t.o.NotReady && provenUnchanged(before.NotReadySince, t.o.NotReadySince, t.confirmed)
 }
 
-// returned returns a time of the API server's clock at which the taints that are on now were back for sure: when we saw them, or
-// when spec.taints was last changed, at which they were there. A change that was over before since is of a clock that has been set.
+// returnTime returns an API time at which the taints that are on now were certainly back: when we saw them, or the last
+// change of spec.taints. A change before since does not count: its clock was set.
 func (t transition) returnTime(since time.Time) time.Time {
 	seen, changed := t.clock.Latest(t.o.Seen), endOf(t.o.Changed)
 	if changed.Before(since) {
@@ -112,7 +112,7 @@ func (t transition) returnTime(since time.Time) time.Time {
 	return earliest(seen, changed)
 }
 
-// begin returns a new period, or nil where none of its taints is on.
+// newPeriod returns a new period, or nil if none of its taints is on.
 func (t transition) newPeriod(was *period, on []Taint) *period {
 	if len(on) == 0 {
 		return nil
@@ -121,7 +121,7 @@ func (t transition) newPeriod(was *period, on []Taint) *period {
 	for _, taint := range on {
 		own := t.added(taint)
 		if was != nil && !was.absent {
-			// It was on before as well, so the change of the taints that both versions show may be the one that brought it.
+			// It was on before as well, so the last change in both versions may be the one that added it.
 			if before, present := was.on[taint.Key]; present {
 				own = t.addedAfter(taint, before.before())
 			}
@@ -132,32 +132,32 @@ func (t transition) newPeriod(was *period, on []Taint) *period {
 	return p
 }
 
-// resume returns the period with the taints that are on now.
+// resumePeriod returns the period with the taints that are on now.
 func (t transition) resumePeriod(was *period, on []Taint, unchanged bool) *period {
 	p := &period{start: was.start.merge(seenAt(t.o.Seen, t.clock)), on: make(map[string]taintState, len(on))}
 	for _, taint := range on {
 		own, present := was.on[taint.Key]
 		if was.absent {
-			off := t.absence() // it was off meanwhile
+			off := t.absence()
 			own.absent, own.changed = latest(own.absent, latest(was.lastOn, off.until)), latest(own.changed, off.changed)
 		}
 		switch {
 		case !present:
-			// It came on in place of the other one.
+			// It replaced the other one.
 			own = t.added(taint)
 		case (unchanged || !t.o.Gap) && !was.mayHaveSwapped:
 			own = t.carryOver(taint, own)
 		default:
-			// They may have taken turns meanwhile: in doubt, the later time.
+			// They may have been swapped meanwhile. In doubt the later time counts.
 			own = t.addedAfter(taint, own.before())
 		}
 		p.on[taint.Key] = own
-		p.start = p.start.merge(own.start) // what dates a taint of the period dates the period
+		p.start = p.start.merge(own.start) // evidence for a taint is evidence for its period
 	}
 	return p
 }
 
-// over reports whether the taints have been off for too long, by a time at which they still were.
+// expired reports whether the absence is too long, given a time at which the taints were still off.
 func (p *period) expired(stillOff time.Time) bool {
 	return p.absent && stillOff.Sub(p.lastOn) > maxAbsence
 }

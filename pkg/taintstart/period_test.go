@@ -12,14 +12,14 @@ import (
 // step is something that happens to a tracker.
 type step func(*history)
 
-// history is what a node showed, and what is known about the time.
+// history is what a node showed, and the evidence of the time.
 type history struct {
 	tracker *Tracker
 	last    Observation
 	t       *testing.T
 }
 
-// shows has the tracker observe the next version of the node.
+// shows returns a step in which the tracker observes the next version of the node.
 func shows(o Observation) step {
 	return func(h *history) {
 		if h.last.UID != "" {
@@ -30,28 +30,28 @@ func shows(o Observation) step {
 	}
 }
 
-// confirms has a read of limit 1 tell the time of a resourceVersion.
+// confirms returns a step in which a read with limit 1 dates a resourceVersion.
 func confirms(version string, sent float64) step {
 	return func(h *history) { h.tracker.Confirm(at(sent), version) }
 }
 
-// reaches has a bookmark tell how far the watch after the first list is.
+// reaches returns a step in which a bookmark tells how far the watch after the first list has come.
 func reaches(after, version string) step {
 	return func(h *history) { h.tracker.BookmarkReceived(1, after, version) }
 }
 
-// lists has a list tell the time of its resourceVersion.
+// lists returns a step in which a list dates its resourceVersion.
 func lists(list uint64, version string, sent float64) step {
 	return func(h *history) { h.tracker.ListCompleted(list, at(sent), version) }
 }
 
-// unknown is not ready by the word of the node lifecycle controller, not of the kubelet.
+// unknown returns an observation of a node that the node lifecycle controller, not the kubelet, reports not ready.
 func (o Observation) unknown() Observation {
 	o.NotReady = "Unknown"
 	return o
 }
 
-// restarts has another process go on with what this one has recorded.
+// restarts returns a step in which another process continues from the records of this one.
 func restarts() step {
 	return func(h *history) {
 		h.tracker = restarted(h.t, h.tracker)
@@ -278,16 +278,16 @@ func TestMarks(t *testing.T) {
 	for i := range uint64(1000) {
 		m.add(100+i, at(100).Add(time.Duration(i)*time.Second))
 	}
-	if len(m.list) > maxTimelineEntries || !m.lowerBound(2000).Equal(at(1099)) {
-		t.Errorf("%d timeline, the last %s", len(m.list), m.last())
+	if len(m.entries) > maxTimelineEntries || !m.lowerBound(2000).Equal(at(1099)) {
+		t.Errorf("%d timeline, the last %s", len(m.entries), m.last())
 	}
 	if got := fmt.Sprint(versionOf("x"), versionOf(""), versionOf("17")); got != "0 0 17" {
 		t.Error(got)
 	}
 }
 
-// Node lifecycle controllers taint a node within the second in which it is not ready any more. That the node was still so
-// when the second was over is told by a read of it alone.
+// Node lifecycle controllers taint a node within the second in which it becomes not ready. Only a read of the node itself
+// confirms the state past that second.
 func TestAReadOfTheNodeSettlesItsPeriod(t *testing.T) {
 	node := sees("1", 4.5, stamped(notReady, 4)).wrote(4).notReady(4)
 	again := sees("20", 30.5, stamped(notReady, 30)).wrote(30).notReady(4)
@@ -318,7 +318,7 @@ func TestAReadOfTheNodeSettlesItsPeriod(t *testing.T) {
 	}
 }
 
-// A clock of an API server may be set back, and what it wrote before shows times that have not come yet.
+// The clock of an API server may be set back. What was written before has times in the future.
 func TestTimesToComeProveNothing(t *testing.T) {
 	clock := serverclock.New(still{at(0)})
 	clock.Observe(at(0), at(0), at(0))
@@ -335,13 +335,13 @@ func TestTimesToComeProveNothing(t *testing.T) {
 	}
 }
 
-// still is a clock that stands still.
+// still is a clock that does not advance.
 type still struct{ time.Time }
 
 func (s still) Now() time.Time                  { return s.Time }
 func (s still) Since(t time.Time) time.Duration { return s.Sub(t) }
 
-// A list shows nodes that have not changed since the one before, and nobody observes them again.
+// Nodes that have not changed since the list before are not observed again.
 func TestANodeThatAListShowsUnchangedIsConfirmedByIt(t *testing.T) {
 	tracker := run(t, shows(on("1", 4, notReady)))
 	tracker.NodeReceived("n", "1", 2)
@@ -349,7 +349,7 @@ func TestANodeThatAListShowsUnchangedIsConfirmedByIt(t *testing.T) {
 	if got := tracker.Records().ConfirmedUntil; !got.Equal(at(300)) {
 		t.Errorf("confirmed until %s", got)
 	}
-	tracker.NodeReceived("n", "1", 3) // of a list that does not come to its end
+	tracker.NodeReceived("n", "1", 3) // of a list that is never complete
 	if got := tracker.Records().ConfirmedUntil; !got.Equal(at(300)) {
 		t.Errorf("a list that is not complete confirms until %s", got)
 	}
@@ -361,7 +361,7 @@ func TestANodeThatAListShowsUnchangedIsConfirmedByIt(t *testing.T) {
 	check(t, tracker.Taints("n"), map[string][]float64{notReady: {340.5, 4.5}})
 }
 
-// What is recorded of a start does not change while nothing happens, however much the clocks drift.
+// The record of a start does not change while nothing happens, however much the clocks drift.
 func TestARecordStaysTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		local := serverclock.NewSteady()

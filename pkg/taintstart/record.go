@@ -10,50 +10,50 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Records are what a process that starts again could not learn from the API. All times are the API server's.
+// Records are the records of all nodes. All times are API times.
 type Records struct {
-	// ConfirmedUntil is a time up to which the nodes were certainly as they are recorded; zero where it is not known.
+	// ConfirmedUntil is an API time up to which all nodes are confirmed as recorded, or zero.
 	ConfirmedUntil time.Time
-	// Nodes are the records by the name of the node.
+	// Nodes are the records by node name.
 	Nodes map[string]Record
 }
 
-// Record is what has to be remembered of a node, and how it may prove that it still holds.
+// Record is the record of one node, with what it takes to prove that it still holds.
 type Record struct {
 	UID types.UID `json:"uid"`
-	// ResourceVersion, Changed, NotReadySince and NotReady are those of the version that was recorded. An equal ResourceVersion proves
-	// that nothing has changed, and an equal Changed that the taints have not.
+	// ResourceVersion, Changed, NotReadySince and NotReady are those of the recorded version. An equal ResourceVersion
+	// proves that nothing has changed. An equal Changed proves that the taints have not.
 	ResourceVersion string             `json:"resourceVersion"`
 	Changed         time.Time          `json:"changed,omitzero"`
 	NotReadySince   time.Time          `json:"notReadySince,omitzero"`
 	NotReady        v1.ConditionStatus `json:"notReady,omitempty"`
-	// Confirmed is a time at which the node was certainly as it is recorded, where that is later than what is known of all.
+	// Confirmed is an API time at which this node is confirmed as recorded, if later than Records.ConfirmedUntil.
 	Confirmed time.Time `json:"confirmed,omitzero"`
-	// Starts are those of taints that the node does not show, or shows wrongly.
+	// Starts are the starts that the node does not show, or shows wrongly.
 	Starts []RecordedStart `json:"starts,omitempty"`
-	// Periods are the not-ready periods of the node, while they last.
+	// Periods are the not-ready periods of the node.
 	Periods []RecordedPeriod `json:"periods,omitempty"`
 }
 
-// RecordedStart is when the taintState of a taint began.
+// RecordedStart is the recorded start of a taint.
 type RecordedStart struct {
 	Key   string    `json:"key"`
 	Value string    `json:"value,omitempty"`
 	Time  time.Time `json:"start"`
-	// Absent is until when the node was known to be without the taint; zero where no version without it was seen. A timeAdded of
-	// before is disproved.
+	// Absent is an API time at which the node was last known to be without the taint, or zero. An earlier timeAdded is
+	// disproved.
 	Absent time.Time `json:"absent,omitzero"`
 }
 
-// RecordedPeriod is when a not-ready period began.
+// RecordedPeriod is a recorded not-ready period.
 type RecordedPeriod struct {
 	Value string    `json:"value,omitempty"`
 	Time  time.Time `json:"start"`
-	// On are the node-condition taints that are on, or were on last.
+	// On are the not-ready taints that are on, or were on last.
 	On []RecordedStart `json:"on"`
-	// LastOn is a time at which they were on, where both are off; otherwise zero.
+	// LastOn is an API time at which they were still on, during an absence of both. Otherwise it is zero.
 	LastOn time.Time `json:"lastOn,omitzero"`
-	// MayHaveSwapped says that they may have taken turns after that.
+	// MayHaveSwapped is true if one may have replaced the other after LastOn.
 	MayHaveSwapped bool `json:"mayHaveSwapped,omitempty"`
 }
 
@@ -67,8 +67,8 @@ func (r Records) HasPeriods() bool {
 	return false
 }
 
-// Unconfirmed returns how many nodes may have changed once more within the seconds of their last changes, by what is recorded:
-// such a record cannot be proven by the times of those changes.
+// Unconfirmed returns the number of records that are not confirmed past the second of their last change. The time of that
+// change cannot prove them.
 func (r Records) Unconfirmed() (n int) {
 	for name := range r.Nodes {
 		record := r.Nodes[name]
@@ -82,7 +82,7 @@ func (r Records) Unconfirmed() (n int) {
 // empty reports whether there is nothing to record.
 func (r Record) empty() bool { return len(r.Starts)+len(r.Periods) == 0 }
 
-// Equal reports whether two records are of the same version, or of versions between which nothing changed that matters.
+// Equal reports whether two records are of the same version, or of versions between which nothing relevant changed.
 func (r Record) Equal(other Record) bool {
 	return r.UID == other.UID && r.Changed.Equal(other.Changed) && r.NotReadySince.Equal(other.NotReadySince) && r.NotReady == other.NotReady &&
 		(!r.Changed.IsZero() || r.ResourceVersion == other.ResourceVersion) &&
@@ -96,8 +96,8 @@ func (s RecordedStart) equal(other RecordedStart) bool {
 	return s.Key == other.Key && s.Value == other.Value && s.Time.Equal(other.Time) && s.Absent.Equal(other.Absent)
 }
 
-// Records returns what has to be written down at the moment: the starts that the API objects do not show (any more), and
-// not-ready periods while they last, because a node lifecycle controller that starts stamps their taints again.
+// Records returns what must be stored now: the starts that the API objects do not show, and not-ready periods while they
+// last, because a node lifecycle controller that starts sets their timeAdded again.
 func (t *Tracker) Records() Records {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
@@ -115,22 +115,22 @@ func (t *Tracker) Records() Records {
 	return records
 }
 
-// Restore takes in what another process has recorded. It has to be called before Observe. A record counts for the first
-// version of its node that is observed, and only where that proves it.
+// Restore takes the records that another process stored. It must be called before Observe. A record is used for the first
+// version of its node that is observed, and only if that version proves it.
 func (t *Tracker) Restore(records Records) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	t.restored = records
 }
 
-// DropRestored drops the records that no node has asked for. It has to be called when all nodes have been observed once.
+// DropRestored drops the records that no node has used. It must be called when all nodes have been observed once.
 func (t *Tracker) DropRestored() {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	t.restored = Records{}
 }
 
-// record returns what has to be written down of a node.
+// record returns the record of a node.
 func (n *nodeState) record() Record {
 	o := n.last
 	r := Record{
@@ -155,15 +155,15 @@ func (n *nodeState) record() Record {
 	return r
 }
 
-// shown reports whether a process that starts again finds the start of a taint in its node: the same time of the API where that
-// counts, and one that is not before the taint was seen first, nor much later.
+// shown reports whether a new process would resolve the same start from the node object: the same API time if that counts,
+// and one that is neither before the taint was first seen nor much later.
 func shown(o Observation, taint Taint, start Start) bool {
 	says := earliest(endOf(taint.TimeAdded), endOf(o.Changed))
 	same := start.Server.IsZero() || says.Equal(start.Server)
 	return !says.IsZero() && same && within(start.serverTime(), says, apiResolution)
 }
 
-// state returns what was known of the node at the version that was recorded.
+// state returns the node state that was recorded.
 func (r Record) state(confirmed time.Time) *nodeState {
 	n := &nodeState{
 		last: Observation{
@@ -188,12 +188,12 @@ func (r Record) state(confirmed time.Time) *nodeState {
 	return n
 }
 
-// record returns what has to be written down of a taintState.
+// record returns the record of a taint.
 func (p taintState) record(id identity) RecordedStart {
 	return RecordedStart{id.key, id.value, p.start.serverTime(), p.absent.UTC()}
 }
 
-// taintState returns what a record says.
+// state returns the taint state that was recorded.
 func (s RecordedStart) state() taintState {
 	return taintState{start: Start{Server: s.Time}, absent: s.Absent}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// restarted is a tracker of another process, to which went what the first one recorded.
+// restarted returns the tracker of another process that restored the records of the first one.
 func restarted(t *testing.T, before *Tracker) *Tracker {
 	t.Helper()
 	records := before.Records()

@@ -6,45 +6,44 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
-// apiResolution is the unit of the API's times. They are cut to it, so the moment itself lies up to one unit later.
+// apiResolution is the resolution of API times. They are truncated, so the event is up to one second later.
 const apiResolution = time.Second
 
-// Start is since when something has been so, by the evidence of two clocks. Any of it is zero where there is none; the earliest
-// counts.
+// Start is the evidence of two clocks for a start. Zero times are no evidence. The earliest counts.
 type Start struct {
-	// Server is on the API server's clock: the end of the second that the API has stored.
+	// Server is an API time: the end of the second that the API has stored.
 	Server time.Time
-	// Seen is when we saw it first, on the local clock, and SeenBy the most that the API server's clock could show then.
+	// Seen is the local time at which we first saw it. SeenBy is the latest that the API server's clock could show then.
 	Seen, SeenBy time.Time
 }
 
-// seenAt returns the evidence that something was there at a local moment.
+// seenAt returns the evidence that something was present at a local time.
 func seenAt(local time.Time, clock *serverclock.Clock) Start {
 	return Start{Seen: local, SeenBy: clock.Latest(local).UTC()}
 }
 
-// Local returns the start on the local clock.
+// Local returns the start as a local time.
 func (s Start) Local(clock *serverclock.Clock) time.Time {
 	return earliest(s.Seen, clock.Local(s.Server))
 }
 
-// server returns the start on the API server's clock, for a process that has another local clock.
+// serverTime returns the start as an API time, for a process that has another local clock.
 func (s Start) serverTime() time.Time { return earliest(s.Server, s.SeenBy) }
 
-// or returns the earlier evidence of both.
+// merge returns the earlier evidence of both.
 func (s Start) merge(other Start) Start {
 	return Start{
 		Server: earliest(s.Server, other.Server), Seen: earliest(s.Seen, other.Seen), SeenBy: earliest(s.SeenBy, other.SeenBy),
 	}
 }
 
-// absence is what is known of a node without a taint that it has now: the time of the last change of its taints, and until
-// when it was certainly without, on the API server's clock. Zero where no version without the taint was seen.
+// absence describes a node before a taint was added: the last change of its taints, and the latest API time at which it was
+// certainly without the taint. Both are zero if no version without the taint was seen.
 type absence struct{ changed, until time.Time }
 
-// startOf returns the evidence that a version has of the start of a taint that was not known before. What is from before an
-// absence is no evidence: a writer may have put back an old timeAdded, or its clock may be behind; and an admission plugin
-// may have added the taint in a write that is not known as a change of the taints.
+// startOf returns the evidence that a version has for the start of a taint that is new. Evidence from before the absence
+// does not count: a writer may have put back an old timeAdded, its clock may be behind, or an admission plugin may have
+// added the taint in a write that does not count as a change of the taints.
 func startOf(o Observation, taint Taint, before absence, clock *serverclock.Clock) Start {
 	start := seenAt(o.Seen, clock)
 	if certainlyAfter(o.Changed, before.changed) {
@@ -56,12 +55,12 @@ func startOf(o Observation, taint Taint, before absence, clock *serverclock.Cloc
 	return start
 }
 
-// certainlyAfter reports whether a stored second comes after a moment for sure.
+// certainlyAfter reports whether a stored second is certainly after a time.
 func certainlyAfter(second, moment time.Time) bool {
 	return !second.IsZero() && (moment.IsZero() || second.After(moment.Truncate(apiResolution)))
 }
 
-// endOf returns the end of the API's second that t stands for, or zero where there is no time.
+// endOf returns the end of the second that an API time stands for, or zero for zero.
 func endOf(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
@@ -69,7 +68,7 @@ func endOf(t time.Time) time.Time {
 	return t.Add(apiResolution)
 }
 
-// earliest returns the earliest of some times that is not zero.
+// earliest returns the earliest of the times that are not zero.
 func earliest(times ...time.Time) time.Time {
 	var first time.Time
 	for _, t := range times {

@@ -9,40 +9,37 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
-// identity is what makes a taint the same one: changing the value makes another. The effect is always NoExecute.
+// identity is the identity of a taint. The effect is always NoExecute.
 type identity struct{ key, value string }
 
-// taintState is what is known of a taint while it is on a node.
+// taintState is the state of a taint that is on a node.
 type taintState struct {
 	start Start
-	// absent is when the node was last known to be without the taint, on the API server's clock. A timeAdded from before is
-	// disproved, and stays so.
+	// absent is the API time at which the node was last known to be without the taint. An earlier timeAdded is disproved.
 	absent time.Time
 	// changed is the last change of the taints that the node showed then.
 	changed time.Time
 }
 
-// before returns what is known of the node without the taint.
+// before returns the absence before the taint was added.
 func (p taintState) before() absence { return absence{changed: p.changed, until: p.absent} }
 
-// nodeState is what is known of one node that has NoExecute taints, or had node-condition taints a moment ago.
+// nodeState is the state of a node that has NoExecute taints or a not-ready period.
 type nodeState struct {
 	last Observation
-	// confirmed is a time of the API server's clock at which this was certainly the state of the node, as far as a read of the
-	// node alone, or another process, has told; zero where none has.
+	// confirmed is an API time up to which this state is confirmed by a read of this node, or by its record. It is zero if
+	// there is none.
 	confirmed time.Time
-
-	// unchangedIn is a list that is not complete yet and has the node as it was.
+	// unchangedIn is a list that is not complete yet and shows the node unchanged.
 	unchangedIn uint64
-
-	taints map[identity]taintState
+	taints      map[identity]taintState
 	// periods are the not-ready periods, by the value of their taints.
 	periods map[string]*period
-	// seen is when the first version with these taints observed us.
+	// seen is when the first version with these taints reached us.
 	seen time.Time
 }
 
-// resolvedTaint is what decisions read of a taint; it is compared to find changes.
+// resolvedTaint is what decisions read of a taint. Comparing it finds changes.
 type resolvedTaint struct {
 	identity
 	start, period Start
@@ -64,7 +61,7 @@ func (n *nodeState) resolvedTaints() []resolvedTaint {
 	return states
 }
 
-// deadlineTaints returns the taints of a node with their starts on the local clock.
+// deadlineTaints returns the taints of a node with their starts as local times.
 func (n *nodeState) deadlineTaints(clock *serverclock.Clock) []deadline.Taint {
 	if n == nil || len(n.last.Taints) == 0 {
 		return nil
@@ -78,28 +75,28 @@ func (n *nodeState) deadlineTaints(clock *serverclock.Clock) []deadline.Taint {
 	return taints
 }
 
-// settled reports whether this was still the state when the seconds of its last changes were over, where that is known up to a
-// time. Within them there may have been others, so until then it cannot be told from a later state of the same times.
+// isConfirmed reports whether the state is confirmed past the second of its last change, given the API time up to which it
+// is confirmed. Within that second there may be another change with the same time.
 func (n *nodeState) isConfirmed(confirmed time.Time) bool {
 	return !confirmed.Before(n.confirmableFrom())
 }
 
-// settles returns when those seconds are over.
+// confirmableFrom returns the end of the second of the last change.
 func (n *nodeState) confirmableFrom() time.Time {
 	return latest(endOf(n.last.Changed), endOf(n.last.NotReadySince))
 }
 
-// isNotReadyTaint reports whether a key is one of those that the node lifecycle controller puts on a node that is not ready.
+// isNotReadyTaint reports whether a key is that of a not-ready taint.
 func isNotReadyTaint(key string) bool {
 	return key == v1.TaintNodeNotReady || key == v1.TaintNodeUnreachable
 }
 
-// transition is a step from the state of a node to the next version of it.
+// transition is the step from the state of a node to its next version.
 type transition struct {
 	before *nodeState
 	o      Observation
 	clock  *serverclock.Clock
-	// confirmed is the latest time of the API server's clock at which the node is known to have been as before.
+	// confirmed is the latest API time at which the node is known to have been as before.
 	confirmed time.Time
 }
 
@@ -117,7 +114,7 @@ func (t transition) next() *nodeState {
 	return now
 }
 
-// taintState returns what is known of a taint that is on the node now.
+// nextTaint returns the state of a taint that is on the node now.
 func (t transition) nextTaint(taint Taint, was taintState, present, unchanged bool) taintState {
 	switch {
 	case !present:
@@ -125,25 +122,25 @@ func (t transition) nextTaint(taint Taint, was taintState, present, unchanged bo
 	case unchanged || !t.o.Gap:
 		return t.carryOver(taint, was)
 	default:
-		// Whether it was there all the time is not known: if not, it came even later than it did before.
+		// It may have been off meanwhile. Then it was added even later than before.
 		return t.addedAfter(taint, was.before())
 	}
 }
 
-// fresh returns a taintState that has just begun.
+// added returns the state of a taint that was just added.
 func (t transition) added(taint Taint) taintState {
 	return t.addedAfter(taint, t.absence())
 }
 
-// since returns a taintState that began after an absence, as this version dates it.
+// addedAfter returns the state of a taint that was added after an absence, as this version dates it.
 func (t transition) addedAfter(taint Taint, before absence) taintState {
 	return taintState{start: startOf(t.o, taint, before, t.clock), absent: before.until, changed: before.changed}
 }
 
-// kept returns a taintState that goes on. What this version says counts where it is earlier than what was known: a timeAdded
-// that is not disproved, or a later change of the list, where the versions observed us late.
+// carryOver returns the state of a taint that stayed on. Evidence of this version counts if it is earlier than what is
+// known: a timeAdded that is not disproved, or a later change of the list if versions reached us late.
 func (t transition) carryOver(taint Taint, was taintState) taintState {
-	was.start = was.start.merge(seenAt(t.o.Seen, t.clock)) // one that another process has recorded was not seen by this one
+	was.start = was.start.merge(seenAt(t.o.Seen, t.clock)) // a restored start was not seen by this process
 	says := time.Time{}
 	if certainlyAfter(taint.TimeAdded, was.absent) {
 		says = endOf(taint.TimeAdded)
@@ -151,13 +148,13 @@ func (t transition) carryOver(taint Taint, was taintState) taintState {
 	if t.o.Changed.After(t.before.last.Changed) {
 		says = earliest(says, endOf(t.o.Changed))
 	}
-	if says.Before(t.clock.Latest(was.start.Local(t.clock))) { // it may be earlier, when more is known of the API server's clock
+	if says.Before(t.clock.Latest(was.start.Local(t.clock))) { // it may prove earlier once the bound of the clock is narrower
 		was.start.Server = earliest(was.start.Server, says)
 	}
 	return was
 }
 
-// absence returns until when the node is known to have been without a taint that it has now and had not before.
+// absence returns the absence before this version, for a taint that is new in it.
 func (t transition) absence() absence {
 	if !t.o.Continues {
 		return absence{}
@@ -165,14 +162,14 @@ func (t transition) absence() absence {
 	return absence{changed: t.o.BeforeChanged, until: latest(t.o.BeforeWritten, t.confirmed)}
 }
 
-// taintsUnchanged reports whether spec.taints is proven not to have changed between the two versions.
+// taintsUnchanged reports whether spec.taints is proven unchanged between the two versions.
 func (t transition) taintsUnchanged() bool {
 	before := t.before.last
 	return before.UID == t.o.UID && (before.ResourceVersion == t.o.ResourceVersion || provenUnchanged(before.Changed, t.o.Changed, t.confirmed))
 }
 
-// provenUnchanged reports whether nothing can have happened between two versions that show the same time of a last change. The
-// older version must still have been the state when the second of that change was over: within it there may have been others.
+// provenUnchanged reports whether two versions with the same time of a last change have no change in between. The older
+// version must be confirmed past that second: within it there may be another change.
 func provenUnchanged(before, now, confirmed time.Time) bool {
 	return !now.IsZero() && now.Equal(before) && !confirmed.Before(endOf(now))
 }

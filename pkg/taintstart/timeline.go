@@ -7,62 +7,62 @@ import (
 	"time"
 )
 
-// maxTimelineEntries bounds the timeline that are kept: two minutes and more of them, since there is one a second at most.
+// maxTimelineEntries bounds the timeline to more than two minutes: there is at most one entry per second.
 const maxTimelineEntries = 128
 
-// timelineEntry says that what happened after a resourceVersion happened after a time of the API server's clock.
+// timelineEntry says that everything after a resourceVersion happened after an API time.
 type timelineEntry struct {
 	version uint64
 	time    time.Time
 }
 
-// timeline connect resourceVersions of nodes with the API server's clock. The API does not date the removal of a last taint, but
-// it numbers it: so a removal is later than each timelineEntry of a smaller resourceVersion.
+// timeline maps resourceVersions of nodes to API times. A change is later than each entry with a smaller resourceVersion.
+// That dates the removal of a last taint.
 type timeline struct {
-	// list is in ascending order of both.
-	list []timelineEntry
+	// entries are in ascending order of both.
+	entries []timelineEntry
 }
 
-// add takes in a timelineEntry.
+// add adds an entry, unless it is known already.
 func (m *timeline) add(version uint64, at time.Time) {
 	if version == 0 || at.IsZero() {
 		return
 	}
 	if !m.lowerBound(version).Before(at) {
-		return // known already
+		return
 	}
-	i, _ := slices.BinarySearchFunc(m.list, version, func(e timelineEntry, v uint64) int { return cmp.Compare(e.version, v) })
+	i, _ := slices.BinarySearchFunc(m.entries, version, func(e timelineEntry, v uint64) int { return cmp.Compare(e.version, v) })
 	end := i
-	for end < len(m.list) && !m.list[end].time.After(at) {
-		end++ // these say less
+	for end < len(m.entries) && !m.entries[end].time.After(at) {
+		end++ // the new entry implies these
 	}
-	m.list = slices.Replace(m.list, i, end, timelineEntry{version, at})
-	if len(m.list) > maxTimelineEntries {
-		m.list = slices.Delete(m.list, 0, len(m.list)-maxTimelineEntries)
+	m.entries = slices.Replace(m.entries, i, end, timelineEntry{version, at})
+	if len(m.entries) > maxTimelineEntries {
+		m.entries = slices.Delete(m.entries, 0, len(m.entries)-maxTimelineEntries)
 	}
 }
 
-// lowerBound returns the latest time that is known to be before all that happened after a version; zero where there is none.
+// lowerBound returns the latest time that is known to be before everything after a version, or zero.
 func (m *timeline) lowerBound(version uint64) time.Time {
-	i, found := slices.BinarySearchFunc(m.list, version, func(e timelineEntry, v uint64) int { return cmp.Compare(e.version, v) })
+	i, found := slices.BinarySearchFunc(m.entries, version, func(e timelineEntry, v uint64) int { return cmp.Compare(e.version, v) })
 	if found {
 		i++
 	}
 	if i == 0 {
 		return time.Time{}
 	}
-	return m.list[i-1].time
+	return m.entries[i-1].time
 }
 
-// last returns the time of the last timelineEntry, or zero.
+// last returns the time of the last entry, or zero.
 func (m *timeline) last() time.Time {
-	if len(m.list) == 0 {
+	if len(m.entries) == 0 {
 		return time.Time{}
 	}
-	return m.list[len(m.list)-1].time
+	return m.entries[len(m.entries)-1].time
 }
 
-// versionOf returns a resourceVersion as the number that it is (KEP-5504), or 0.
+// versionOf returns a resourceVersion as a number (KEP-5504), or 0.
 func versionOf(resourceVersion string) uint64 {
 	version, err := strconv.ParseUint(resourceVersion, 10, 64)
 	if err != nil {
@@ -71,17 +71,17 @@ func versionOf(resourceVersion string) uint64 {
 	return version
 }
 
-// bookmark says that a watch has observed a version, once the event before it has been observed.
+// bookmark says that a watch has reached a version, once the event before it has been observed.
 type bookmark struct{ after, version uint64 }
 
-// stream is how far a list and the watch after it have been observed.
+// watchProgress is how far a list and the watch after it have been observed.
 type watchProgress struct {
 	list     uint64
 	observed uint64
 	pending  []bookmark
 }
 
-// observe takes in that the event of a version has been observed.
+// observe records that the event of a version has been observed.
 func (s *watchProgress) observe(version uint64) {
 	s.observed = max(s.observed, version)
 	for len(s.pending) > 0 && s.pending[0].after <= s.observed {

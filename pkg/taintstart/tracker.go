@@ -11,33 +11,33 @@ import (
 )
 
 const (
-	// confirmAfter is after how long without a timelineEntry another one is wanted while nodes are not ready.
+	// confirmAfter is how long a not-ready period may go without a timeline entry before a confirmation is needed.
 	confirmAfter = 20 * time.Second
-	// maxWatches is of how many lists it is known how far they were observed: all nodes belong to the newest one soon after it.
+	// maxWatches is the number of lists whose progress is kept. Soon after a new list all nodes belong to it.
 	maxWatches = 4
 )
 
-// Tracker remembers the starts of every node's taints. It is safe for concurrent use.
+// Tracker keeps the state of every node with NoExecute taints. It is safe for concurrent use.
 //
-// Every version of a node has to be given to Observe in order: a taint that went and came back between two versions that
-// were observed looks unbroken.
+// Observe must be called for every version of a node, in order. A taint that was removed and added again between two
+// observed versions looks unbroken.
 type Tracker struct {
 	clock *serverclock.Clock
 
 	lock     sync.RWMutex
 	nodes    map[string]*nodeState
 	timeline timeline
-	watches  []watchProgress // the newest one last
-	// restored are the records of another process, of nodes that have not been observed yet.
+	watches  []watchProgress // newest last
+	// restored are the records of nodes that have not been observed yet.
 	restored Records
 }
 
-// NewTracker returns a tracker that knows no node. clock converts the API's times; nil where they are local times.
+// NewTracker returns an empty tracker. clock converts API times. It may be nil if they are local times.
 func NewTracker(clock *serverclock.Clock) *Tracker {
 	return &Tracker{clock: clock, nodes: map[string]*nodeState{}}
 }
 
-// Observe takes in the next version of a node, and reports whether its taints or one of their starts changed.
+// Observe takes the next version of a node. It reports whether its taints or one of their starts changed.
 func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
@@ -62,7 +62,7 @@ func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 	return changed
 }
 
-// Forget drops a node that does not exist any more, at the version of its end, and reports whether it carried a taint.
+// Forget drops a node that was deleted, given its last version. It reports whether the node carried a taint.
 func (t *Tracker) Forget(node string, o Observation) (changed bool) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
@@ -73,7 +73,7 @@ func (t *Tracker) Forget(node string, o Observation) (changed bool) {
 }
 
 // Taints returns the NoExecute taints of a node by the last version observed, in the order of the object, with their starts
-// on the local clock; none for a node that is unknown.
+// as local times.
 func (t *Tracker) Taints(node string) []deadline.Taint {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
@@ -101,8 +101,8 @@ func (t *Tracker) Nodes() []string {
 	return names
 }
 
-// Seen returns when the taints of a node became what Taints says, to our eyes; zero where it has none. A consistent read
-// that begins later is not behind them.
+// ObservedAt returns the local time at which the taints of a node became what Taints returns, or zero if it has none. A
+// consistent read that begins later is at least as recent.
 func (t *Tracker) ObservedAt(node string) time.Time {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
@@ -112,8 +112,8 @@ func (t *Tracker) ObservedAt(node string) time.Time {
 	return time.Time{}
 }
 
-// Resolve dates the taints of a version that came by another way than the versions given to Observe, a live read. It
-// remembers nothing of it. Where the version is not the last one observed, a gap lies between the two.
+// Resolve returns the taints of a version that was read live, with their starts. It does not change the state. There is a
+// gap between this version and the last one observed, unless they are the same.
 func (t *Tracker) Resolve(node string, o Observation) []deadline.Taint {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
@@ -125,8 +125,8 @@ func (t *Tracker) Resolve(node string, o Observation) []deadline.Taint {
 	return t.transition(before, o).next().deadlineTaints(t.clock)
 }
 
-// Read takes in that a list of a number, or the watch after it, has a node in a version. A node that has not changed since the
-// list before is not observed again, but when the list is complete it is known to be as it was.
+// NodeReceived records that a list, or the watch after it, delivered a version of a node. A node that has not changed since
+// the list before is not observed again. When the list is complete, the node is known to be unchanged.
 func (t *Tracker) NodeReceived(node, resourceVersion string, list uint64) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
@@ -140,12 +140,12 @@ func (t *Tracker) NodeReceived(node, resourceVersion string, list uint64) {
 	}
 }
 
-// Listed takes in that a consistent list, which was sent at a local time, has a resourceVersion. It is complete.
+// ListCompleted records that a consistent list, which was sent at a local time, is complete and has a resourceVersion.
 func (t *Tracker) ListCompleted(list uint64, sent time.Time, resourceVersion string) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	t.timeline.add(versionOf(resourceVersion), t.clock.Earliest(sent))
-	t.advance(list, versionOf(resourceVersion)) // what it has of a node is of that version, whenever that is observed
+	t.advance(list, versionOf(resourceVersion)) // its nodes are of that version, whenever they are observed
 	for _, n := range t.nodes {
 		if n.unchangedIn == list && list != n.last.List {
 			n.last.List = list
@@ -153,7 +153,8 @@ func (t *Tracker) ListCompleted(list uint64, sent time.Time, resourceVersion str
 	}
 }
 
-// Bookmark takes in that the watch after a list has observed a resourceVersion, right after the event of another one.
+// BookmarkReceived records that the watch after a list has reached a resourceVersion, right after the event with the other
+// one.
 func (t *Tracker) BookmarkReceived(list uint64, after, observed string) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
@@ -162,14 +163,14 @@ func (t *Tracker) BookmarkReceived(list uint64, after, observed string) {
 	s.observe(0)
 }
 
-// Confirm takes in that a consistent read of nodes, which was sent at a local time, had a resourceVersion.
+// Confirm records that a consistent read of nodes, which was sent at a local time, had a resourceVersion.
 func (t *Tracker) Confirm(sent time.Time, resourceVersion string) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	t.timeline.add(versionOf(resourceVersion), t.clock.Earliest(sent))
 }
 
-// Prune drops the not-ready periods whose taints have been off for too long.
+// Prune drops the not-ready periods whose absence is too long.
 func (t *Tracker) Prune() {
 	t.lock.Lock()
 	defer t.lock.Unlock()
@@ -182,8 +183,8 @@ func (t *Tracker) Prune() {
 	}
 }
 
-// NeedsConfirmation reports whether a call of Confirm would help at a local time: a not-ready period may have to be carried
-// over an absence of its taints, and nothing else has told the time for a while.
+// NeedsConfirmation reports whether Confirm should be called at a local time: there is a not-ready period, and no other
+// evidence of the time has arrived for a while.
 func (t *Tracker) NeedsConfirmation(now time.Time) bool {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
@@ -198,14 +199,14 @@ func (t *Tracker) NeedsConfirmation(now time.Time) bool {
 	return false
 }
 
-// Unconfirmed returns the nodes, so many at most, of which a call of ConfirmNode would help at a local time: what has to be
-// remembered of them could not be proven otherwise after a gap or a restart.
-func (t *Tracker) Unconfirmed(now time.Time, most int) (names []string) {
+// Unconfirmed returns up to limit nodes for which ConfirmNode should be called at a local time. Without it,
+// their records could not be proven after a gap or a restart.
+func (t *Tracker) Unconfirmed(now time.Time, limit int) (names []string) {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
 	server := t.clock.Earliest(now)
 	for name, n := range t.nodes {
-		if len(names) == most {
+		if len(names) == limit {
 			break
 		}
 		if !n.isConfirmed(t.confirmedUntil(n)) && !server.Before(n.confirmableFrom()) && !n.record().empty() {
@@ -215,7 +216,7 @@ func (t *Tracker) Unconfirmed(now time.Time, most int) (names []string) {
 	return names
 }
 
-// ConfirmNode takes in that a consistent read of a node, which was sent at a local time, had a resourceVersion.
+// ConfirmNode records that a consistent read of a node, which was sent at a local time, had a resourceVersion.
 func (t *Tracker) ConfirmNode(node string, sent time.Time, resourceVersion string) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
@@ -239,8 +240,8 @@ func (t *Tracker) transition(before *nodeState, o Observation) transition {
 	return transition{before: before, o: o, clock: t.clock, confirmed: confirmed}
 }
 
-// past returns a time of the API, or zero where that had not come yet at a local moment: then it is of a clock that has been set
-// since, and says nothing of what came after it.
+// notInFuture returns an API time, or zero if it was in the future at a local time: then it is from a clock that was set
+// since.
 func (t *Tracker) notInFuture(api, now time.Time) time.Time {
 	if api.After(t.clock.Latest(now)) {
 		return time.Time{}
@@ -248,13 +249,12 @@ func (t *Tracker) notInFuture(api, now time.Time) time.Time {
 	return api
 }
 
-// confirmedUntil returns the latest time of the API server's clock at which a node is known to have been as it was observed last.
+// confirmedUntil returns the latest API time up to which the state of a node is confirmed.
 func (t *Tracker) confirmedUntil(n *nodeState) time.Time {
 	return latest(latest(t.notInFuture(n.last.Written, n.last.Seen), n.confirmed), t.observedUntil(n.last.List))
 }
 
-// observedUntil returns a time of the API server's clock up to which all that happened has been observed, of what a list
-// brought, or the watch after it.
+// observedUntil returns the API time up to which everything that a list and its watch delivered has been observed, or zero.
 func (t *Tracker) observedUntil(list uint64) time.Time {
 	for i := range t.watches {
 		if t.watches[i].list == list {
@@ -264,10 +264,10 @@ func (t *Tracker) observedUntil(list uint64) time.Time {
 	return time.Time{}
 }
 
-// reach takes in that a version has been observed.
+// advance records that a version has been observed.
 func (t *Tracker) advance(list, version uint64) { t.progress(list).observe(version) }
 
-// stream returns what is known of a list, which may be new.
+// progress returns the progress of a list. It is added if it is new.
 func (t *Tracker) progress(list uint64) *watchProgress {
 	for i := range t.watches {
 		if t.watches[i].list == list {

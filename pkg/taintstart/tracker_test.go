@@ -13,12 +13,12 @@ const notReady, unreachable = v1.TaintNodeNotReady, v1.TaintNodeUnreachable
 
 var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// at is some seconds after noon.
+// at returns a time some seconds after noon.
 func at(seconds float64) time.Time {
 	return noon.Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// sees is an observation at a moment, of version v, by the first list or the watch after it.
+// sees returns an observation at a time, of version v, by the first list or the watch after it.
 func sees(v string, seen float64, taints ...Taint) Observation {
 	return Observation{UID: "node", ResourceVersion: v, Seen: at(seen), Taints: taints, List: 1}
 }
