@@ -14,10 +14,10 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// NewClient returns a client that leaves out of pods and nodes, before it decodes them, what is not kept of them here. What
-// it writes is complete, and so are all other kinds, and all that the API server sends in another encoding than protobuf.
+// NewClient returns a client that decodes only the fields of pods and nodes that this package keeps. Writes, other kinds
+// and other encodings than protobuf are complete.
 //
-// An API object is mostly container specs, managed fields and images: decoding them would be most of what a watch costs.
+// An API object is mostly container specs, managed fields and images. Decoding them would be most of the cost of a watch.
 func NewClient(config *rest.Config) (typedcorev1.CoreV1Interface, error) {
 	config = rest.CopyConfig(config)
 	config.APIPath = "/api"
@@ -30,10 +30,10 @@ func NewClient(config *rest.Config) (typedcorev1.CoreV1Interface, error) {
 	return typedcorev1.New(client), nil
 }
 
-// partialSerializer is a serializer whose decoder for protobuf has a fieldMask before it.
+// partialSerializer is a serializer with a partial decoder for protobuf.
 type partialSerializer struct {
 	runtime.NegotiatedSerializer
-	types []runtime.SerializerInfo // asked for with each request
+	types []runtime.SerializerInfo // cached because each request reads them
 }
 
 func withPartialDecoder(serializer runtime.NegotiatedSerializer) partialSerializer {
@@ -48,15 +48,16 @@ func withPartialDecoder(serializer runtime.NegotiatedSerializer) partialSerializ
 
 func (s partialSerializer) SupportedMediaTypes() []runtime.SerializerInfo { return s.types }
 
+// partialDecoder removes the fields that are not kept, and decodes the rest.
 type partialDecoder struct {
 	runtime.Serializer
-	// kinds are what is kept, and failed is that with the statuses of containers, which are read of pods that have failed only: for
-	// others, they would make up two fifths of what decoding and distilling a pod costs (see BenchmarkDecode).
+	// kinds are the masks by kind. failed also keeps container statuses, which are read only of failed pods. For others,
+	// decoding and converting them would be two fifths of the cost of a pod (see BenchmarkDecode).
 	kinds, failed map[string]fieldMask
 }
 
 func newPartialDecoder(serializer runtime.Serializer) partialDecoder {
-	there := fieldMask{} // a message of which nothing is kept but that it is there
+	there := fieldMask{} // keeps that the message is present, and nothing in it
 	state := fieldMask{2: there /* running */, 3: there /* terminated */}
 	return partialDecoder{serializer, kinds(nil), kinds(fieldMask{2: state, 3: state /* lastState */, 5: nil /* restartCount */, 9: nil /* started */})}
 }
@@ -65,14 +66,15 @@ func (s partialDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, i
 	return s.Serializer.Decode(s.masked(data), defaults, into)
 }
 
-// fieldMask has the fields of a message that are kept, by their numbers: whole, where there is no fieldMask for the field, or a message of
-// which only some fields are kept.
+// fieldMask holds the fields of a message that are kept, by number. A field with a nil mask is kept whole.
 //
-// The numbers are those of the generated.proto files of k8s.io/api/core/v1 and of k8s.io/apimachinery, and part of the API.
+// The numbers are those of the generated.proto files of k8s.io/api/core/v1 and k8s.io/apimachinery. They are part of the
+// API.
 type fieldMask map[protowire.Number]fieldMask
 
-// kinds are what is kept of each kind, with the envelope around it: all that NewPod and newNode read, what reflectors read of bookmarks, and what
-// evictions read of a pod that is live. Of the statuses of containers, what is given is kept.
+// kinds returns the masks of all kinds that are decoded partially, with the envelope around each. They keep what NewPod,
+// newNode and evictions read, and what reflectors read of bookmarks. container is the mask of container statuses, or nil to
+// drop them.
 func kinds(container fieldMask) map[string]fieldMask {
 	var whole fieldMask
 	status := fieldMask{1: whole /* phase */, 2: whole /* conditions */}
@@ -101,22 +103,22 @@ func kinds(container fieldMask) map[string]fieldMask {
 }
 
 const (
-	// envelope is how all objects begin in protobuf; then comes a runtime.Unknown.
+	// envelope is the prefix of all objects in protobuf. A runtime.Unknown follows.
 	envelope = "k8s\x00"
 
 	unknownTypeMeta, unknownRaw, unknownEncoding, unknownType = 1, 2, 3, 4
 	typeMetaKind                                              = 2
 )
 
-// sifted is an object without what is not kept of its kind. What is no message, or of another kind, stays as it is, for the
-// decoder to judge.
+// masked returns an object without the fields that are not kept of its kind. Data that is not a message, or of another
+// kind, is returned unchanged for the decoder to judge.
 func (s partialDecoder) masked(data []byte) []byte {
 	message, ok := bytes.CutPrefix(data, []byte(envelope))
 	if !ok {
 		return data
 	}
 	kinds := s.kinds
-	if bytes.Contains(message, []byte(v1.PodFailed)) { // or something else is called so, which does no harm
+	if bytes.Contains(message, []byte(v1.PodFailed)) { // a false match does no harm
 		kinds = s.failed
 	}
 	kept, known := kinds[string(fieldOf(fieldOf(message, unknownTypeMeta), typeMetaKind))]
@@ -130,7 +132,7 @@ func (s partialDecoder) masked(data []byte) []byte {
 	return out
 }
 
-// field is one field of a message: its tag, of so many bytes, and its value.
+// field is one field of a message: its tag, which has the given length, and its value.
 type field struct {
 	number   protowire.Number
 	wireType protowire.Type
@@ -138,7 +140,7 @@ type field struct {
 	raw      []byte
 }
 
-// cut cuts the first field off a message, or says that it is none.
+// cut splits the first field off a message. It returns false if there is none.
 func cut(message []byte) (first field, rest []byte, ok bool) {
 	number, wireType, tag := protowire.ConsumeTag(message)
 	if tag < 0 {
@@ -151,7 +153,7 @@ func cut(message []byte) (first field, rest []byte, ok bool) {
 	return field{number, wireType, tag, message[:tag+length]}, message[tag+length:], true
 }
 
-// content is the string or message that the field has; none where it has something else.
+// content returns the string or message in a field, or false if the field holds another type.
 func (f field) content() (content []byte, ok bool) {
 	if f.wireType != protowire.BytesType {
 		return nil, false
@@ -160,7 +162,7 @@ func (f field) content() (content []byte, ok bool) {
 	return content, true
 }
 
-// fieldOf is what the first field of a message has that has that number and is a string or message, or nil.
+// fieldOf returns the content of the first field with a number, or nil.
 func fieldOf(message []byte, number protowire.Number) []byte {
 	for len(message) > 0 {
 		f, rest, ok := cut(message)
@@ -175,7 +177,7 @@ func fieldOf(message []byte, number protowire.Number) []byte {
 	return nil
 }
 
-// sift appends to out what is kept of a message, or says that it is none.
+// apply appends what the mask keeps of a message to out. It returns false if the message is malformed.
 func (s fieldMask) apply(out, message []byte) ([]byte, bool) {
 	for len(message) > 0 {
 		f, rest, ok := cut(message)

@@ -22,11 +22,11 @@ import (
 )
 
 var (
-	plain  = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
-	sieved = newPartialDecoder(plain)
+	plain   = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
+	partial = newPartialDecoder(plain)
 )
 
-// filler fills API objects at random, every field of them, the same each time.
+// filler fills every field of API objects with reproducible random values.
 func filler() *randfill.Filler {
 	return fuzzer.FuzzerFor(metafuzzer.Funcs, rand.NewSource(1), scheme.Codecs).NilChance(0.2).NumElements(0, 4)
 }
@@ -50,7 +50,7 @@ func decoded(t testing.TB, serializer runtime.Decoder, data []byte) runtime.Obje
 	return obj
 }
 
-// readOf is what is read of a decoded object, here and by evictions, with every object of a list.
+// readOf returns what is read of a decoded object, here and by evictions, with every object of a list.
 func readOf(obj runtime.Object) any {
 	switch o := obj.(type) {
 	case *v1.Pod:
@@ -74,7 +74,7 @@ func readOf(obj runtime.Object) any {
 	}
 }
 
-func TestSieveLosesNothingThatIsRead(t *testing.T) {
+func TestPartialDecoderKeepsWhatIsRead(t *testing.T) {
 	fill := filler()
 	for i := range 300 {
 		pod, node, config := &v1.Pod{}, &v1.Node{}, &v1.ConfigMap{}
@@ -89,7 +89,7 @@ func TestSieveLosesNothingThatIsRead(t *testing.T) {
 		}
 		for kind, obj := range map[string]runtime.Object{"Pod": pod, "Node": node, "ConfigMap": config, "PodList": pods, "NodeList": nodes} {
 			data := encoded(t, obj, kind)
-			want, got := decoded(t, plain, data), decoded(t, sieved, data)
+			want, got := decoded(t, plain, data), decoded(t, partial, data)
 			if !reflect.DeepEqual(readOf(got), readOf(want)) {
 				t.Fatalf("%s: read %+v\nwant %+v", kind, readOf(got), readOf(want))
 			}
@@ -97,14 +97,14 @@ func TestSieveLosesNothingThatIsRead(t *testing.T) {
 	}
 }
 
-// TestSieveTakesTheRest is about why there is one.
-func TestSieveTakesTheRest(t *testing.T) {
+// TestPartialDecoderDropsTheRest checks that the other fields are dropped.
+func TestPartialDecoderDropsTheRest(t *testing.T) {
 	pod, node := &v1.Pod{}, &v1.Node{}
 	fill := filler().NilChance(0).NumElements(1, 1)
 	fill.Fill(pod)
 	fill.Fill(node)
 	pod.Status.Phase = v1.PodFailed
-	gotPod := decoded(t, sieved, encoded(t, pod, "Pod")).(*v1.Pod)
+	gotPod := decoded(t, partial, encoded(t, pod, "Pod")).(*v1.Pod)
 	if left := (v1.PodSpec{NodeName: pod.Spec.NodeName, Tolerations: pod.Spec.Tolerations, Priority: pod.Spec.Priority}); !reflect.DeepEqual(gotPod.Spec, left) {
 		t.Errorf("pod has %+v", gotPod.Spec)
 	}
@@ -123,10 +123,10 @@ func TestSieveTakesTheRest(t *testing.T) {
 		}
 	}
 	pod.Status.Phase = v1.PodRunning
-	if n := len(statuses(decoded(t, sieved, encoded(t, pod, "Pod")).(*v1.Pod))); n != 0 {
+	if n := len(statuses(decoded(t, partial, encoded(t, pod, "Pod")).(*v1.Pod))); n != 0 {
 		t.Errorf("a pod that runs has %d containers", n)
 	}
-	gotNode := decoded(t, sieved, encoded(t, node, "Node")).(*v1.Node)
+	gotNode := decoded(t, partial, encoded(t, node, "Node")).(*v1.Node)
 	if gotNode.Status.Images != nil || gotNode.Labels != nil || gotNode.ManagedFields == nil {
 		t.Errorf("node has %+v, %+v", gotNode.ObjectMeta, gotNode.Status)
 	}
@@ -164,8 +164,8 @@ func TestNewClient(t *testing.T) {
 	}
 }
 
-// FuzzSieve has what is no pod at all, or half a pod: nobody panics, and what can be decoded is decoded to the same.
-func FuzzSieve(f *testing.F) {
+// FuzzPartialDecoder decodes malformed and truncated pods: nothing panics, and what can be decoded is decoded to the same.
+func FuzzPartialDecoder(f *testing.F) {
 	pod, pods := &v1.Pod{}, &v1.PodList{}
 	fill := filler()
 	fill.Fill(pod)
@@ -179,10 +179,10 @@ func FuzzSieve(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, err := runtime.Decode(plain, data)
 		if err != nil {
-			_, _ = runtime.Decode(sieved, data) // may understand more: what is left out is not looked at
+			_, _ = runtime.Decode(partial, data) // may accept more: dropped fields are not parsed
 			return
 		}
-		if got := decoded(t, sieved, data); !reflect.DeepEqual(readOf(got), readOf(want)) {
+		if got := decoded(t, partial, data); !reflect.DeepEqual(readOf(got), readOf(want)) {
 			t.Errorf("read %+v\nwant %+v", readOf(got), readOf(want))
 		}
 	})
@@ -193,7 +193,7 @@ func BenchmarkDecode(b *testing.B) {
 	filler().NilChance(0.1).Fill(pod)
 	data := encoded(b, pod, "Pod")
 	for name, serializer := range map[string]runtime.Decoder{
-		"whole": plain, "sieved": sieved, "sieved, with containers": partialDecoder{plain, sieved.failed, sieved.failed},
+		"whole": plain, "partial": partial, "partial, with containers": partialDecoder{plain, partial.failed, partial.failed},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

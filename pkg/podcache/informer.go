@@ -20,7 +20,7 @@ import (
 // NodeNameIndex is the name of the pod informer's index by spec.nodeName.
 const NodeNameIndex = "spec.nodeName"
 
-// Pods are an informer that keeps the pods that are bound to a node.
+// Pods is an informer of the pods that are bound to a node.
 type Pods struct {
 	cache.TypedSharedIndexInformer[*Pod]
 	*Source
@@ -44,13 +44,13 @@ func NewPods(client typedcorev1.CoreV1Interface, now clock.PassiveClock) (*Pods,
 	informer, err := source.informer(&v1.Pod{}, cache.TypedIndexersToIndexers(index), func(obj any) (any, error) {
 		if pod, ok := obj.(*v1.Pod); ok {
 			next := NewPod(pod, now.Now())
-			// Handlers are not told of a pod that a list shows as it was.
+			// Handlers are not called for a pod that a list shows unchanged.
 			if before := pods.Get(pod.Namespace, pod.Name); before != nil && next.carryOverTimes(before) && next.sameVersion(before) {
-				return before, nil // not a second time: a list can have every pod
+				return before, nil // a list can contain every pod: do not store them twice
 			}
 			return next, nil
 		}
-		return obj, nil // distilled already, as a page of a list, or a tombstone
+		return obj, nil // already compact (a page of a list), or a tombstone
 	})
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func NewPods(client typedcorev1.CoreV1Interface, now clock.PassiveClock) (*Pods,
 	return pods, nil
 }
 
-// Get is the pod of a namespace and name, or nil where there is none.
+// Get returns the pod of a namespace and name, or nil.
 func (p *Pods) Get(namespace, name string) *Pod {
 	obj, exists, err := p.GetIndexer().GetByKey(namespace + "/" + name)
 	if err != nil || !exists {
@@ -68,12 +68,12 @@ func (p *Pods) Get(namespace, name string) *Pod {
 	return obj.(*Pod)
 }
 
-// On are the pods that are bound to a node.
+// ByNode returns the pods that are bound to a node.
 func (p *Pods) ByNode(node string) ([]*Pod, error) {
 	return p.GetTypedIndexer().ByTypedIndex(NodeNameIndex, node)
 }
 
-// Nodes are an informer that keeps all nodes.
+// Nodes is an informer of all nodes.
 type Nodes struct {
 	cache.TypedSharedIndexInformer[*Node]
 	*Source
@@ -92,7 +92,8 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, observ
 			if !ptr.Deref(options.SendInitialEvents, false) {
 				options.TimeoutSeconds = ptr.To(nodeWatchSeconds)
 			} else {
-				// It will be another list, and a consistent one: a reflector that lists again is content with what it had already.
+				// This will be another list. It must be consistent: a reflector that lists again accepts data as old as its
+				// own.
 				list++
 				options.ResourceVersion, sent = "", now.Now()
 			}
@@ -113,7 +114,7 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, observ
 			}
 			return newNode(node, now.Now(), list), nil
 		}
-		return obj, nil // distilled already, as a page of a list, or a tombstone
+		return obj, nil // already compact (a page of a list), or a tombstone
 	})
 	if err != nil {
 		return nil, err
@@ -121,16 +122,16 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, observ
 	return &Nodes{cache.NewTypedSharedIndexInformer[*Node](informer), source}, nil
 }
 
-// informer keeps what the source brings, distilled.
+// informer returns an informer that stores the compact objects of the source.
 func (s *Source) informer(example runtime.Object, indexers cache.Indexers, transform cache.TransformFunc) (cache.SharedIndexInformer, error) {
 	s.transform = transform
 	informer := cache.NewSharedIndexInformer(s.listerWatcher, example, 0, indexers)
 	if err := informer.SetTransform(transform); err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", s.resource, err)
 	}
-	// The source has said why a call failed; what is left is that watches end.
+	// recordResult has logged why a call failed. Only the end of a watch is left.
 	if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
-		klog.FromContext(ctx).V(2).Info("A watch ended, going on", "resource", s.resource, "reason", err.Error())
+		klog.FromContext(ctx).V(2).Info("Watch ended, resuming it", "resource", s.resource, "reason", err.Error())
 	}); err != nil {
 		return nil, fmt.Errorf("informer of %s: %w", s.resource, err)
 	}

@@ -24,7 +24,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
-// paging is an API server without streaming lists that has many large pods. It notes how large the live heap is whenever it is
+// paging is an API server without streaming lists that has many large pods. It records the size of the live heap whenever it is
 // asked for a page.
 type paging struct {
 	t     *testing.T
@@ -61,7 +61,7 @@ func (p *paging) RoundTrip(req *http.Request) (*http.Response, error) {
 	return answer(http.StatusOK, string(body)), err
 }
 
-// liveHeap is how much memory is in use after a garbage collection.
+// liveHeap returns how much memory is in use after a garbage collection.
 func liveHeap() uint64 {
 	runtime.GC()
 	var stats runtime.MemStats
@@ -69,9 +69,9 @@ func liveHeap() uint64 {
 	return stats.HeapAlloc
 }
 
-// TestListDistilsPageByPage bounds what a list holds while it is read: pods as they are kept, and one page of pods as the API server
+// TestListConvertsPageByPage bounds what a list holds while it is read: compact pods, and one page of pods as the API server
 // sends them, of about 5 KB each.
-func TestListDistilsPageByPage(t *testing.T) {
+func TestListConvertsPageByPage(t *testing.T) {
 	server := &paging{t: t, pages: 12}
 	client, err := kubernetes.NewForConfig(&rest.Config{Host: "http://pages", Transport: server, QPS: -1})
 	if err != nil {
@@ -134,7 +134,7 @@ func TestStreamingListThatIsRefused(t *testing.T) {
 	}
 }
 
-// threePages is how many nodes there are after a call of the method of that name: pages have ten, whatever is asked for.
+// threePages returns how many nodes there are after a call of the method of that name: pages have ten, whatever is asked for.
 const threePages = 25
 
 func (l *lone) threePages() {
@@ -144,7 +144,7 @@ func (l *lone) threePages() {
 	}
 }
 
-// wantPages fails the test unless all lists that were not streamed were consistent and in pages, at least so many.
+// wantPages fails the test unless all lists that were not streamed were consistent and in pages, at least the given number.
 func (l *lone) wantPages(least int) {
 	l.Helper()
 	pages := 0

@@ -7,9 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// noMeta answers for all metadata that is not kept, and takes no memory. Informers find their way by metav1.Object; what
-// they really use of it (namespace, name, resource version) is defined by the types that embed noMeta. Reflectors take lists of
-// runtime.Object only, and look at nothing of that.
+// noMeta implements metav1.Object and runtime.Object for metadata that is not kept. It takes no memory. Types that embed it
+// define what informers use: namespace, name, UID and resourceVersion. Reflectors need runtime.Object for lists, and use
+// none of its methods.
 type noMeta struct{}
 
 func (noMeta) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }

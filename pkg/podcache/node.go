@@ -10,20 +10,21 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
-// Node is what is kept of a node.
+// Node holds what is kept of a node.
 type Node struct {
 	noMeta
 	Name string
-	// Observation is what this version says of the node's NoExecute taints.
+	// Observation holds what this version says about the node's NoExecute taints.
 	taintstart.Observation
 }
 
-// newNode distils a node that reached us at the given moment, by the list of the given number or a watch that followed it.
+// newNode returns what is kept of a node. seen is the local time at which it reached us. list numbers the list that
+// delivered it, or that preceded the watch that did.
 func newNode(node *v1.Node, seen time.Time, list uint64) *Node {
 	return &Node{Name: node.Name, Observation: taintstart.Observe(node, seen, list)}
 }
 
-// DeepCopyObject returns the node itself, which nobody changes: only lists of API objects have a use for it.
+// DeepCopyObject returns the node itself, which is never changed. Only lists of API objects call it.
 func (n *Node) DeepCopyObject() runtime.Object { return n }
 
 func (n *Node) GetName() string            { return n.Name }

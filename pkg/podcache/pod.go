@@ -15,41 +15,41 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
-// DisruptionReason is the reason in the condition DisruptionTarget of a pod that is evicted because of a taint.
+// DisruptionReason is the reason of the condition DisruptionTarget of a pod that is evicted because of a taint.
 const DisruptionReason = "DeletionByTaintManager"
 
-// Pod is what is kept of a pod that is bound to a node. All but the moment it was first seen at is fixed once distilled.
+// Pod holds what is kept of a pod that is bound to a node. Only the times at which it was seen change after NewPod.
 type Pod struct {
 	noMeta
 	Name            string
 	UID             types.UID
 	ResourceVersion string
-	// Generation is metadata.generation, which a condition refers to.
+	// Generation is metadata.generation, which conditions refer to.
 	Generation int64
 	// Priority is spec.priority.
 	Priority int32
-	// Mirror, Terminating and Finished are as in deadline.Pod. A Failed pod is finished
-	// only if a container of it started: others were rejected by their kubelet, and hold no logs.
+	// Mirror, Terminating and Finished are as in deadline.Pod. A Failed pod is finished only if one of its containers
+	// started: a pod that its kubelet rejected holds no logs.
 	Mirror, Terminating, Finished bool
-	// DisruptionTarget says that the pod's condition of that type is True already, with DisruptionReason.
+	// DisruptionTarget is true if the pod has the condition DisruptionTarget, True, with DisruptionReason.
 	DisruptionTarget bool
 
-	// namespace and node (spec.nodeName) are handles, not strings: many pods share them, and a string that is made of a handle
-	// is shared only for as long as somebody keeps the handle.
+	// namespace and node (spec.nodeName) are handles because many pods share them. A string from a handle is shared only as
+	// long as the handle is kept.
 	namespace, node unique.Handle[string]
 	// tolerations are spec.tolerations.
 	tolerations tolerations
-	// boundAt is when the API says that the pod came to its node: the transition time of PodScheduled=True, but not before its
-	// creation, and that where the condition is missing. In whole seconds of Unix time. Of a pod that is made with a nodeName the
-	// kubelet sets the condition, by the clock of its node.
+	// boundAt is the binding according to the API, in seconds of Unix time: the transition time of PodScheduled=True, but
+	// no earlier than the creation, and the creation if the condition is missing. For a pod that is created with a
+	// nodeName, the kubelet sets the condition by its own clock.
 	boundAt int64
-	// seen is when this UID reached us first, bound. In nanoseconds of Unix time.
+	// seen is when this UID first reached us, bound to a node. In nanoseconds of Unix time.
 	seen atomic.Int64
-	// known is when what the rules read reached us first as it is in this version. In nanoseconds of Unix time.
+	// observedAt is when a version in which the rules read the same first reached us. In nanoseconds of Unix time.
 	observedAt atomic.Int64
 }
 
-// NewPod distils a pod that reached us at the given moment.
+// NewPod returns what is kept of a pod. seen is the local time at which it reached us.
 func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 	p := &Pod{
 		namespace:       unique.Make(pod.Namespace),
@@ -84,26 +84,26 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 	return p
 }
 
-// started reports whether any container of a pod is known to have started, at any time. A kubelet that rejects a pod reports no
-// container, or all of them waiting.
+// started reports whether a container of the pod is known to have started at any time. A kubelet that rejects a pod reports
+// no containers, or all of them as waiting.
 func started(status *v1.PodStatus) bool {
 	return slices.ContainsFunc(status.ContainerStatuses, hasStarted) || slices.ContainsFunc(status.InitContainerStatuses, hasStarted) ||
 		slices.ContainsFunc(status.EphemeralContainerStatuses, hasStarted)
 }
 
-// hasStarted reports whether a container has started. One that waits to be started again has.
+// hasStarted reports whether a container has started. One that waits for a restart has.
 func hasStarted(status v1.ContainerStatus) bool {
 	return status.State.Running != nil || status.State.Terminated != nil || status.LastTerminationState.Running != nil ||
 		status.LastTerminationState.Terminated != nil || status.RestartCount > 0 || ptr.Deref(status.Started, false)
 }
 
-// Namespace is metadata.namespace.
+// Namespace returns metadata.namespace.
 func (p *Pod) Namespace() string { return p.namespace.Value() }
 
-// Node is spec.nodeName.
+// Node returns spec.nodeName.
 func (p *Pod) Node() string { return p.node.Value() }
 
-// DeepCopyObject returns the pod itself, which nobody changes: only lists of API objects have a use for it.
+// DeepCopyObject returns the pod itself, which is never changed. Only lists of API objects call it.
 func (p *Pod) DeepCopyObject() runtime.Object { return p }
 
 func (p *Pod) GetNamespace() string       { return p.Namespace() }
@@ -111,8 +111,7 @@ func (p *Pod) GetName() string            { return p.Name }
 func (p *Pod) GetUID() types.UID          { return p.UID }
 func (p *Pod) GetResourceVersion() string { return p.ResourceVersion }
 
-// Bound returns when the pod came to its node, on the local clock, and never later than we first saw it there. A second of
-// the API counts as its end, so that nobody goes early.
+// Bound returns the binding as a local time. API times count as the end of their second, so that no pod goes early.
 func (p *Pod) Bound(clock *serverclock.Clock) time.Time {
 	bound, seen := clock.Local(time.Unix(p.boundAt+1, 0)), time.Unix(0, p.seen.Load())
 	if seen.Before(bound) {
@@ -121,11 +120,11 @@ func (p *Pod) Bound(clock *serverclock.Clock) time.Time {
 	return bound
 }
 
-// Known is when we first knew what the rules read of this version: since then, the pod has been so.
+// ObservedAt returns the local time since which the pod is known to be, for the rules, as in this version.
 func (p *Pod) ObservedAt() time.Time { return time.Unix(0, p.observedAt.Load()) }
 
-// CarryOver takes over what is known from an earlier version of the same pod, and reports whether the rules now read something
-// else than they read of either version before.
+// CarryOver takes over the times that are known from an earlier version of the same pod. It reports whether the rules now
+// read something else than in either version before.
 func (p *Pod) CarryOver(earlier *Pod, clock *serverclock.Clock) (changed bool) {
 	if p.UID != earlier.UID {
 		return true
@@ -134,7 +133,8 @@ func (p *Pod) CarryOver(earlier *Pod, clock *serverclock.Clock) (changed bool) {
 	return !p.carryOverTimes(earlier) || !bound.Equal(p.Bound(clock))
 }
 
-// carryOverTimes takes over what is known from an earlier version of the same pod, and reports whether the API says the same of both.
+// carryOverTimes takes over the times that are known from an earlier version of the same pod. It reports whether the API
+// says the same of both.
 func (p *Pod) carryOverTimes(earlier *Pod) (same bool) {
 	if p.UID != earlier.UID {
 		return false
@@ -146,13 +146,14 @@ func (p *Pod) carryOverTimes(earlier *Pod) (same bool) {
 	return same
 }
 
+// lower sets an integer to n if n is smaller.
 func lower(to *atomic.Int64, n int64) {
 	if n < to.Load() {
 		to.Store(n)
 	}
 }
 
-// Input returns the pod as the rules read it.
+// ToDeadlinePod returns what the rules read of the pod.
 func (p *Pod) ToDeadlinePod(clock *serverclock.Clock) deadline.Pod {
 	return deadline.Pod{
 		Tolerations: p.tolerations.list(),
@@ -163,7 +164,7 @@ func (p *Pod) ToDeadlinePod(clock *serverclock.Clock) deadline.Pod {
 	}
 }
 
-// sameVersion reports whether two pods of which the API says the same, as far as the rules read it, are one version of it.
+// sameVersion reports whether two pods that are the same for the rules are the same version.
 func (p *Pod) sameVersion(q *Pod) bool {
 	return p.ResourceVersion == q.ResourceVersion && p.Generation == q.Generation && p.Priority == q.Priority && p.DisruptionTarget == q.DisruptionTarget
 }

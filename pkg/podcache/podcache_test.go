@@ -165,7 +165,7 @@ func TestFinished(t *testing.T) {
 				if got := NewPod(pod, noon).Finished; got != test.want {
 					t.Errorf("finished: %v", got)
 				}
-				if got := NewPod(decoded(t, sieved, encoded(t, pod, "Pod")).(*v1.Pod), noon).Finished; got != test.want {
+				if got := NewPod(decoded(t, partial, encoded(t, pod, "Pod")).(*v1.Pod), noon).Finished; got != test.want {
 					t.Errorf("finished, as a client of ours reads it: %v", got)
 				}
 			})

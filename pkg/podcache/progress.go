@@ -8,34 +8,35 @@ import (
 )
 
 const (
-	// staleAfter is how long a list may make no progress until the source counts as blind, and refusedAfter is that where the API
-	// server refuses lists and watches or cannot be reached: it does so to others too, and the reflector's backoff ends in a minute.
+	// staleAfter is how long a list may make no progress before the source is stale. refusedAfter is the same if the API
+	// server refuses lists and watches or cannot be reached. It is longer because other replicas are affected too, and
+	// because the reflector's backoff is up to a minute.
 	staleAfter, refusedAfter = 15 * time.Second, 90 * time.Second
-	// stallAfter is how long a streaming list may bring nothing until it is given up: longer than dialling and a TLS handshake may
-	// take, 30 s and 10 s.
+	// stallAfter is how long a streaming list may deliver nothing before it is given up. It is longer than dialing (30 s)
+	// and a TLS handshake (10 s) may take.
 	stallAfter = 45 * time.Second
-	// maxCuts is how many streaming lists in a row may end before they are complete.
+	// maxCuts is the number of streaming lists in a row that may end before they are complete.
 	maxCuts = 2
-	// pagedFor is how long lists are not streamed after that did not work.
+	// pagedFor is how long lists are paged after streaming did not work.
 	pagedFor = time.Hour
 )
 
-// errStalled is why a streaming list was given up.
+// errStalled is the error of a streaming list that was given up.
 var errStalled = errors.New("the streaming list makes no progress")
 
-// progress is how far a source has come with keeping up: it lists, and then watches. It is safe for concurrent use.
+// progress tracks whether a source lists and then watches. It is safe for concurrent use.
 type progress struct {
 	lock sync.Mutex
-	// moved is when the list last made progress or the watch was lost, or zero while a watch keeps up.
+	// moved is when the list last made progress or the watch was lost. It is zero while a watch is up to date.
 	moved time.Time
-	// cuts counts streaming lists that ended before they were complete, since one that was, and pages is how many pages of a list were
-	// read at most since then.
+	// cuts counts the streaming lists that ended before they were complete, since the last complete one. pages is the
+	// largest number of pages that one list has read since then.
 	cuts, pages int
-	// pagedUntil is until when lists are not streamed.
+	// pagedUntil is when lists may be streamed again.
 	pagedUntil time.Time
 }
 
-// begin notes that a list begins, or that a watch cannot be opened.
+// begin records that a list begins, or that a watch cannot be opened.
 func (p *progress) begin() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -44,14 +45,14 @@ func (p *progress) begin() {
 	}
 }
 
-// move notes that a list makes progress.
+// move records that a list makes progress.
 func (p *progress) move() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.moved = time.Now()
 }
 
-// page notes that so many pages of a list have been read. Pages that were read before, by a list that failed then, are no progress.
+// page records that a list has read a number of pages. Pages that an earlier, failed list read already are not progress.
 func (p *progress) page(number int) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -60,14 +61,14 @@ func (p *progress) page(number int) {
 	}
 }
 
-// complete notes that a list is complete, or that a watch goes on where the one before ended.
+// complete records that a list is complete, or that a watch resumes where the one before ended.
 func (p *progress) complete() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.moved, p.cuts, p.pages = time.Time{}, 0, 0
 }
 
-// cut notes that a streaming list ended before it was complete, and reports whether that has happened too often.
+// cut records that a streaming list ended before it was complete. It reports whether that has happened too often.
 func (p *progress) cut() bool {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -75,21 +76,21 @@ func (p *progress) cut() bool {
 	return p.cuts >= maxCuts
 }
 
-// beginPaged has lists not be streamed for some time.
+// beginPaged makes lists be paged for some time.
 func (p *progress) beginPaged() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.pagedUntil, p.cuts = time.Now().Add(pagedFor), 0
 }
 
-// plain reports whether lists are not streamed at the moment.
+// paged reports whether lists are paged now.
 func (p *progress) paged() bool {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	return time.Now().Before(p.pagedUntil)
 }
 
-// idle returns for how long there has been no progress, or 0 while a watch keeps up.
+// idle returns how long there has been no progress. It is 0 while a watch is up to date.
 func (p *progress) idle() time.Duration {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -99,14 +100,14 @@ func (p *progress) idle() time.Duration {
 	return time.Since(p.moved)
 }
 
-// Stale returns why changes escape this source at the moment and have done so for a while, or nil.
+// Stale returns an error if the cached objects have not been kept up to date for a while.
 func (s *Source) Stale() error {
 	idle, cause := s.progress.idle(), s.failure.Load()
 	switch {
 	case cause == nil && idle > staleAfter:
-		return fmt.Errorf("%s are not kept up to date: their list has made no progress for %s", s.resource, idle.Round(time.Second))
+		return fmt.Errorf("cache of %s is stale: its list has made no progress for %s", s.resource, idle.Round(time.Second))
 	case cause != nil && idle > refusedAfter:
-		return fmt.Errorf("%s are not kept up to date for %s: %w", s.resource, idle.Round(time.Second), *cause)
+		return fmt.Errorf("cache of %s has been stale for %s: %w", s.resource, idle.Round(time.Second), *cause)
 	default:
 		return nil
 	}

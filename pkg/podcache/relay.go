@@ -6,14 +6,14 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// relay is a watch that passes on what another one brings. (apimachinery's watch.Filter is not enough: it leaves its goroutine
-// behind where a watch is stopped while an event is passed on.)
+// relay is a watch that passes on the events of another one. watch.Filter of apimachinery leaks its goroutine if it is
+// stopped while an event is passed on.
 type relay struct {
 	upstream watch.Interface
 	events   chan watch.Event
 	once     sync.Once
 	stopped  chan struct{}
-	// cancel, if not nil, ends the call that opened upstream.
+	// cancel, if not nil, cancels the call that opened upstream.
 	cancel func()
 }
 
@@ -21,10 +21,10 @@ func newRelay(upstream watch.Interface, cancel func()) *relay {
 	return &relay{upstream: upstream, events: make(chan watch.Event), stopped: make(chan struct{}), cancel: cancel}
 }
 
-// ResultChan returns what is passed on.
+// ResultChan returns the channel of events.
 func (r *relay) ResultChan() <-chan watch.Event { return r.events }
 
-// Stop ends both watches.
+// Stop stops both watches.
 func (r *relay) Stop() {
 	r.once.Do(func() {
 		close(r.stopped)
@@ -35,7 +35,7 @@ func (r *relay) Stop() {
 	})
 }
 
-// pass passes an event on, and reports whether it was taken: it is not where the watch is stopped.
+// pass passes an event on. It returns false if the watch was stopped instead.
 func (r *relay) pass(event watch.Event) bool {
 	select {
 	case r.events <- event:

@@ -22,24 +22,24 @@ import (
 )
 
 const (
-	// errorLogInterval is the time between two error messages about one resource that cannot be read.
+	// errorLogInterval is the shortest time between two errors logged for one resource that cannot be read.
 	errorLogInterval = 10 * time.Second
 	// reconnectInterval is the longest time between two calls to an API server that cannot be reached.
 	reconnectInterval = time.Second
 )
 
-// Source is where an informer lists and watches. It counts the lists, and knows and says whether the last call was answered, and whether
-// it keeps up.
+// Source lists and watches one resource for an informer. It numbers the lists, and tracks whether the last call was
+// answered and whether it is up to date.
 type Source struct {
 	resource      string
 	listerWatcher cache.ListerWatcher
-	// distil makes of an API object what is kept of it.
+	// transform converts an API object to what is kept of it.
 	transform cache.TransformFunc
 	lists     atomic.Uint64
 	progress  progress
 	failure   atomic.Pointer[error]
 	errorLog  *rate.Sometimes
-	// listed, where it is set, is told of each list that has been read: see ListObserver. now is its clock.
+	// listed, if set, is called for each complete list: see ListObserver.ListCompleted. now is its clock.
 	listed func(list uint64, sent time.Time, resourceVersion string)
 	now    func() time.Time
 }
@@ -65,8 +65,9 @@ func newSource(resource string, client typedcorev1.CoreV1Interface, list listFun
 	return s
 }
 
-// reached calls until the call reaches the API server. What that answers is for the reflector, whose backoff then spares
-// it; but that grows to half a minute, and a server that was away would be back for so long before we look.
+// untilReached repeats a call until it reaches the API server. Errors that the API server returns are left to the
+// reflector, whose backoff spares it. That backoff grows to half a minute, which is too long to notice that an API server
+// is reachable again.
 func untilReached[T any](ctx context.Context, s *Source, call func() (T, error)) (T, error) {
 	for {
 		result, err := call()
@@ -82,14 +83,14 @@ func untilReached[T any](ctx context.Context, s *Source, call func() (T, error))
 	}
 }
 
-// note remembers how a call ended, and logs why the resource cannot be read, and what to do. The reflector tries again with
-// a backoff of its own, and does not report every error.
+// recordResult records how a call ended, and logs why the resource cannot be read and what to do. The reflector retries,
+// and does not report every error.
 func (s *Source) recordResult(ctx context.Context, err error) {
 	switch {
 	case err == nil, ctx.Err() != nil,
-		apierrors.IsResourceExpired(err), apierrors.IsGone(err), // a watch that is too old to go on is listed anew
-		apierrors.IsInvalid(err),   // an API server that streams no lists is listed in the old way
-		errors.Is(err, errStalled): // as is one whose streaming lists do not end
+		apierrors.IsResourceExpired(err), apierrors.IsGone(err), // the reflector lists again
+		apierrors.IsInvalid(err),   // the API server does not stream lists: they are paged
+		errors.Is(err, errStalled): // its streaming lists do not end: they are paged
 		s.failure.Store(nil)
 		return
 	}
@@ -98,14 +99,14 @@ func (s *Source) recordResult(ctx context.Context, err error) {
 	s.errorLog.Do(func() {
 		logger := klog.FromContext(ctx).WithValues("resource", s.resource)
 		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
-			logger.Error(err, "Not allowed to read: grant list and watch on "+s.resource+" to our account; trying again")
+			logger.Error(err, "Not allowed to read, retrying; grant list and watch on "+s.resource+" to the service account")
 		} else {
-			logger.Error(err, "Cannot read from the API server: check that it runs and that the kubeconfig names its address; trying again")
+			logger.Error(err, "Cannot read from the API server, retrying; check that it runs and that the kubeconfig has its address")
 		}
 	})
 }
 
-// Err is why the resource cannot be read at the moment, or nil where the API server answered the last call and the source is not blind.
+// Err returns why the resource cannot be read now or is stale, or nil.
 func (s *Source) Err() error {
 	if err := s.failure.Load(); err != nil {
 		return fmt.Errorf("reading %s: %w", s.resource, *err)

@@ -15,12 +15,12 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// pageSize is how many objects one page of a list has, at most.
+// pageSize is the maximum number of objects in a page of a list.
 const pageSize = 500
 
-// list lists in pages, and consistently: an API server that streams no lists would otherwise answer from its cache, all at once. Each
-// page is distilled before the next one is asked for, so that no more than one is held as the API server sent it. Where a page has
-// expired, the list has failed, and the reflector begins it again.
+// list lists in pages, and consistently: an API server that does not stream lists would otherwise answer from its cache,
+// without a limit. Each page is converted before the next one is requested, so that at most one is held as the API server
+// sent it. If a page has expired, the list fails, and the reflector begins it again.
 func (s *Source) list(ctx context.Context, list listFunc) (runtime.Object, error) {
 	s.progress.begin()
 	number := s.lists.Add(1)
@@ -49,7 +49,7 @@ func (s *Source) list(ctx context.Context, list listFunc) (runtime.Object, error
 	return objects, nil
 }
 
-// distilled is a page of a list whose objects are distilled.
+// compacted returns a page of a list with compact objects.
 func (s *Source) compacted(page runtime.Object) (runtime.Object, error) {
 	from, err := meta.ListAccessor(page)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Source) compacted(page runtime.Object) (runtime.Object, error) {
 	return list, err
 }
 
-// watch opens a watch that goes on where a list or a watch has ended.
+// watch opens a watch that resumes where a list or a watch ended.
 func (s *Source) watch(ctx context.Context, options metav1.ListOptions, open watchFunc) (watch.Interface, error) {
 	events, err := untilReached(ctx, s, func() (watch.Interface, error) { return open(ctx, options) })
 	if err == nil {
@@ -76,8 +76,8 @@ func (s *Source) watch(ctx context.Context, options metav1.ListOptions, open wat
 	return events, err
 }
 
-// stream opens a watch that begins with a list. Its end is a bookmark, which some proxies swallow: a list that brings nothing for a
-// while is given up, and an error then has the reflector list in the old way.
+// stream opens a watch that begins with a list. A bookmark ends the list. Some proxies hold it back, so a list that
+// delivers nothing for a while is given up, and the error makes the reflector list in pages.
 func (s *Source) stream(ctx context.Context, options metav1.ListOptions, open watchFunc) (watch.Interface, error) {
 	if s.progress.paged() {
 		return nil, errStalled
@@ -85,7 +85,7 @@ func (s *Source) stream(ctx context.Context, options metav1.ListOptions, open wa
 	s.progress.begin()
 	ctx, cancel := context.WithCancel(ctx)
 	events, err := untilReached(ctx, s, func() (watch.Interface, error) { return s.opened(ctx, cancel, options, open) })
-	s.lists.Add(1) // a list by way of a watch
+	s.lists.Add(1)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -95,7 +95,7 @@ func (s *Source) stream(ctx context.Context, options metav1.ListOptions, open wa
 	return f, nil
 }
 
-// opened opens a streaming list, or gives up where the answer does not even begin: there are proxies that hold back all of it.
+// opened opens a streaming list. It gives up if the response does not begin: some proxies hold back all of it.
 func (s *Source) opened(ctx context.Context, cancel func(), options metav1.ListOptions, open watchFunc) (watch.Interface, error) {
 	timer := time.AfterFunc(stallAfter, cancel)
 	events, err := open(ctx, options)
@@ -109,18 +109,18 @@ func (s *Source) opened(ctx context.Context, cancel func(), options metav1.ListO
 	return nil, errStalled
 }
 
-// switchToPages has lists not be streamed for some time.
+// switchToPages makes lists be paged for some time.
 func (s *Source) switchToPages(ctx context.Context) {
 	s.progress.beginPaged()
-	klog.FromContext(ctx).Error(errStalled, "Streaming lists do not end: check whether a proxy before the API server swallows bookmarks of watches; listing in pages instead",
+	klog.FromContext(ctx).Error(errStalled, "Streaming list does not end, listing in pages instead; check whether a proxy in front of the API server swallows bookmarks",
 		"resource", s.resource, "for", pagedFor)
 }
 
 // followed is a watch that begins with a list.
 type followed struct{ *relay }
 
-// follow passes events on until the watch ends, or the list makes no progress. That is one more object of those that were there: these
-// come first. When anything else has come, what is missing is the end.
+// follow passes events on until the watch ends or the list stalls. Only objects that existed before count as progress: they
+// come first. After any other event, what is missing is the bookmark.
 func (f *followed) follow(ctx context.Context, s *Source) {
 	defer close(f.events)
 	began, stall := time.Now(), time.NewTimer(stallAfter)
@@ -136,7 +136,7 @@ func (f *followed) follow(ctx context.Context, s *Source) {
 			return
 		case event, ok := <-f.upstream.ResultChan():
 			if !ok {
-				// A watch that ends at once without an event was none: the API server could not be reached.
+				// A watch that ends at once without an event did not reach the API server.
 				if listing && (objects > 0 || time.Since(began) > time.Second) && s.progress.cut() {
 					s.switchToPages(ctx)
 				}
@@ -150,14 +150,14 @@ func (f *followed) follow(ctx context.Context, s *Source) {
 			f.pass(event)
 			if all = all || event.Type != watch.Added; listing && !all {
 				objects++
-				stall.Reset(stallAfter) // the time that passing it on took is the reader's
+				stall.Reset(stallAfter) // do not count the time for which the reader blocked
 				s.progress.move()
 			}
 		}
 	}
 }
 
-// endsList reports whether an event is the bookmark at the end of a streaming list.
+// endsList reports whether an event is the bookmark that ends a streaming list.
 func endsList(event watch.Event) bool {
 	if event.Type != watch.Bookmark {
 		return false

@@ -64,11 +64,11 @@ func (l *lone) get(name string) *Node {
 	return obj.(*Node)
 }
 
-// want fails the test unless the informer has synced and is blind as told.
-func (l *lone) want(synced, blind bool) {
+// want fails the test unless the informer has synced and is stale as given.
+func (l *lone) want(synced, stale bool) {
 	l.Helper()
-	if l.nodes.HasSynced() != synced || (l.nodes.Stale() != nil) != blind || blind && l.nodes.Err() == nil {
-		l.Errorf("synced: %v, blind: %v, error: %v; expected synced: %v, blind: %v", l.nodes.HasSynced(), l.nodes.Stale(), l.nodes.Err(), synced, blind)
+	if l.nodes.HasSynced() != synced || (l.nodes.Stale() != nil) != stale || stale && l.nodes.Err() == nil {
+		l.Errorf("synced: %v, stale: %v, error: %v; expected synced: %v, stale: %v", l.nodes.HasSynced(), l.nodes.Stale(), l.nodes.Err(), synced, stale)
 	}
 }
 
@@ -242,7 +242,7 @@ func TestListInPages(t *testing.T) {
 	})
 }
 
-// page is a list of nodes.
+// page returns a list of nodes.
 func page(more string, names ...string) string {
 	var items []string
 	for _, name := range names {
@@ -256,8 +256,8 @@ func answer(code int, body string) *http.Response {
 	return &http.Response{StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// TestServerThatCannotBeReachedMakesBlind has the API server be away.
-func TestServerThatCannotBeReachedMakesBlind(t *testing.T) {
+// TestUnreachableServerMakesStale makes the API server unreachable.
+func TestUnreachableServerMakesStale(t *testing.T) {
 	var away atomic.Bool
 	alone(t, func(l *lone) {
 		l.api.Intercept = func(*http.Request) (*http.Response, error) {

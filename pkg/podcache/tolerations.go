@@ -8,18 +8,18 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// tolerations are the tolerations of a pod, in their order. Most pods of a cluster share a handful of lists, so equal ones are
-// the same in memory, and are compared by one pointer. The zero value is none.
+// tolerations are the tolerations of a pod, in order. Most pods of a cluster share a few lists, so equal lists are interned
+// and compared by one pointer. The zero value is the empty list.
 type tolerations struct {
 	first unique.Handle[toleration]
 }
 
-// toleration is a v1.Toleration that can be compared, and those that follow it.
+// toleration is a comparable v1.Toleration, linked to the ones after it.
 type toleration struct {
 	key, value string
 	operator   v1.TolerationOperator
 	effect     v1.TaintEffect
-	// seconds count where the toleration is bounded.
+	// seconds count only if bounded is set.
 	seconds int64
 	bounded bool
 	rest    tolerations
@@ -37,7 +37,7 @@ func newTolerations(list []v1.Toleration) tolerations {
 	return rest
 }
 
-// list is what the tolerations were made of.
+// list returns the tolerations as API objects.
 func (ts tolerations) list() []v1.Toleration {
 	var list []v1.Toleration
 	for none := (tolerations{}); ts != none; {
