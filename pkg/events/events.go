@@ -1,19 +1,18 @@
-// Package events writes Events, and keeps them through a storm.
+// Package events writes Events without losing them in a storm.
 //
-// client-go's recorders hand Events over by a channel of 1,000 and drop what does not fit, so that of a storm's Events few
-// arrive. Here they wait in a queue for the writers.
+// client-go's recorders pass Events through a channel of 1,000 and drop what does not fit, so that in a storm most Events
+// are lost. Here they wait in a queue.
 //
 // # Guarantees
 //
 //   - Record never blocks and never fails: an eviction does not wait for its Event.
-//   - An Event is written once: its name is chosen when it is recorded, so that a write whose answer was lost is not done
-//     twice.
-//   - What cannot be written is tried again with backoff, and dropped, counted, after a number of tries; at once where its
-//     namespace is terminating or has gone, and no Event can be written there any more.
-//   - What occurs again and again to one object is one Event with a count, written anew every few seconds at most, as long as no ten minutes
-//     pass without it; so an object has a bounded number of Events, whatever their messages say. Without the permission to change Events there
-//     is one every ten minutes.
-//   - At most a fixed number of Events wait; what comes beyond is dropped, counted.
+//   - An Event is written once. Its name is chosen when it is recorded, so a write whose response was lost is not repeated.
+//   - A write that fails is retried with backoff. After a number of tries the Event is dropped and counted. If its namespace
+//     is terminating or does not exist, it is dropped at once.
+//   - What recurs for one object is one Event with a count. It is updated every few seconds at most, as long as no ten
+//     minutes pass without an occurrence. So the number of Events of an object is bounded. Without the permission to patch
+//     Events there is one every ten minutes.
+//   - A fixed number of Events may wait. More are dropped and counted.
 package events
 
 import (
@@ -44,9 +43,9 @@ const (
 	// component is the source of our Events.
 	component = "taint-manager"
 	writers   = 4
-	// capacity is how many Events may wait, about 20 MB of them.
+	// capacity is the number of Events that may wait, about 20 MB of them.
 	capacity = 50_000
-	// tries with a backoff between firstRetry and lastRetry cover an outage of about five minutes.
+	// tries, with a backoff between firstRetry and lastRetry, cover an outage of about five minutes.
 	tries                 = 16
 	firstRetry, lastRetry = 100 * time.Millisecond, 30 * time.Second
 	callTimeout           = 10 * time.Second
@@ -60,25 +59,25 @@ type Recorder struct {
 	server  *serverclock.Clock
 	counter *metrics.CounterVec
 	queue   workqueue.TypedRateLimitingInterface[*record]
-	// waiting counts the Events that are recorded and neither written nor dropped, those that wait for another try too.
+	// waiting counts the Events that are recorded and neither written nor dropped, including those that wait for a retry.
 	waiting atomic.Int64
-	// capacity is how many Events may wait.
+	// capacity is the number of Events that may wait.
 	capacity int64
-	// errorLog bounds how often the log says that Events may not be changed.
+	// errorLog limits how often the log says that Events may not be patched.
 	errorLog *rate.Sometimes
 
-	// lock guards what follows, and all series.
+	// lock guards the fields below and all series.
 	lock sync.Mutex
-	// topics has, of each topic, a map[string]*record: its series by their kinds.
+	// topics holds a map[string]*record for each topic: its series by kind.
 	topics *lru.Cache
-	// unwritten are the series that have occurred since they were written.
+	// unwritten are the series with occurrences that have not been written.
 	unwritten sets.Set[*record]
 	// named is the time in the name of the last series.
 	named time.Time
 }
 
-// NewRecorder returns a recorder whose Events are written while Run runs. Their times are those
-// of the API server's clock. The counter has the label result.
+// NewRecorder returns a recorder whose Events are written while Run runs. Their times are API times. The counter has the
+// label result.
 func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, server *serverclock.Clock, counter *metrics.CounterVec) *Recorder {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[*record](firstRetry, lastRetry)
 	return &Recorder{
@@ -96,14 +95,14 @@ func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, server *se
 	}
 }
 
-// Record writes an Event of type Normal about an object, soon.
+// Record queues an Event of type Normal about an object.
 func (r *Recorder) Record(about v1.ObjectReference, reason, message string) {
 	if r.admit() {
 		r.queue.Add(&record{about: about, reason: reason, message: message, at: r.clock.Now()})
 	}
 }
 
-// admit counts one more Event that waits, or drops it.
+// admit counts one more waiting Event. It returns false if the Event has to be dropped.
 func (r *Recorder) admit() bool {
 	if r.waiting.Add(1) > r.capacity {
 		r.waiting.Add(-1)
@@ -113,11 +112,11 @@ func (r *Recorder) admit() bool {
 	return true
 }
 
-// record is what an Event will say. While thousands wait, it is a quarter of what they would take.
+// record holds what an Event will say. It takes a quarter of the memory of the Event.
 type record struct {
 	about           v1.ObjectReference
 	reason, message string
-	// at is when it was recorded, and makes the Event's name.
+	// at is when it was recorded. The Event's name contains it.
 	at time.Time
 	// series is nil for an Event that occurs once.
 	series *series
@@ -135,7 +134,7 @@ func (r *record) event() *v1.Event {
 	suffix := fmt.Sprintf(".%x", r.at.UnixNano())
 	namespace := r.about.Namespace
 	if namespace == "" {
-		namespace = metav1.NamespaceDefault // where Events about objects without a namespace live
+		namespace = metav1.NamespaceDefault // as for all Events about cluster-scoped objects
 	}
 	event := &v1.Event{
 		ObjectMeta: metav1.ObjectMeta{
@@ -153,13 +152,13 @@ func (r *record) event() *v1.Event {
 		Count:               1,
 	}
 	if r.series != nil {
-		r.series.on(event)
+		r.series.fillIn(event)
 	}
 	return event
 }
 
-// nameOf is the name of an Event: that of its object, cut to what leaves room for the suffix, which begins with a dot. No dot and no
-// dash may stand before a dot.
+// nameOf returns the name of an Event: that of its object, truncated to leave room for the suffix, which begins with a dot.
+// A name must not have a dot or a dash before a dot.
 func nameOf(object, suffix string) string {
 	if room := maxNameLength - len(suffix); len(object) > room {
 		object = strings.TrimRight(object[:room], "-.")
@@ -167,8 +166,8 @@ func nameOf(object, suffix string) string {
 	return object + suffix
 }
 
-// namespaceTerminating reports whether an Event was refused because its namespace is terminating or has gone. Other answers 404, those of
-// proxies for instance, say nothing about the namespace.
+// namespaceTerminating reports whether an Event was rejected because its namespace is terminating or does not exist. Other
+// 404 responses, such as those of proxies, say nothing about the namespace.
 func namespaceTerminating(err error) bool {
 	if apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause) {
 		return true
@@ -181,7 +180,7 @@ func namespaceTerminating(err error) bool {
 	return details != nil && details.Kind == "namespaces"
 }
 
-// Run writes Events until ctx is over, and then those that still wait, for as long as grace.
+// Run writes Events until ctx is done. Then it writes those that still wait, for at most grace.
 func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -207,10 +206,10 @@ func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
 	case <-timer.C():
 		stop()
 	}
-	r.queue.ShutDown() // ends what draining leaves: the wait for it, and the queue's own goroutine
+	r.queue.ShutDown() // ends the wait in ShutDownWithDrain and the goroutine of the queue
 	<-drained
 	if left := r.waiting.Swap(0); left > 0 {
-		klog.FromContext(ctx).Error(nil, "Stopping, and dropped Events that could not be written in time", "events", left)
+		klog.FromContext(ctx).Error(nil, "Dropped Events that could not be written before the end", "events", left)
 		r.counter.WithLabelValues("dropped").Add(float64(left))
 	}
 }
@@ -233,15 +232,15 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 	case err == nil:
 		result = "written"
 	case namespaceTerminating(err):
-		logger.V(2).Info("Dropped an Event whose namespace is going", "error", err.Error())
+		logger.V(2).Info("Dropped an Event because its namespace is terminating or does not exist", "error", err.Error())
 	case ctx.Err() != nil:
 		return false // counted at the end
 	case r.patchForbidden(ctx, record, err):
 		return true
 	case r.queue.NumRequeues(record) >= tries:
-		logger.Error(err, "Dropped an Event that the API server did not take", "tries", r.queue.NumRequeues(record)+1)
+		logger.Error(err, "Dropped an Event that could not be written", "tries", r.queue.NumRequeues(record)+1)
 	default:
-		logger.V(2).Info("Cannot write an Event, trying again", "error", err.Error())
+		logger.V(2).Info("Cannot write an Event, retrying", "error", err.Error())
 		r.queue.AddRateLimited(record)
 		return true
 	}
@@ -253,19 +252,19 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 	return true
 }
 
-// write writes an Event, and returns the count that was written.
+// write writes an Event. It returns the count that was written.
 func (r *Recorder) write(ctx context.Context, record *record) (count int32, err error) {
 	if record.series != nil {
 		return r.writeSeries(ctx, record)
 	}
 	err = r.post(ctx, r.event(record))
 	if apierrors.IsAlreadyExists(err) {
-		err = nil // the answer of an earlier try was lost
+		err = nil // the response to an earlier try was lost
 	}
 	return 1, err
 }
 
-// post makes an Event. The answer is the Event again, and not worth decoding.
+// post creates an Event. The response is not decoded.
 func (r *Recorder) post(ctx context.Context, event *v1.Event) error {
 	return r.client.CoreV1().RESTClient().Post().Namespace(event.Namespace).Resource("events").Body(event).Do(ctx).Error()
 }

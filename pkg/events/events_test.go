@@ -114,7 +114,7 @@ func TestAWriteWhoseAnswerIsLostIsNotDoneTwice(t *testing.T) {
 				return nil, nil
 			}
 			lost = false
-			_, _ = api.RoundTrip(req) // it takes effect, and nobody hears of it
+			_, _ = api.RoundTrip(req) // it takes effect, but the response is lost
 			return nil, errors.New("connection reset")
 		}
 		r.Record(about("p"), "Reason", "message")
@@ -177,7 +177,7 @@ func TestNames(t *testing.T) {
 	})
 }
 
-// Only the end of its namespace drops an Event at once. A proxy that is asked for what it does not know says 404, too.
+// Only the end of its namespace drops an Event at once. Proxies also return 404.
 func TestOnlyTheEndOfTheNamespaceDropsAnEvent(t *testing.T) {
 	terminating := apierrors.NewForbidden(v1.Resource("events"), "e", errors.New("namespace is being terminated"))
 	terminating.ErrStatus.Details.Causes = append(terminating.ErrStatus.Details.Causes, metav1.StatusCause{Type: v1.NamespaceTerminatingCause})
@@ -216,7 +216,7 @@ func TestOnlyTheEndOfTheNamespaceDropsAnEvent(t *testing.T) {
 	}
 }
 
-// However long a name is, and whatever stands where it is cut, the API server takes the Event's.
+// The API server accepts the Event's name, however long the object's name is and wherever it is truncated.
 func TestNamesAreValid(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	const letters = "a0-."
@@ -255,7 +255,7 @@ func TestNamesAreValid(t *testing.T) {
 	}
 }
 
-// Our own clock may be wrong: what people compare with other objects is the API server's time.
+// Our own clock may be wrong. Times of Events are API times, so that they compare with those of other objects.
 func TestEventsHaveTheServersTime(t *testing.T) {
 	local := serverclock.NewSteady()
 	server := serverclock.New(local)

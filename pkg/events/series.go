@@ -15,39 +15,40 @@ import (
 )
 
 const (
-	// seriesInterval is how long nothing has to occur for a series to end: what occurs later is a new Event. It is that of client-go's
-	// correlator, and so are maxKinds and maxTopics.
+	// seriesInterval is how long a series lasts after its last occurrence. Later occurrences are a new Event. The value is
+	// that of client-go's correlator, as are maxKinds and maxTopics.
 	seriesInterval = 10 * time.Minute
-	// updateInterval is the least time between two writes of one series.
+	// updateInterval is the shortest time between two writes of one series.
 	updateInterval = 10 * time.Second
-	// maxKinds is how many series an object has for one reason, beside that of all other kinds.
+	// maxKinds is the number of series of one topic. Further kinds share one more series.
 	maxKinds = 10
-	// maxTopics is for how many objects and reasons series are kept.
+	// maxTopics is the number of topics for which series are kept.
 	maxTopics = 4096
-	// maxKindLength bounds the memory of the names of kinds.
+	// maxKindLength bounds the memory for the names of kinds.
 	maxKindLength = 256
 )
 
-// topic is what series have in common: an object and a reason.
+// topic is an object and a reason. A topic has series of several kinds.
 type topic struct {
 	kind, namespace, name string
 	uid                   types.UID
 	reason                string
 }
 
-// series is what has occurred of an Event that is written once and then counted.
+// series is an Event that is written once and then counted.
 type series struct {
-	// first and last are when it occurred, count is how often, and message is the text of the last time.
+	// first and last are the times of the first and the last occurrence, count is their number, and message is the text of
+	// the last one.
 	first, last time.Time
 	count       int32
 	message     string
-	// written is the count that the API server has, 0 before it has the Event.
+	// written is the count that the API server has. It is 0 before the Event exists.
 	written int32
 	// next is the earliest time of the next write.
 	next time.Time
 }
 
-// RecordSeries writes an Event of type Normal about an object, soon, or counts it in the one that it has written for the same object,
+// RecordSeries queues an Event of type Normal about an object, or counts it in the existing Event with the same object,
 // reason and kind. The message is that of the last occurrence.
 func (r *Recorder) RecordSeries(about v1.ObjectReference, reason, kind, message string) {
 	r.lock.Lock()
@@ -67,7 +68,7 @@ func (r *Recorder) RecordSeries(about v1.ObjectReference, reason, kind, message 
 	r.queue.AddAfter(record, s.next.Sub(now))
 }
 
-// seriesOf returns the series that an occurrence counts in, and whether it is the one of all kinds that have none of their own.
+// seriesOf returns the series that counts an occurrence, and whether that is the one shared by several kinds.
 func (r *Recorder) seriesOf(about v1.ObjectReference, reason, kind string, now time.Time) (in *record, combined bool) {
 	key := topic{about.Kind, about.Namespace, about.Name, about.UID, reason}
 	value, found := r.topics.Get(key)
@@ -90,7 +91,7 @@ func (r *Recorder) seriesOf(about v1.ObjectReference, reason, kind string, now t
 	return kinds[kind], kind == others
 }
 
-// naming returns a time for the name of an Event, which no other series has: two may begin at one reading of the clock.
+// naming returns a time for the name of an Event that no other series has, although two may begin at the same time.
 func (r *Recorder) naming(now time.Time) time.Time {
 	if !now.After(r.named) {
 		now = r.named.Add(time.Nanosecond)
@@ -99,7 +100,7 @@ func (r *Recorder) naming(now time.Time) time.Time {
 	return now
 }
 
-// writeSeries writes what has occurred of a series, and returns the count that it wrote.
+// writeSeries writes the occurrences of a series. It returns the count that it wrote.
 func (r *Recorder) writeSeries(ctx context.Context, record *record) (count int32, err error) {
 	r.lock.Lock()
 	event, exists := r.event(record), record.series.written > 0
@@ -107,17 +108,17 @@ func (r *Recorder) writeSeries(ctx context.Context, record *record) (count int32
 	if exists {
 		err = r.patch(ctx, event)
 	}
-	// An Event that has expired, or was deleted, is made again.
+	// An Event that has expired or was deleted is created again.
 	if !exists || apierrors.IsNotFound(err) {
 		err = r.post(ctx, event)
 	}
 	if apierrors.IsAlreadyExists(err) {
-		return 1, nil // of an earlier write whose answer was lost; what has occurred since is patched
+		return 1, nil // the response to an earlier create was lost; later occurrences are patched
 	}
 	return event.Count, err
 }
 
-// patch writes down one more occurrence of an Event that is there.
+// patch updates the count of an Event.
 func (r *Recorder) patch(ctx context.Context, event *v1.Event) error {
 	patch, err := json.Marshal(map[string]any{"count": event.Count, "lastTimestamp": event.LastTimestamp, "message": event.Message})
 	if err != nil {
@@ -127,8 +128,8 @@ func (r *Recorder) patch(ctx context.Context, event *v1.Event) error {
 		Body(patch).Do(ctx).Error()
 }
 
-// patchForbidden reports whether a series may not be counted: we have no permission to change Events. Then there is one Event for each
-// seriesInterval instead, with the count of all.
+// patchForbidden reports whether an error means that we may not patch Events. If so, it begins a new Event after
+// seriesInterval, with the total count.
 func (r *Recorder) patchForbidden(ctx context.Context, record *record, err error) bool {
 	if record.series == nil || !apierrors.IsForbidden(err) && !apierrors.IsMethodNotSupported(err) {
 		return false
@@ -136,20 +137,20 @@ func (r *Recorder) patchForbidden(ctx context.Context, record *record, err error
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	if record.series.written == 0 {
-		return false // it is making Events that is refused
+		return false // creating Events is forbidden
 	}
 	now := r.clock.Now()
 	record.at, record.series.written = r.naming(now), 0
 	r.queue.Forget(record)
 	r.queue.AddAfter(record, seriesInterval)
 	r.errorLog.Do(func() {
-		klog.FromContext(ctx).Info("Not allowed to count Events: grant patch on events; writing one now and again", "every", seriesInterval, "error", err.Error())
+		klog.FromContext(ctx).Info("Not allowed to patch Events, creating a new one now and then; grant patch on events", "every", seriesInterval, "error", err.Error())
 	})
 	return true
 }
 
-// ended notes that a series was written, up to the given count, or that this was given up. It reports whether there is more to write,
-// which is done in time.
+// ended records that a series was written up to a count, or given up. It reports whether there is more to write, which is
+// then queued.
 func (r *Recorder) ended(record *record, count int32, written bool) (more bool) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
@@ -167,7 +168,7 @@ func (r *Recorder) ended(record *record, count int32, written bool) (more bool) 
 	return false
 }
 
-// flush has everything written at once that waits for its time.
+// flush queues everything that waits for its next write.
 func (r *Recorder) flush() {
 	r.lock.Lock()
 	defer r.lock.Unlock()
@@ -176,7 +177,7 @@ func (r *Recorder) flush() {
 	}
 }
 
-// waits reports whether there is something of a record to write.
+// waits reports whether a record has something to write.
 func (r *Recorder) waits(record *record) bool {
 	if record.series == nil {
 		return true
@@ -186,8 +187,8 @@ func (r *Recorder) waits(record *record) bool {
 	return r.unwritten.Has(record)
 }
 
-// on fills in what a series says of its Event.
-func (s *series) on(event *v1.Event) {
+// fillIn sets the fields of an Event that depend on the series.
+func (s *series) fillIn(event *v1.Event) {
 	event.FirstTimestamp, event.LastTimestamp = metav1.NewTime(s.first), metav1.NewTime(s.last)
 	event.Count, event.Message = s.count, s.message
 }

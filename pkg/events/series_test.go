@@ -20,7 +20,7 @@ func node(name string) v1.ObjectReference {
 	return v1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name, UID: "u"}
 }
 
-// flap records something each two seconds.
+// flap records an occurrence every two seconds.
 func flap(r *Recorder, times int) {
 	for i := range times {
 		r.RecordSeries(node("n"), "Reason", "kind", fmt.Sprint("time ", i+1))
@@ -28,7 +28,7 @@ func flap(r *Recorder, times int) {
 	}
 }
 
-// only is the one Event about the node.
+// only returns the one Event about the node.
 func only(t *testing.T, api *apitest.Server) *v1.Event {
 	t.Helper()
 	events := api.Events("Node", "n")
@@ -116,7 +116,7 @@ func TestObjectsHaveTheirOwn(t *testing.T) {
 	})
 }
 
-// Whatever fails meanwhile, the count is right in the end, and no Event is there twice.
+// Whatever fails meanwhile, the count is right in the end, and no Event is duplicated.
 func TestSeriesSurviveFailures(t *testing.T) {
 	lostAnswer := func(api *apitest.Server, req *http.Request) (*http.Response, error) {
 		_, _ = api.RoundTrip(req)
@@ -169,7 +169,7 @@ func TestAnExpiredEventIsMadeAgain(t *testing.T) {
 	})
 }
 
-// Without the permission to change Events there is one now and again, and the others do not wait for it.
+// Without the permission to patch Events there is one now and then, and others do not wait for it.
 func TestWithoutPermissionToCount(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, _ func()) {
 		api.Intercept = func(req *http.Request) (*http.Response, error) {
