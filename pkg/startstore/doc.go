@@ -1,16 +1,16 @@
-// Package startstore keeps, in one ConfigMap, the starts of taints that the API objects do not show (any more), so that a
-// process that starts again does not begin their counts again: not-ready periods, whose taints a node lifecycle controller
-// stamps again when it starts; taints without timeAdded on nodes whose list of taints has changed since; and taints whose
-// timeAdded has been disproved.
+// Package startstore stores records (see package deadline) in one ConfigMap, so that a process that restarts does not restart
+// countdowns. A record holds what the API objects do not show: not-ready periods, because a node lifecycle controller that
+// starts sets the timeAdded of their taints again; starts of taints without timeAdded on nodes whose list of taints has
+// changed since; and starts of taints whose timeAdded is disproved.
 //
 // # Guarantees
 //
-//   - Nothing is written for a taint whose start its node shows. What is written is written by the leader, once a second at most.
-//   - While a node is not ready, an annotation says up to when the entries were certainly so, to within half a minute. It is
-//     not written otherwise.
-//   - What is read is proposed to package taintstart, and counts only where the node proves it. What cannot be read or
-//     understood is as if it were not there: in doubt the later time counts.
-//   - The ConfigMap stays below the API's limit. Where there is too much to remember, the oldest starts are kept.
+//   - Nothing is written for a taint whose start its node shows. Only the leader writes, once a second at most.
+//   - While there is a not-ready period, an annotation holds the API time up to which the records are confirmed, to within
+//     half a minute. It is not updated otherwise.
+//   - Records that are read count only if package taintstart proves them by the node. What cannot be read or parsed is
+//     ignored: in doubt the later time counts.
+//   - The ConfigMap stays below the size limit of the API. If there is not enough room, the oldest starts are kept.
 //
-// The ConfigMap has to exist: nobody can be granted the creation of just one.
+// The ConfigMap must exist, because the permission to create cannot be restricted to one name.
 package startstore

@@ -12,13 +12,14 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
-// maxSize is how much data, in bytes, is put into the ConfigMap. The API's limit is a MiB for the object, encoded.
+// maxSize is the maximum size of the data in bytes. The API limits the encoded object to 1 MiB.
 const maxSize = 768 << 10
 
-// confirmedUntil is the annotation that has the time up to which all entries were certainly so.
+// confirmedUntil is the annotation with the API time up to which all records are confirmed.
 const confirmedUntil = "taint-manager.io/confirmed-until"
 
-// encode makes an entry for each node, as many as there is room for: the oldest first, which have the most to lose.
+// encode returns an entry for each record, as many as there is room for. The oldest come first, because they have the most
+// to lose.
 func encode(logger klog.Logger, records map[string]taintstart.Record) map[string]string {
 	names := make([]string, 0, len(records))
 	for name := range records {
@@ -31,11 +32,11 @@ func encode(logger klog.Logger, records map[string]taintstart.Record) map[string
 	for i, name := range names {
 		entry, err := json.Marshal(records[name])
 		if err != nil {
-			logger.Error(err, "Cannot write down the starts of a node's taints", "node", klog.KRef("", name))
-			continue // a year beyond 9999: nothing to remember
+			logger.Error(err, "Cannot encode the record of a node", "node", klog.KRef("", name))
+			continue // a year after 9999
 		}
 		if size += len(name) + len(entry); size > maxSize {
-			logger.V(1).Info("No room to write down the starts of all nodes' taints", "left", len(names)-i)
+			logger.V(1).Info("Not enough room in the ConfigMap for all records", "omitted", len(names)-i)
 			break
 		}
 		data[name] = string(entry)
@@ -43,7 +44,7 @@ func encode(logger klog.Logger, records map[string]taintstart.Record) map[string
 	return data
 }
 
-// oldest returns the earliest start of a record.
+// oldest returns the earliest start in a record.
 func oldest(r taintstart.Record) time.Time {
 	var first time.Time
 	earlier := func(t time.Time) {
@@ -60,7 +61,7 @@ func oldest(r taintstart.Record) time.Time {
 	return first
 }
 
-// decode reads the entries of a ConfigMap. What it does not understand it leaves out.
+// decode returns the records in a ConfigMap. Entries that cannot be parsed are omitted.
 func decode(logger klog.Logger, config *v1.ConfigMap) taintstart.Records {
 	records := taintstart.Records{Nodes: make(map[string]taintstart.Record, len(config.Data))}
 	if until, err := time.Parse(time.RFC3339Nano, config.Annotations[confirmedUntil]); err == nil {
@@ -69,7 +70,7 @@ func decode(logger klog.Logger, config *v1.ConfigMap) taintstart.Records {
 	for name, entry := range config.Data {
 		var r taintstart.Record
 		if err := json.Unmarshal([]byte(entry), &r); err != nil || r.UID == "" {
-			logger.V(2).Info("Ignoring an entry that is none", "node", klog.KRef("", name), "error", err)
+			logger.V(2).Info("Ignoring an entry that cannot be parsed", "node", klog.KRef("", name), "error", err)
 			continue
 		}
 		records.Nodes[name] = r

@@ -20,28 +20,28 @@ import (
 )
 
 const (
-	// interval is the time between two looks at what has to be written.
+	// interval is the time between two checks of whether something must be written.
 	interval = time.Second
-	// freshInterval is the time between two writes that only say that not-ready periods were still so. A process that starts
-	// again measures an absence of their taints from the last one.
+	// freshInterval is the time between two writes that only update the confirmation of not-ready periods. A process that
+	// restarts measures an absence from the last one.
 	freshInterval = 15 * time.Second
-	// retryInterval is the time between two tries after one that failed.
+	// retryInterval is the time between two writes after one that failed.
 	retryInterval = 10 * time.Second
-	// loadTimeout is how long the first read may fail. Where the API server cannot be reached it goes on: nothing else
-	// could be read either, and those who read pods say so.
+	// loadTimeout is how long the first read may fail. It does not apply while the API server cannot be reached: then
+	// nothing else can be read either, and the informers log it.
 	loadTimeout = 10 * time.Second
 	callTimeout = 5 * time.Second
-	// errorLogInterval is the time between two error messages.
+	// errorLogInterval is the shortest time between two errors logged.
 	errorLogInterval = 5 * time.Minute
 )
 
-// Tracker is what is kept and given back.
+// Tracker provides records and takes them back at a start. taintstart.Tracker implements it.
 type Tracker interface {
 	Records() taintstart.Records
 	Restore(records taintstart.Records)
 }
 
-// Store is the ConfigMap.
+// Store stores the records of a tracker in a ConfigMap.
 type Store struct {
 	client  typedcorev1.CoreV1Interface
 	name    types.NamespacedName
@@ -51,12 +51,12 @@ type Store struct {
 	errorLog *rate.Sometimes
 }
 
-// New returns a store in the ConfigMap of that name.
+// New returns a store in the ConfigMap of a name.
 func New(client typedcorev1.CoreV1Interface, name types.NamespacedName, clock clock.WithTicker, tracker Tracker) *Store {
 	return &Store{client: client, name: name, clock: clock, tracker: tracker, errorLog: &rate.Sometimes{Interval: errorLogInterval}}
 }
 
-// Load gives back what was kept. It has to be called before nodes are observed.
+// Load restores the records. It must be called before nodes are observed.
 func (s *Store) Load(ctx context.Context) {
 	began := s.clock.Now()
 	for {
@@ -64,7 +64,7 @@ func (s *Store) Load(ctx context.Context) {
 		switch {
 		case err == nil:
 			records := decode(klog.FromContext(ctx), config)
-			klog.FromContext(ctx).Info("Read starts of taints that were kept", "configMap", s.name, "nodes", len(records.Nodes))
+			klog.FromContext(ctx).Info("Restored starts of taints", "configMap", s.name, "nodes", len(records.Nodes))
 			s.tracker.Restore(records)
 			return
 		case ctx.Err() != nil:
@@ -82,7 +82,7 @@ func (s *Store) Load(ctx context.Context) {
 	}
 }
 
-// state is what is known to be written.
+// state is what is known to be stored.
 type state struct {
 	config  *v1.ConfigMap
 	records taintstart.Records
@@ -90,7 +90,7 @@ type state struct {
 	at time.Time
 }
 
-// outdated reports whether something has to be written.
+// outdated reports whether something must be written.
 func (s *state) outdated(records taintstart.Records, now time.Time) bool {
 	switch {
 	case !maps.EqualFunc(records.Nodes, s.records.Nodes, taintstart.Record.Equal):
@@ -102,9 +102,9 @@ func (s *state) outdated(records taintstart.Records, now time.Time) bool {
 	}
 }
 
-// Run keeps the ConfigMap up to date until ctx is over. Only the leader may.
+// Run keeps the ConfigMap up to date until ctx is done. Only the leader may run it.
 func (s *Store) Run(ctx context.Context) {
-	var current *state // nil while it is not known
+	var current *state // nil if unknown
 	ticker := s.clock.NewTicker(interval)
 	defer ticker.Stop()
 	var retryAt time.Time
@@ -126,7 +126,8 @@ func (s *Store) Run(ctx context.Context) {
 	}
 }
 
-// write brings the ConfigMap up to date, and returns what it knows of it then. Without such knowledge it is read before.
+// write brings the ConfigMap up to date. It returns what is stored then. If the current state is nil, it reads the
+// ConfigMap first.
 func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 	logger := klog.FromContext(ctx)
 	if current == nil {
@@ -149,12 +150,12 @@ func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 	defer cancel()
 	config, err := s.client.ConfigMaps(s.name.Namespace).Update(ctx, config, metav1.UpdateOptions{})
 	if apierrors.IsConflict(err) {
-		return nil, nil // somebody else wrote to it: read it again
+		return nil, nil // another writer changed it: read it again
 	}
 	if err != nil {
-		return nil, fmt.Errorf("writing it: %w", err)
+		return nil, fmt.Errorf("writing: %w", err)
 	}
-	logger.V(2).Info("Wrote down starts of taints", "configMap", s.name, "nodes", len(config.Data))
+	logger.V(2).Info("Stored starts of taints", "configMap", s.name, "nodes", len(config.Data))
 	return &state{config, records, s.clock.Now()}, nil
 }
 
@@ -163,14 +164,14 @@ func (s *Store) get(ctx context.Context) (*v1.ConfigMap, error) {
 	defer cancel()
 	config, err := s.client.ConfigMaps(s.name.Namespace).Get(ctx, s.name.Name, metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("reading it: %w", err)
+		return nil, fmt.Errorf("reading: %w", err)
 	}
 	return config, nil
 }
 
 func (s *Store) logError(ctx context.Context, err error) {
 	s.errorLog.Do(func() {
-		klog.FromContext(ctx).Error(err, "Cannot use the ConfigMap for starts of taints: create it, and grant our account get and update on it; "+
-			"without it, counts of nodes that are not ready may begin again when this and kube-controller-manager restart together", "configMap", s.name)
+		klog.FromContext(ctx).Error(err, "Cannot use the ConfigMap for starts of taints; create it, and grant get and update on it to the service account. "+
+			"Without it, countdowns on nodes that are not ready may begin again when taint-manager and kube-controller-manager restart together", "configMap", s.name)
 	})
 }

@@ -24,10 +24,10 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
-// tracker has the records that a test gives it.
+// tracker holds the records that a test gives it.
 type tracker struct {
 	records  atomic.Pointer[taintstart.Records]
-	recalled atomic.Pointer[taintstart.Records]
+	restored atomic.Pointer[taintstart.Records]
 }
 
 func (m *tracker) Records() taintstart.Records {
@@ -37,7 +37,7 @@ func (m *tracker) Records() taintstart.Records {
 	return taintstart.Records{}
 }
 
-func (m *tracker) Restore(records taintstart.Records) { m.recalled.Store(&records) }
+func (m *tracker) Restore(records taintstart.Records) { m.restored.Store(&records) }
 
 func (m *tracker) keep(records map[string]taintstart.Record) {
 	m.records.Store(&taintstart.Records{Nodes: records})
@@ -89,7 +89,7 @@ func TestWhatIsKeptComesBack(t *testing.T) {
 			t.Errorf("written %d times", n)
 		}
 		s.Load(ctx)
-		back := m.recalled.Load()
+		back := m.restored.Load()
 		if back == nil || fmt.Sprint(back.Nodes) != fmt.Sprint(records) {
 			t.Errorf("came back as %v, was %v", back, records)
 		}
@@ -112,7 +112,7 @@ func TestGarbageIsIgnored(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Load(ctx)
-		if back := m.recalled.Load().Nodes; len(back) != 1 || back["good"].UID != "u" {
+		if back := m.restored.Load().Nodes; len(back) != 1 || back["good"].UID != "u" {
 			t.Errorf("came back as %v", back)
 		}
 		go s.Run(ctx)
@@ -137,8 +137,8 @@ func TestWhatCannotBeReadIsAsIfItWereNotThere(t *testing.T) {
 				client.PrependReactor("get", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, test.err })
 				began := time.Now()
 				s.Load(ctx)
-				if took := time.Since(began); took != test.returns || m.recalled.Load() != nil {
-					t.Errorf("took %s, recalled %v", took, m.recalled.Load())
+				if took := time.Since(began); took != test.returns || m.restored.Load() != nil {
+					t.Errorf("took %s, restored %v", took, m.restored.Load())
 				}
 			})
 		})
@@ -155,8 +155,8 @@ func TestAServerThatIsAwayIsWaitedFor(t *testing.T) {
 			return false, nil, nil
 		})
 		s.Load(ctx)
-		if m.recalled.Load() == nil || time.Since(back) > interval {
-			t.Errorf("recalled %v, %s after its return", m.recalled.Load(), time.Since(back))
+		if m.restored.Load() == nil || time.Since(back) > interval {
+			t.Errorf("restored %v, %s after its return", m.restored.Load(), time.Since(back))
 		}
 	})
 }
@@ -196,7 +196,7 @@ func TestWritesGoOnAfterFailures(t *testing.T) {
 	})
 }
 
-// While a node is not ready, it is written how far that is certain; and not otherwise.
+// The confirmation is updated while there is a not-ready period, and not otherwise.
 func TestConfirmedUntilIsKeptFresh(t *testing.T) {
 	for name, test := range map[string]struct {
 		record taintstart.Record
@@ -218,7 +218,7 @@ func TestConfirmedUntilIsKeptFresh(t *testing.T) {
 					set()
 				}
 				s.Load(ctx)
-				back := m.recalled.Load()
+				back := m.restored.Load()
 				if age := time.Since(back.ConfirmedUntil); back.ConfirmedUntil.IsZero() || age > test.within {
 					t.Errorf("confirmed until %s ago", age)
 				}
