@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// resolution is the unit of the Date header.
+	// resolution is the resolution of the Date header.
 	resolution = time.Second
-	// driftPerSecond is by how much the rates of two clocks may differ: 200 parts per million, several times what
-	// quartz does.
+	// driftPerSecond is how much the rates of two clocks may differ: 200 parts per million, several times the drift of
+	// quartz.
 	driftPerSecond = 200 * time.Microsecond
-	// keepFor is how long an API server counts whose answers have not been seen again.
+	// keepFor is how long the clock of an API server counts after its last response.
 	keepFor = 10 * time.Minute
-	// maxServers bounds how many contradicting clocks are kept.
+	// maxServers bounds the number of clocks that contradict each other.
 	maxServers = 8
 )
 
@@ -29,25 +29,25 @@ type Clock struct {
 	used    usedOffsets
 }
 
-// usedOffsets are the least and the most of the offsets by which Local converted times, since Moved was last true.
+// usedOffsets are the smallest and the largest offset that Local used since Moved last returned true.
 type usedOffsets struct {
 	lock        sync.Mutex
 	any         bool
 	least, most time.Duration
 }
 
-// server is what is known of one API server's clock: how far it is ahead of the local one, at the moment seen.
+// server is the estimate of one API server's clock: how far it was ahead of the local clock when it was last seen.
 type server struct {
 	low, high time.Duration
 	seen      time.Time
 }
 
-// New returns an estimate that takes the two clocks as equal until Observe is called. local must not step.
+// New returns an estimate that assumes equal clocks until Observe is called. local must not step.
 func New(local clock.PassiveClock) *Clock {
 	return &Clock{local: local}
 }
 
-// Observe takes in the Date of an answer: sent and answered are local, and date is cut to the second.
+// Observe takes the Date of a response. sent and answered are local times.
 func (c *Clock) Observe(sent, answered, date time.Time) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
@@ -71,14 +71,14 @@ func (c *Clock) Observe(sent, answered, date time.Time) {
 	c.servers = append(c.servers, answer)
 }
 
-// at returns what is left of a bound at a moment: clocks drift.
+// at returns the estimate at a local time, widened by the drift.
 func (s server) at(now time.Time) server {
 	drift := time.Duration(max(0, now.Sub(s.seen).Seconds()) * float64(driftPerSecond))
 	return server{low: s.low - drift, high: s.high + drift, seen: s.seen}
 }
 
-// Offset returns by how much the API server's clock is ahead of the local one, at least and at most, now. known is false
-// while no answer has told.
+// Offset returns the bounds of how far the API server's clock is ahead of the local one now. known is false until a
+// response had a Date.
 func (c *Clock) Offset() (low, high time.Duration, known bool) {
 	if c == nil {
 		return 0, 0, false
@@ -96,7 +96,7 @@ func (c *Clock) Offset() (low, high time.Duration, known bool) {
 	return low, high, len(c.servers) > 0
 }
 
-// Local returns the latest local moment at which the API server's clock can have shown t. The zero time stays zero.
+// Local returns the latest local time at which the API server's clock can have shown t. It returns zero for zero.
 func (c *Clock) Local(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
@@ -117,8 +117,8 @@ func (u *usedOffsets) add(offset time.Duration) {
 	u.least, u.most = min(u.least, offset), max(u.most, offset)
 }
 
-// Moved reports whether Local would give another result now than it gave at any time since Moved was last true, by as much as the
-// tolerance. Whoever keeps such results works them out again then.
+// Moved reports whether Local would now return a time that differs, by the tolerance or more, from one that it returned
+// since Moved last returned true. Callers that keep results of Local must then compute them again.
 func (c *Clock) Moved(tolerance time.Duration) bool {
 	if c == nil {
 		return false
@@ -133,29 +133,29 @@ func (c *Clock) Moved(tolerance time.Duration) bool {
 	return true
 }
 
-// Earliest returns the least that the API server's clock can have shown at a local moment.
+// Earliest returns the earliest time that the API server's clock can have shown at a local time.
 func (c *Clock) Earliest(local time.Time) time.Time {
 	low, _, _ := c.Offset()
 	return local.Add(low)
 }
 
-// Latest returns the most that the API server's clock can have shown at a local moment.
+// Latest returns the latest time that the API server's clock can have shown at a local time.
 func (c *Clock) Latest(local time.Time) time.Time {
 	_, high, _ := c.Offset()
 	return local.Add(high)
 }
 
-// Now returns the API server's time, as near as it is known: for what people read, not for decisions.
+// Now returns the best estimate of the API server's time. It is for display, not for decisions.
 func (c *Clock) Now() time.Time { return c.At(c.local.Now()) }
 
-// At returns a local moment as the API server's clock shows it, as near as that is known: for what people read.
+// At returns the best estimate of the API time at a local time. It is for display, not for decisions.
 func (c *Clock) At(local time.Time) time.Time {
 	low, high, _ := c.Offset()
 	return local.Add((low + high) / 2)
 }
 
-// Skew returns by how much the API server's clock is ahead of this machine's wall clock, and by how much that may be wrong.
-// It is for people: no decision depends on the wall clock. known is false while no answer has told.
+// Skew returns how far the API server's clock is ahead of the wall clock of this machine, and the error of that. It is for
+// display, not for decisions. known is false until a response had a Date.
 func (c *Clock) Skew() (ahead, within time.Duration, known bool) {
 	low, high, known := c.Offset()
 	return time.Until(c.Now()), (high - low) / 2, known

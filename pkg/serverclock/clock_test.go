@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// apiServer answers with the Date of a clock of its own, after a time that is up to its latency.
+// apiServer responds with the Date of its own clock, after at most its latency.
 type apiServer struct {
 	rng     *rand.Rand
 	offset  time.Duration
@@ -128,7 +128,7 @@ func TestTheServerFurthestBehindCounts(t *testing.T) {
 	})
 }
 
-// TestMoved has the bound narrowed between two looks, and back to where it was at the first.
+// TestMoved narrows the bound between two calls, and moves it back to where it was at the first.
 func TestMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const tolerance = 50 * time.Millisecond

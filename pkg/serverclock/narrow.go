@@ -6,21 +6,21 @@ import (
 )
 
 const (
-	// wideBound is the width of the bound from which it is narrowed again, and narrowBound when that ends.
+	// wideBound is the width from which the bound is narrowed again. narrowBound is the width at which narrowing ends.
 	wideBound, narrowBound = 250 * time.Millisecond, 60 * time.Millisecond
-	// A narrowing takes two rounds of so many requests at most.
+	// rounds and probes bound the number of requests for one narrowing.
 	rounds, probes = 2, 8
-	// lookInterval is the time between two looks at the bound.
-	lookInterval = 10 * time.Second
+	// checkInterval is the time between two checks of the width.
+	checkInterval = 10 * time.Second
 )
 
-// Narrow keeps the bound narrow until ctx is over. An answer tells the second that the API server's clock shows, so the answers
-// before and after the end of a second tell when that was. probe makes a cheap request through the transport.
+// Narrow keeps the bound narrow until ctx is done. Date shows whole seconds, so responses right before and after the end of
+// a second locate it. probe makes a cheap request through the transport.
 func (c *Clock) Narrow(ctx context.Context, probe func(context.Context) error) {
 	for ctx.Err() == nil {
 		low, high, known := c.Offset()
 		if !known {
-			_ = probe(ctx) // its answer is what is wanted, if there is one
+			_ = probe(ctx) // its response calls Observe
 			if _, _, known = c.Offset(); !known {
 				sleep(ctx, time.Second)
 			}
@@ -29,11 +29,11 @@ func (c *Clock) Narrow(ctx context.Context, probe func(context.Context) error) {
 		if high-low > wideBound && high-low <= 3*resolution {
 			c.narrow(ctx, probe)
 		}
-		sleep(ctx, lookInterval)
+		sleep(ctx, checkInterval)
 	}
 }
 
-// narrow asks for answers around the end of a second.
+// narrow makes requests around the end of a second.
 func (c *Clock) narrow(ctx context.Context, probe func(context.Context) error) {
 	for range rounds {
 		low, high, _ := c.Offset()
@@ -41,7 +41,7 @@ func (c *Clock) narrow(ctx context.Context, probe func(context.Context) error) {
 		if width <= narrowBound {
 			return
 		}
-		// A second ends from now on for as long as the bound is wide, by the fastest that the clock may be.
+		// By the fastest that the clock may be, a second ends from now on, within the width of the bound.
 		now := c.local.Now().Add(high)
 		begin := c.local.Now().Add(now.Truncate(resolution).Add(resolution).Sub(now))
 		step := min(width, resolution) / probes
@@ -50,9 +50,9 @@ func (c *Clock) narrow(ctx context.Context, probe func(context.Context) error) {
 			if ctx.Err() != nil {
 				return
 			}
-			_ = probe(ctx) // one that fails tells nothing
+			_ = probe(ctx) // a failed request is no evidence
 			if low, high, _ := c.Offset(); high-low <= 2*step {
-				break // the end was between the last two
+				break // the second ended between the last two
 			}
 		}
 	}

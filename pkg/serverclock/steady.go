@@ -6,7 +6,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// steady is a clock that begins with the wall clock and then only counts.
+// steady is a clock that starts at the wall clock and advances with the monotonic clock.
 type steady struct {
 	clock.RealClock // timers and tickers, which are monotonic
 	// start has a monotonic reading, wall has none.

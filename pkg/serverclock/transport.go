@@ -4,24 +4,24 @@ import (
 	"net/http"
 )
 
-// auditID is a header that the API server sets on its answers, and a proxy before it does not.
+// auditID is a header that API servers set on responses. Proxies in front of them do not.
 const auditID = "Audit-Id"
 
-// transport has a clock observe all answers.
+// transport reports the Date of all responses to a clock.
 type transport struct {
 	http.RoundTripper
 	clock *Clock
 }
 
-// Wrap returns a RoundTripper that observes the answers of another one.
+// Wrap returns a RoundTripper that reports the responses of another one to the clock.
 func (c *Clock) Wrap(next http.RoundTripper) http.RoundTripper {
 	return transport{next, c}
 }
 
-// WrappedRoundTripper returns the one within, for those who look for it.
+// WrappedRoundTripper returns the wrapped RoundTripper.
 func (t transport) WrappedRoundTripper() http.RoundTripper { return t.RoundTripper }
 
-// RoundTrip makes the request, and observes the Date of its answer.
+// RoundTrip sends the request and reports the Date of the response.
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	sent := t.clock.local.Now()
 	answer, err := t.RoundTripper.RoundTrip(req)
@@ -30,7 +30,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	answered := t.clock.local.Now()
 	if answer.StatusCode >= http.StatusInternalServerError && answer.Header.Get(auditID) == "" {
-		return answer, nil // a proxy that cannot reach the API server has a clock of its own
+		return answer, nil // from a proxy, which has another clock
 	}
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
 		t.clock.Observe(sent, answered, date)
