@@ -17,35 +17,36 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// healthTolerance is how long after the end of its Lease a leader may still think that it leads.
+// healthTolerance is how long after the expiry of its Lease a leader may still believe that it leads before it is
+// unhealthy.
 const healthTolerance = 20 * time.Second
 
-// staleInterval is the time between two looks at whether this replica is fit to lead.
+// staleInterval is the time between two checks of whether this replica is stale.
 const staleInterval = time.Second
 
-// termsAtOnce is how many terms may follow each other without a pause.
+// termsAtOnce is the number of terms that may follow each other without a delay.
 const termsAtOnce = 3
 
-// Config is what an Elector needs. All fields are required but those that say otherwise.
+// Config is what an Elector needs. All fields are required unless they say otherwise.
 type Config struct {
-	// Client reads and writes the Lease. Its timeout must leave time for a second renewal before the deadline.
+	// Client reads and writes the Lease. Its timeout must allow a second renewal before the deadline.
 	Client kubernetes.Interface
-	// Watch is a client that watches the Lease. It must not cut watches off by a timeout.
+	// Watch is a client that watches the Lease. It must not have a timeout.
 	Watch kubernetes.Interface
-	// Lease names the Lease, and Identity this replica: no other one has the same.
+	// Lease names the Lease. Identity names this replica, uniquely.
 	Lease    types.NamespacedName
 	Identity string
 	// LeaseDuration, RenewDeadline and RetryPeriod are those of client-go's leader election.
 	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
-	// Lead is called whenever the Lease has been taken. It leads until its context is over, and returns when all that it began
-	// has ended; then the Lease is released.
+	// Lead is called when the Lease has been acquired. It leads until its context is done, and returns when everything that
+	// it began has ended. Then the Lease is released.
 	Lead func(context.Context)
-	// Stale returns why this replica is not fit to lead, or nil. While it is not, it does not stand for election, does not act for
-	// a leader, and gives the Lease up if it holds it. It may be nil: always fit.
+	// Stale returns an error while the caches of this replica are stale. Then it does not stand for election, does not act
+	// for a leader, and releases the Lease if it holds it. It may be nil.
 	Stale func() error
-	// Overdue and Assist have a standby act for a leader that does not renew its Lease any more, before that ends. Overdue reports
-	// whether there is something that a leader should have done. Assist does that until its context is over, and writes nothing
-	// that has one writer. They may be nil, both: no standby acts.
+	// Overdue and Assist let a standby act for a leader that does not renew its Lease, before the Lease expires. Overdue
+	// reports whether there is something that a leader should have done. Assist does it until its context is done, and
+	// writes nothing that must have one writer. If both are nil, no standby acts.
 	Overdue func() bool
 	Assist  func(context.Context)
 }
@@ -55,13 +56,13 @@ type Elector struct {
 	lead   func(context.Context)
 	config *leaderelection.LeaderElectionConfig // nil without leader election
 	health *leaderelection.HealthzAdaptor
-	// What follows is nil without leader election; standIn also where no standby acts.
-	watch   *leaseWatch
-	standIn *standIn
-	stale   func() error
+	// The following are nil without leader election. acting is also nil if no standby acts.
+	watch  *leaseWatch
+	acting *actingLeader
+	stale  func() error
 }
 
-// Alone returns an Elector without an election: it leads all the time.
+// Alone returns an Elector without leader election. It leads all the time.
 func Alone(lead func(context.Context)) *Elector {
 	return &Elector{lead: lead, health: leaderelection.NewLeaderHealthzAdaptor(healthTolerance)}
 }
@@ -77,11 +78,11 @@ func New(config Config) (*Elector, error) {
 	e := Alone(config.Lead)
 	e.stale = config.Stale
 	var err error
-	if e.watch, err = newLeaseWatch(config.Watch, config.Lease, patience(config.RetryPeriod)); err != nil {
+	if e.watch, err = newLeaseWatch(config.Watch, config.Lease, silentAfter(config.RetryPeriod)); err != nil {
 		return nil, fmt.Errorf("watching the Lease: %w", err)
 	}
 	if config.Overdue != nil {
-		e.standIn = newStandIn(&config, e.watch)
+		e.acting = newActingLeader(&config, e.watch)
 	}
 	e.config = &leaderelection.LeaderElectionConfig{
 		Name: config.Lease.Name,
@@ -99,8 +100,8 @@ func New(config Config) (*Elector, error) {
 	return e, nil
 }
 
-// Run leads, whenever the Lease is ours, until ctx is over. A Lease that is lost is sought again: the caches stay warm, and
-// two leaders for a moment do no harm.
+// Run leads whenever this replica holds the Lease, until ctx is done. If the Lease is lost, it stands for election again:
+// the caches stay warm, and two leaders for a moment do no harm.
 func (e *Elector) Run(ctx context.Context) error {
 	if e.config == nil {
 		e.lead(ctx)
@@ -111,13 +112,13 @@ func (e *Elector) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	watching.Go(func() { e.watch.run(ctx) })
-	if e.standIn != nil {
-		watching.Go(func() { e.standIn.run(ctx) })
+	if e.acting != nil {
+		watching.Go(func() { e.acting.run(ctx) })
 	}
-	// Terms follow each other at once, but not for ever: where reads of the Lease say that there is none and writes that there is
-	// one, each would end the next.
+	// Terms may follow each other at once, but not for ever. Where reads of the Lease return that there is none and writes
+	// that there is one, each term would end the next.
 	terms := rate.NewLimiter(rate.Every(e.config.RetryPeriod), termsAtOnce)
-	for e.fit(ctx) && terms.Wait(ctx) == nil {
+	for e.waitUntilFresh(ctx) && terms.Wait(ctx) == nil {
 		if err := e.term(ctx); err != nil {
 			return fmt.Errorf("leader election: %w", err)
 		}
@@ -125,16 +126,16 @@ func (e *Elector) Run(ctx context.Context) error {
 	return nil
 }
 
-// term stands for election once, and leads until the Lease is lost, this replica is not fit to lead, or ctx is over. The Lease is
-// held until the evictions in flight have ended. A term ends as well when the Lease became free before we lead, because the next
-// one looks at it at once.
+// term stands for election once. It leads until the Lease is lost, this replica is stale, or ctx is done. The Lease is held
+// until the evictions in flight have ended. A term also ends if the Lease becomes free before this replica leads, because
+// the next term tries to acquire it at once.
 func (e *Elector) term(ctx context.Context) error {
 	logger := klog.FromContext(ctx)
 	holding, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
-	fit, unfit := context.WithCancel(ctx)
-	defer unfit()
-	go e.whenStale(fit, unfit)
+	fresh, stale := context.WithCancel(ctx)
+	defer stale()
+	go e.whenStale(fresh, stale)
 	started, ended := make(chan struct{}), make(chan struct{})
 	config := *e.config
 	config.Callbacks = leaderelection.LeaderCallbacks{
@@ -143,7 +144,7 @@ func (e *Elector) term(ctx context.Context) error {
 			defer close(ended)
 			leading, stop := context.WithCancel(term)
 			defer stop()
-			defer context.AfterFunc(fit, stop)()
+			defer context.AfterFunc(fresh, stop)()
 			e.lead(leading)
 			release()
 		},
@@ -157,9 +158,9 @@ func (e *Elector) term(ctx context.Context) error {
 		return err
 	}
 	e.health.SetLeaderElection(elector)
-	defer context.AfterFunc(fit, func() {
+	defer context.AfterFunc(fresh, func() {
 		select {
-		case <-started: // lead releases
+		case <-started: // released after lead
 		default:
 			release()
 		}
@@ -177,25 +178,25 @@ func (e *Elector) term(ctx context.Context) error {
 	select {
 	case <-started:
 		<-ended
-		logger.Info("Not leading any more")
+		logger.Info("Stopped leading")
 	default:
 	}
 	return nil
 }
 
-// fit waits until this replica is fit to lead. It returns false when ctx is over.
-func (e *Elector) fit(ctx context.Context) bool {
+// waitUntilFresh waits until this replica is not stale. It returns false when ctx is done.
+func (e *Elector) waitUntilFresh(ctx context.Context) bool {
 	for e.stale() != nil && ctx.Err() == nil {
 		pause(ctx)
 	}
 	return ctx.Err() == nil
 }
 
-// whenStale calls stop as soon as this replica is not fit to lead, or returns when ctx is over.
+// whenStale calls stop as soon as this replica is stale. It returns when it has, or when ctx is done.
 func (e *Elector) whenStale(ctx context.Context, stop func()) {
 	for ctx.Err() == nil {
 		if err := e.stale(); err != nil {
-			klog.FromContext(ctx).Error(err, "Neither leading nor standing for election, because what has to go is not known; waiting until it is")
+			klog.FromContext(ctx).Error(err, "Caches are stale, neither leading nor standing for election until they are up to date")
 			stop()
 			return
 		}
@@ -203,7 +204,7 @@ func (e *Elector) whenStale(ctx context.Context, stop func()) {
 	}
 }
 
-// pause waits until the next look at whether this replica is fit to lead, or ctx is over.
+// pause waits for the next check of whether this replica is stale, or until ctx is done.
 func pause(ctx context.Context) {
 	select {
 	case <-ctx.Done():
@@ -211,8 +212,8 @@ func pause(ctx context.Context) {
 	}
 }
 
-// Name is that of the check of health that an Elector is.
+// Name returns the name of the Elector as a health check.
 func (e *Elector) Name() string { return e.health.Name() }
 
-// Check fails when the Lease should have been given up long ago.
+// Check fails if the Lease should have been released long ago.
 func (e *Elector) Check(req *http.Request) error { return e.health.Check(req) }

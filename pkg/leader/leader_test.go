@@ -168,8 +168,8 @@ func TestStoppingWhileAnotherLeads(t *testing.T) {
 	})
 }
 
-// TestLeaderThatDies has a leader that renews its Lease for a while and then no more. Whoever stands by takes it when it is over,
-// counted from the last renewal, and not when its own next look happens to be.
+// TestLeaderThatDies has a leader that renews its Lease for a while and then stops. A standby takes the Lease when it expires,
+// counted from the last renewal, and not at the standby's next retry.
 func TestLeaderThatDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lasts = 20 * time.Second
@@ -223,7 +223,7 @@ func TestWithoutLeaderElection(t *testing.T) {
 	}
 }
 
-// versioned is a client that refuses an update of a Lease that has changed since it was read, as the API server does.
+// versioned is a client that rejects an update of a Lease that has changed since it was read, as the API server does.
 func versioned() *fake.Clientset {
 	client := fake.NewClientset()
 	var mu sync.Mutex
@@ -242,7 +242,7 @@ func versioned() *fake.Clientset {
 	return client
 }
 
-// replicas starts so many that stand for election, and returns how to stop each, who leads, and since when.
+// replicas starts n replicas that stand for election. It returns how to stop each, who leads, and since when.
 func replicas(t *testing.T, n int) (stop []func(), leading *atomic.Int32, since *atomic.Pointer[time.Time]) {
 	t.Helper()
 	client := versioned()

@@ -59,7 +59,7 @@ func TestWhenToLookAtTheLeaseAnew(t *testing.T) {
 					_ = l.Update(t.Context(), resourcelock.LeaderElectionRecord{})
 				}
 				if test.freed {
-					w.look(&coordinationv1.Lease{})
+					w.observe(&coordinationv1.Lease{})
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				var got bool

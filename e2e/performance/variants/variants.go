@@ -49,7 +49,7 @@ func PolledLease() Variant {
 		{"leader/leader.go", "\twatching.Go(func() { e.watch.run(ctx) })\n", ""},
 		{
 			"leader/leasewatch.go", "record, raw, err := l.Interface.Get(ctx)\n", "record, raw, err := l.Interface.Get(ctx)\n" +
-				"\tif err == nil {\n\t\tl.watch.look(&coordinationv1.Lease{Spec: resourcelock.LeaderElectionRecordToLeaseSpec(record)})\n\t}\n",
+				"\tif err == nil {\n\t\tl.watch.observe(&coordinationv1.Lease{Spec: resourcelock.LeaderElectionRecordToLeaseSpec(record)})\n\t}\n",
 		},
 	}}
 }

@@ -19,24 +19,24 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// cluster is a Lease that another process holds, and standbys that are to act for it.
+// cluster is a Lease that another process holds, and standbys that may act for it.
 type cluster struct {
 	*testing.T
 	client  *fake.Clientset
 	overdue atomic.Bool
-	// away has reads of the Lease fail, and unseen has them show renewals that no watch shows.
+	// away makes reads of the Lease fail. unseen makes them return renewals that no watch shows.
 	away, unseen atomic.Bool
 	stale        atomic.Bool
 
 	mu      sync.Mutex
-	acting  []string // who acts now
-	acted   int      // how often somebody has begun to
+	acting  []string // identities that act now
+	acted   int      // how often one began to
 	since   time.Time
 	leading []string
 	running sync.WaitGroup
 }
 
-// withStandbys runs a test beside standbys for a leader with the default durations. Its last renewal is at the beginning.
+// withStandbys runs a test with standbys for a leader with the default durations. Its last renewal is at the beginning.
 func withStandbys(t *testing.T, n int, test func(c *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -82,7 +82,7 @@ func (c *cluster) standby(ctx context.Context, identity string) {
 	c.running.Go(func() { run(c.T, e, ctx) })
 }
 
-// noting notes who does something, until ctx is over.
+// noting records who does something, until ctx is done.
 func (c *cluster) noting(ctx context.Context, identity string, where *[]string) {
 	c.mu.Lock()
 	*where = append(*where, identity)
@@ -97,7 +97,7 @@ func (c *cluster) noting(ctx context.Context, identity string, where *[]string) 
 	*where = slices.DeleteFunc(*where, func(other string) bool { return other == identity })
 }
 
-// lease is that of the leader, renewed once more. Its clock is an hour behind.
+// lease returns the Lease of the leader, renewed once more. Its clock is an hour behind.
 func (c *cluster) lease() *coordinationv1.Lease {
 	now := metav1.NewMicroTime(time.Now().Add(-time.Hour))
 	return &coordinationv1.Lease{
@@ -116,7 +116,7 @@ func (c *cluster) renew() {
 	synctest.Wait()
 }
 
-// state is how many act, how often somebody began to, and how many lead.
+// state returns how many act, how often one began to, and how many lead.
 func (c *cluster) state() (acting, acted, leading int) {
 	synctest.Wait()
 	c.mu.Lock()
@@ -191,7 +191,7 @@ func TestAStandbyDoesNotActOnALeaseThatItCannotRead(t *testing.T) {
 	})
 }
 
-// TestALeaseWithoutATime has somebody hold the Lease who writes no time of renewal.
+// TestALeaseWithoutATime has a holder of the Lease that writes no renewTime.
 func TestALeaseWithoutATime(t *testing.T) {
 	withStandbys(t, 2, func(c *cluster) {
 		c.overdue.Store(true)
@@ -205,7 +205,7 @@ func TestALeaseWithoutATime(t *testing.T) {
 	})
 }
 
-func TestAStandbyThatIsBlindDoesNotAct(t *testing.T) {
+func TestStaleStandbyDoesNotAct(t *testing.T) {
 	withStandbys(t, 1, func(c *cluster) {
 		c.overdue.Store(true)
 		c.stale.Store(true)
@@ -220,7 +220,7 @@ func TestAStandbyThatIsBlindDoesNotAct(t *testing.T) {
 	})
 }
 
-// TestAStandbyWhoseWatchIsSilent has a leader that goes on renewing, and standbys whose watch does not show it.
+// TestAStandbyWhoseWatchIsSilent has a leader that keeps renewing, and standbys whose watch does not show it.
 func TestAStandbyWhoseWatchIsSilent(t *testing.T) {
 	withStandbys(t, 2, func(c *cluster) {
 		c.overdue.Store(true)
@@ -241,7 +241,7 @@ func (c *cluster) renewed() *coordinationv1.Lease {
 	return lease
 }
 
-func TestWhoIsBlindNeitherLeadsNorStands(t *testing.T) {
+func TestStaleReplicaNeitherLeadsNorStands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := versioned()
 		var stale atomic.Bool
