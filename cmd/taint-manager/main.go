@@ -1,4 +1,4 @@
-// Command taint-manager evicts pods from nodes that carry NoExecute taints, instead of the controller for it inside
+// Command taint-manager evicts pods from nodes that carry NoExecute taints. It replaces the taint-eviction-controller of
 // kube-controller-manager.
 package main
 

@@ -26,23 +26,23 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// undecided is how many requests may wait for the API server's word about their callers. At the limits of reviewConfig, with two
-// reviews for each, the last one has waited for less than reviewTimeout.
-const undecided = 20
+// maxReviews is the number of requests that may wait for reviews of their callers by the API server. With the limits of
+// reviewConfig and two reviews each, the last one waits for less than reviewTimeout.
+const maxReviews = 20
 
-// The timeout and the cache times are those of Kubernetes' own components.
+// The timeout and the cache TTLs are those of Kubernetes' own components.
 const (
 	reviewTimeout                  = 10 * time.Second
 	authenticationTTL              = 10 * time.Second
 	authorizedTTL, unauthorizedTTL = 10 * time.Second, 10 * time.Second
 )
 
-// access asks the API server who a caller is, and what it may do.
+// access authenticates and authorizes callers with the API server.
 type access struct {
 	authenticator.Request
 	authorizer.Authorizer
-	// undecided has an element for each request that is being decided.
-	undecided chan struct{}
+	// reviewing has an element for each request that is under review.
+	reviewing chan struct{}
 }
 
 func newAccess(client kubernetes.Interface, clientCA dynamiccertificates.CAContentProvider) (*access, error) {
@@ -68,19 +68,19 @@ func newAccess(client kubernetes.Interface, clientCA dynamiccertificates.CAConte
 		x509.NewDynamic(clientCA.VerifyOptions, x509.CommonNameUserConversion),
 		bearertoken.New(cache.New(unlogged{tokens}, false, authenticationTTL, authenticationTTL)),
 	))
-	return &access{union.NewFailOnError(known, anonymous.NewAuthenticator(nil)), authorizer, make(chan struct{}, undecided)}, nil
+	return &access{union.NewFailOnError(known, anonymous.NewAuthenticator(nil)), authorizer, make(chan struct{}, maxReviews)}, nil
 }
 
-// unlogged has a token looked at without a word in the log: from verbosity 8 on the client would write down what it sends,
-// which is the token. That is why this is put together here; the factory of Kubernetes' own components lets that happen.
+// unlogged authenticates a token without logging. From verbosity 8 the client logs its requests, which contain the token.
+// The factory of Kubernetes' own components allows that, so it is not used here.
 type unlogged struct{ authenticator.Token }
 
-// AuthenticateToken asks who has the token.
+// AuthenticateToken authenticates the owner of a token.
 func (u unlogged) AuthenticateToken(ctx context.Context, token string) (*authenticator.Response, bool, error) {
 	return u.Token.AuthenticateToken(klog.NewContext(ctx, logr.Discard()), token)
 }
 
-// guard lets those pass who may get the path. The open ones are for anyone.
+// guard serves requests whose callers may get the path. Anyone may get the open paths.
 func (a *access) guard(next http.Handler, open []string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if slices.Contains(open, req.URL.Path) {
@@ -98,27 +98,27 @@ func (a *access) guard(next http.Handler, open []string) http.Handler {
 	})
 }
 
-// decide returns 200 where the caller may get the path, and otherwise another code and what it means. It does not end before the
-// reviews that it began, even if the caller hangs up: their number stays bounded.
+// decide returns 200 if the caller may get the path, and otherwise another code and its meaning. It waits for the reviews
+// that it began even if the caller disconnects, which bounds their number.
 func (a *access) decide(req *http.Request) (code int, why string) {
 	select {
-	case a.undecided <- struct{}{}:
-		defer func() { <-a.undecided }()
+	case a.reviewing <- struct{}{}:
+		defer func() { <-a.reviewing }()
 	default:
-		return http.StatusTooManyRequests, "Too many requests of callers that are not known yet"
+		return http.StatusTooManyRequests, "Too many requests are waiting for authentication"
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), reviewTimeout)
 	defer cancel()
 	logger := klog.FromContext(ctx).V(2).WithValues("path", req.URL.Path)
 	caller, ok, err := a.AuthenticateRequest(req.WithContext(ctx))
 	if err != nil || !ok {
-		logger.Info("Refused a caller that is not known", "error", fmt.Sprint(err))
+		logger.Info("Rejected an unauthenticated request", "error", fmt.Sprint(err))
 		return http.StatusUnauthorized, "Unauthorized"
 	}
 	name, verb := caller.User.GetName(), strings.ToLower(req.Method)
 	decision, reason, err := a.Authorize(ctx, authorizer.AttributesRecord{User: caller.User, Verb: verb, Path: req.URL.Path})
 	if decision != authorizer.DecisionAllow {
-		logger.Info("Refused a caller", "user", name, "reason", reason, "error", fmt.Sprint(err))
+		logger.Info("Rejected an unauthorized request", "user", name, "reason", reason, "error", fmt.Sprint(err))
 		return http.StatusForbidden, fmt.Sprintf("Forbidden: user %q cannot %s path %q", name, verb, req.URL.Path)
 	}
 	return http.StatusOK, ""

@@ -16,17 +16,17 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
-// clients are one client for each purpose, so that none waits behind another's requests.
+// clients has one client for each purpose, so that no request waits behind those for another purpose.
 type clients struct {
 	// pods reads pods and nodes, and evicts.
 	pods typedcorev1.CoreV1Interface
-	// reviews asks who callers of ours are.
+	// reviews authenticates and authorizes callers of our server.
 	events, leases, reviews, others kubernetes.Interface
-	// evictionLimiter bounds the requests of the client for evictions; nil for no limit.
+	// evictionLimiter limits the rate of requests for evictions. It is nil for no limit.
 	evictionLimiter flowcontrol.RateLimiter
 }
 
-// newClients returns clients whose answers tell the API server's clock.
+// newClients returns clients that report the Date of responses to the clock.
 func newClients(o *Options, server *serverclock.Clock) (*clients, error) {
 	if err := checkConnections(); err != nil {
 		return nil, err
@@ -43,8 +43,8 @@ func newClients(o *Options, server *serverclock.Clock) (*clients, error) {
 	eventConfig, leaseConfig := rest.CopyConfig(config), rest.CopyConfig(config)
 	// A renewal that hangs must leave time for another one before the deadline.
 	leaseConfig.Timeout = o.LeaderElection.RenewDeadline.Duration / 2
-	// It has connections of its own, so that renewals do not wait for others' requests, and does without HTTP/2: there, a request
-	// that is not answered in time leaves its connection to the next one, where that would not be answered either.
+	// Renewals use their own connections, so that they do not wait for other requests, and HTTP/1.1. With HTTP/2 a request
+	// that times out leaves its connection to the next one, which would time out as well.
 	leaseConfig.NextProtos = []string{"http/1.1"}
 	if o.KubeAPIQPS > 0 {
 		burst := o.KubeAPIBurst
@@ -65,7 +65,7 @@ func newClients(o *Options, server *serverclock.Clock) (*clients, error) {
 	return c, nil
 }
 
-// restConfig is how to reach the API server: without a rate limit, and in protobuf.
+// restConfig returns the configuration to reach the API server, without a rate limit and in protobuf.
 func restConfig(kubeconfig string) (*rest.Config, error) {
 	var config *rest.Config
 	var err error
@@ -91,8 +91,8 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-// reviewConfig is how to ask who callers are and what they may do. It has the limits of an ordinary Kubernetes client: whoever reaches our
-// port makes us ask, and the API server answers in the same level of its priority as our evictions.
+// reviewConfig returns the configuration to review callers. It has the rate limit of an ordinary client: anyone who reaches
+// our port can cause reviews, and the API server handles them at the same priority level as evictions.
 func reviewConfig(config *rest.Config) *rest.Config {
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = rest.DefaultQPS, rest.DefaultBurst

@@ -17,28 +17,29 @@ import (
 )
 
 const (
-	// maxSkew is from when on it is told that the clocks differ, and skewComplaint the time between two error messages.
-	maxSkew, skewComplaint = 2 * time.Second, 10 * time.Minute
-	skewInterval           = 5 * time.Second
-	probeTimeout           = 5 * time.Second
+	// maxSkew is the difference of the clocks from which it is reported. skewLogInterval is the shortest time between two
+	// log messages about it.
+	maxSkew, skewLogInterval = 2 * time.Second, 10 * time.Minute
+	skewInterval             = 5 * time.Second
+	probeTimeout             = 5 * time.Second
 )
 
-// clockWatch tells how far the API server's clock is from this machine's. That makes no pod go early or late, but whoever
-// compares times of our log with times of API objects has to know.
+// clockWatch reports how far the API server's clock is ahead of this machine's. The difference makes no pod go early or
+// late, but whoever compares our log with API objects must know it.
 type clockWatch struct {
 	server *serverclock.Clock
 	offset *metrics.Gauge
 	probe  rest.Interface
-	// told is in which way the clocks differ, as of the last look; nil where they do not, and before run.
-	told atomic.Pointer[string]
+	// difference describes the difference of the clocks at the last check. It is nil if there is none, and before run.
+	difference atomic.Pointer[string]
 }
 
-// run measures until ctx is over.
+// run measures the difference until ctx is done.
 func (w *clockWatch) run(ctx context.Context) {
 	var narrowing sync.WaitGroup
 	defer narrowing.Wait()
 	narrowing.Go(func() { w.server.Narrow(ctx, w.ask) })
-	complaints := &rate.Sometimes{Interval: skewComplaint}
+	errorLog := &rate.Sometimes{Interval: skewLogInterval}
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,33 +49,33 @@ func (w *clockWatch) run(ctx context.Context) {
 		if ahead, _, known := w.server.Skew(); known {
 			w.offset.Set(ahead.Seconds())
 		}
-		if text := w.look(); text != "" {
-			complaints.Do(func() {
-				klog.FromContext(ctx).Error(nil, "The clocks differ: check the time synchronisation of both machines; evictions are not affected", "apiServer", text)
+		if text := w.check(); text != "" {
+			errorLog.Do(func() {
+				klog.FromContext(ctx).Error(nil, "Clocks differ, which does not affect evictions; check the time synchronization of both machines", "apiServer", text)
 			})
 		}
 	}
 }
 
-// look finds out in which way the clocks differ, and has Name tell it.
-func (w *clockWatch) look() string {
+// check measures the difference, and stores it for Name.
+func (w *clockWatch) check() string {
 	text := w.differs()
 	if text == "" {
-		w.told.Store(nil)
+		w.difference.Store(nil)
 	} else {
-		w.told.Store(&text)
+		w.difference.Store(&text)
 	}
 	return text
 }
 
-// ask makes a request whose answer tells the time.
+// ask makes a request whose response has a Date.
 func (w *clockWatch) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	return w.probe.Get().AbsPath("/version").MaxRetries(0).Do(ctx).Error()
 }
 
-// differs returns in which way the clocks differ by more than maxSkew for sure, or nothing.
+// differs describes the difference if it certainly exceeds maxSkew. Otherwise it returns an empty string.
 func (w *clockWatch) differs() string {
 	switch ahead, within, known := w.server.Skew(); {
 	case !known, ahead.Abs() <= maxSkew+within:
@@ -86,10 +87,10 @@ func (w *clockWatch) differs() string {
 	}
 }
 
-// Name makes this a check of readiness that never fails, and tells of a difference by its name: see /readyz?verbose. Until run
-// it is a plain word, of which the path of the check is made.
+// Name makes this a readiness check that never fails, and whose name reports a difference in /readyz?verbose. Before run it
+// is a constant, because the path of the check is made of it.
 func (w *clockWatch) Name() string {
-	if text := w.told.Load(); text != nil {
+	if text := w.difference.Load(); text != nil {
 		return fmt.Sprintf("clock (the API server's is %s)", *text)
 	}
 	return "clock"

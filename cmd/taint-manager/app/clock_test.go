@@ -35,7 +35,7 @@ func TestClocksThatDifferAreToldOf(t *testing.T) {
 		server.Observe(now, now, now.Add(test.ahead-500*time.Millisecond))
 		// What the clocks are like may be known before it is served.
 		served := handler(nil, []healthz.HealthChecker{watch})
-		watch.look()
+		watch.check()
 		answer := httptest.NewRecorder()
 		served.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz?verbose", http.NoBody))
 		if got := answer.Body.String(); answer.Code != http.StatusOK || !strings.Contains(got, "[+]"+test.want+" ok") {

@@ -1,4 +1,5 @@
-// Package app is the command: options, made of flags and checked, and the server, which wires them to the controller.
+// Package app is the command: options, which are parsed from flags and validated, and the server, which passes them to the
+// controller.
 package app
 
 import (
@@ -23,17 +24,17 @@ const (
 	exitUsage   = 2
 )
 
-const description = `taint-manager evicts pods from nodes that carry NoExecute taints: at once where a pod does not tolerate the taint, and
-after tolerationSeconds where it does for a time. It runs instead of the taint-eviction-controller that is part of
-kube-controller-manager, which has to be switched off there:
+const description = `taint-manager evicts pods from nodes that carry NoExecute taints: at once if a pod does not tolerate the taint, and
+after tolerationSeconds if it tolerates the taint for a limited time. It replaces the taint-eviction-controller of
+kube-controller-manager, which must be disabled:
 
   kube-controller-manager --controllers=*,-taint-eviction-controller
 
-Several replicas may run; one leads and evicts, the others stand by with every deadline known.
+Several replicas may run. One leads and evicts. The others stand by with warm caches.
 
 Exit codes: 0 when stopped by a signal, 1 on a failure, 2 on wrong usage.`
 
-// usageError is an error that the caller of the command made.
+// usageError is an error in the arguments of the command.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }

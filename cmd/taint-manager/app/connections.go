@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// idleBeforePing is how long nothing may arrive on a connection to the API server until it is asked for a sign of life, and
-	// pingTimeout how long that may take until the connection counts as dead. client-go's own are 30 s and 15 s: for so long nobody
-	// would be evicted where a load balancer or a dead node swallows what is sent. The second is the longer one, because a server
-	// that has much to do should not lose its clients too.
+	// idleBeforePing is how long a connection to the API server may be idle before it is pinged. pingTimeout is how long
+	// the response may take before the connection is closed. client-go's defaults are 30 s and 15 s: no pod would be
+	// evicted for so long if a load balancer or a dead node drops packets. pingTimeout is the longer one, so that a busy
+	// server does not lose its clients.
 	idleBeforePing, pingTimeout = 6 * time.Second, 8 * time.Second
 )
 
-// checkConnections has connections to the API server be checked, unless the operator has said how. It must be called before any
-// client is made. An environment variable is the only way to say so to client-go: it reads these for each transport, and gives
-// nobody else its HTTP/2 part. A transport of our own would have to read certificates and CAs again itself when they change.
+// checkConnections enables pings of connections to the API server, unless the operator has configured them. It must be
+// called before any client is made. client-go reads only environment variables, once for each transport, and does not
+// expose its HTTP/2 transport. A transport of our own would have to reload certificates and CAs itself.
 func checkConnections() error {
 	for variable, value := range map[string]time.Duration{
 		"HTTP2_READ_IDLE_TIMEOUT_SECONDS": idleBeforePing,

@@ -11,14 +11,15 @@ import (
 )
 
 const (
-	// memoryPart is how much of the cgroup's limit the soft limit is: the kernel counts more than Go knows of.
+	// memoryPart is the soft limit as a fraction of the cgroup's limit. The kernel also counts memory that Go does not know
+	// of.
 	memoryPart = 0.9
-	// memoryInterval is how often the cgroup's limit is read again: containers can be resized in place.
+	// memoryInterval is how often the cgroup's limit is read again, because containers can be resized in place.
 	memoryInterval = time.Minute
 )
 
-// limitMemory has the garbage collector keep below the limit of our cgroup, which the kernel would end the process for. A limit in
-// GOMEMLIMIT is left as it is.
+// limitMemory makes the garbage collector keep memory below the limit of our cgroup, beyond which the kernel kills the
+// process. It does not override GOMEMLIMIT.
 func limitMemory(ctx context.Context, cgroup memlimit.Provider) {
 	logger := klog.FromContext(ctx)
 	limit, err := memlimit.Set(memlimit.WithRatio(memoryPart), memlimit.WithProvider(cgroup), memlimit.WithRefreshInterval(ctx, memoryInterval))
@@ -28,9 +29,9 @@ func limitMemory(ctx context.Context, cgroup memlimit.Provider) {
 	}
 	switch {
 	case err != nil:
-		logger.Info("No soft memory limit: the limit of the cgroup cannot be read; set GOMEMLIMIT", "reason", err.Error())
+		logger.Info("No soft memory limit, cannot read the limit of the cgroup; set GOMEMLIMIT", "reason", err.Error())
 	case limit == math.MaxInt64:
-		logger.Info("No soft memory limit: the cgroup has none")
+		logger.Info("No soft memory limit, the cgroup has none")
 	default:
 		logger.Info("Soft memory limit", "bytes", limit, "source", source)
 	}

@@ -16,38 +16,39 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
-// TaintTolerationComparisonOperators makes the toleration operators Gt and Lt work (KEP-5471). Name and default are those
-// of Kubernetes 1.36: the API server's gate decides whether such tolerations can be written at all.
+// TaintTolerationComparisonOperators enables the toleration operators Gt and Lt (KEP-5471). Name and default are those
+// of Kubernetes 1.36. The gate of the API server decides whether such tolerations can be written.
 const TaintTolerationComparisonOperators featuregate.Feature = "TaintTolerationComparisonOperators"
 
-// Options are what the flags say. A new option is a field, its line in Flags and its check in Validate.
+// Options are the values of the flags. To add one, add a field, its line in Flags and its check in Validate.
 type Options struct {
-	// Kubeconfig is the path of a kubeconfig; empty for the in-cluster configuration.
+	// Kubeconfig is the path of a kubeconfig. If empty, the in-cluster configuration is used.
 	Kubeconfig string
-	// KubeAPIQPS and KubeAPIBurst bound the requests of evictions and Events per second; 0 for no limit.
+	// KubeAPIQPS and KubeAPIBurst limit the rate of requests for evictions and for Events. 0 is no limit.
 	KubeAPIQPS   float32
 	KubeAPIBurst int
-	// MaxConcurrentEvictions is how many pods are being evicted at the same time, at most.
+	// MaxConcurrentEvictions bounds the number of pods that are evicted at the same time.
 	MaxConcurrentEvictions int
 	// EvictFinishedPods makes pods that succeeded or failed subject to taints.
 	EvictFinishedPods bool
-	// TaintStartConfigMap is the name of the ConfigMap for starts of taints, in the namespace of the Lease; empty for none.
+	// TaintStartConfigMap is the name of the ConfigMap for starts of taints, in the namespace of the Lease. Empty is none.
 	TaintStartConfigMap string
-	// LeaderElection says how one of several replicas is chosen.
+	// LeaderElection configures leader election.
 	LeaderElection componentconfig.LeaderElectionConfiguration
-	// Serving says where health and metrics are served.
+	// Serving configures the server for health and metrics.
 	Serving ServingOptions
-	// Logging and FeatureGate are component-base's.
+	// Logging and FeatureGate are those of component-base.
 	Logging     *logsapi.LoggingConfiguration
 	FeatureGate featuregate.MutableVersionedFeatureGate
 }
 
-// ServingOptions say where and how health and metrics are served.
+// ServingOptions configure the server for health and metrics.
 type ServingOptions struct {
-	// BindAddress and SecurePort are where to listen; port 0 turns serving off.
+	// BindAddress and SecurePort are the address to listen on. Port 0 disables the server.
 	BindAddress net.IP
 	SecurePort  int
-	// CertFile and KeyFile are PEM files, read again when they change; a self-signed certificate without them.
+	// CertFile and KeyFile are PEM files, which are reloaded when they change. Without them a self-signed certificate is
+	// used.
 	CertFile, KeyFile string
 	// AlwaysAllowPaths are served to anyone.
 	AlwaysAllowPaths []string
@@ -63,7 +64,7 @@ func NewOptions() *Options {
 		logsapi.AddFeatureGates(gate),
 	} {
 		if err != nil {
-			panic(err) // two gates of one name: a bug that no input causes
+			panic(err) // two gates with one name: a bug
 		}
 	}
 	return &Options{
@@ -73,7 +74,8 @@ func NewOptions() *Options {
 			LeaderElect:   true,
 			LeaseDuration: metav1.Duration{Duration: 15 * time.Second},
 			RenewDeadline: metav1.Duration{Duration: 10 * time.Second},
-			// As in Kubernetes' own components. A Lease that is released is seen at once all the same: we watch it.
+			// The default of Kubernetes' own components. A released Lease is acquired at once all the same, because we
+			// watch it.
 			RetryPeriod:       metav1.Duration{Duration: 2 * time.Second},
 			ResourceLock:      "leases",
 			ResourceName:      "taint-manager",
@@ -102,36 +104,36 @@ func (o *Options) Flags() (groups cliflag.NamedFlagSets) {
 
 func (o *Options) addClusterFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig,
-		"Path of the kubeconfig of the cluster. Without it, the service account of the pod that this runs in.")
+		"Path of the kubeconfig of the cluster. If empty, the service account of the pod is used.")
 	fs.Float32Var(&o.KubeAPIQPS, "kube-api-qps", o.KubeAPIQPS,
-		"Requests per second that evictions and Events may send, each. 0 for no limit: the API server's priority and fairness decides.")
+		"Maximum requests per second for evictions, and for Events. 0 for no limit: the API server's priority and fairness applies.")
 	fs.IntVar(&o.KubeAPIBurst, "kube-api-burst", o.KubeAPIBurst,
-		"Requests that may exceed --kube-api-qps for a moment. 0 for twice --kube-api-qps, at least 1.")
+		"Maximum burst of requests beyond --kube-api-qps. 0 for twice --kube-api-qps, at least 1.")
 }
 
 func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.MaxConcurrentEvictions, "max-concurrent-evictions", o.MaxConcurrentEvictions,
-		"Pods that are being evicted at the same time, at most. How many may be adapts to the API server. "+
-			"A node or namespace that is alone leaves a reserve of those to others.")
+		"Maximum number of pods that are evicted at the same time. Up to this maximum, the limit adapts to the API server. "+
+			"A single node or namespace leaves a reserve to others.")
 	fs.StringVar(&o.TaintStartConfigMap, "taint-start-configmap", o.TaintStartConfigMap,
-		"ConfigMap, in the namespace of the Lease, that remembers since when nodes are ill, over restarts. It has to exist. Empty for none.")
+		"Name of the ConfigMap that keeps starts of taints over restarts, in the namespace of the Lease. It must exist. Empty for none.")
 	fs.BoolVar(&o.EvictFinishedPods, "evict-finished-pods", o.EvictFinishedPods,
-		"Evict pods that have succeeded or failed too, as kube-controller-manager's own controller does. "+
-			"Failed pods of which no container ever started, which their kubelet rejected, are evicted without it.")
+		"Also evict pods that have succeeded or failed, as the controller of kube-controller-manager does. "+
+			"Failed pods of which no container started, because their kubelet rejected them, are always evicted.")
 }
 
 func (o *Options) addServingFlags(fs *pflag.FlagSet) {
 	fs.IPVar(&o.Serving.BindAddress, "bind-address", o.Serving.BindAddress,
-		"Address to serve /healthz, /livez, /readyz and /metrics on, over TLS.")
-	fs.IntVar(&o.Serving.SecurePort, "secure-port", o.Serving.SecurePort, "Port to serve on. 0 turns serving off.")
+		"IP address on which to serve /healthz, /livez, /readyz and /metrics over TLS.")
+	fs.IntVar(&o.Serving.SecurePort, "secure-port", o.Serving.SecurePort, "Port on which to serve. 0 disables serving.")
 	fs.StringVar(&o.Serving.CertFile, "tls-cert-file", o.Serving.CertFile,
-		"PEM file with the certificate to serve with, read again when it changes. Without it, a self-signed one is made.")
-	fs.StringVar(&o.Serving.KeyFile, "tls-private-key-file", o.Serving.KeyFile, "PEM file with the key of --tls-cert-file.")
+		"PEM file with the serving certificate, reloaded when it changes. If empty, a self-signed certificate is used.")
+	fs.StringVar(&o.Serving.KeyFile, "tls-private-key-file", o.Serving.KeyFile, "PEM file with the private key for --tls-cert-file.")
 	fs.StringSliceVar(&o.Serving.AlwaysAllowPaths, "authorization-always-allow-paths", o.Serving.AlwaysAllowPaths,
-		"Paths that are served to anyone. All others ask the API server who the caller is and whether it may get the path.")
+		"Paths that are served to anyone. For other paths the API server authenticates and authorizes the caller.")
 }
 
-// Validate returns everything that is wrong with the options.
+// Validate returns all errors in the options.
 func (o *Options) Validate() (errs []error) {
 	wrong := func(flag string, value any, want string) {
 		errs = append(errs, fmt.Errorf("--%s=%v: %s", flag, value, want))
@@ -152,7 +154,7 @@ func (o *Options) Validate() (errs []error) {
 		wrong("tls-cert-file", o.Serving.CertFile, "must be given together with --tls-private-key-file, or neither")
 	}
 	if le := &o.LeaderElection; le.LeaderElect {
-		// The API server refuses a Lease of 0 s, and that is what a fraction of a second becomes in it.
+		// The Lease stores whole seconds, and the API server rejects 0.
 		if le.LeaseDuration.Duration < time.Second {
 			wrong("leader-elect-lease-duration", le.LeaseDuration.Duration, "must be 1s or more: a Lease stores whole seconds, and a fraction is cut off")
 		}

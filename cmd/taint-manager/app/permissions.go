@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// permissionsRecheck is how soon permissions are looked at again while one is missing, and permissionsInterval
+	// permissionsRecheck is the time between two checks while a permission is missing. permissionsInterval is the time
 	// otherwise.
 	permissionsRecheck  = 10 * time.Second
 	permissionsInterval = 5 * time.Minute
 )
 
-// permissions asks the API server whether we may do what evictions take. Without some of them nothing seems wrong until a
-// pod is due, so they are a check of readiness.
+// permissions asks the API server whether we have the permissions that evictions need. Without some of them everything
+// seems fine until a pod is due, so they are a readiness check.
 type permissions struct {
 	client  kubernetes.Interface
 	clock   clock.Clock
@@ -40,7 +40,7 @@ func newPermissions(o *Options, client kubernetes.Interface, clock clock.Clock) 
 	if le := o.LeaderElection; le.LeaderElect {
 		for _, verb := range []string{"get", "list", "watch", "create", "update"} {
 			lease := authorizationv1.ResourceAttributes{Verb: verb, Group: "coordination.k8s.io", Resource: "leases", Namespace: le.ResourceNamespace}
-			if verb != "create" { // which nobody can be granted by name
+			if verb != "create" { // which cannot be granted by name
 				lease.Name = le.ResourceName
 			}
 			p.needed = append(p.needed, lease)
@@ -49,11 +49,11 @@ func newPermissions(o *Options, client kubernetes.Interface, clock clock.Clock) 
 	return p
 }
 
-// run looks at the permissions, now and again, until ctx is over.
+// run checks the permissions periodically, until ctx is done.
 func (p *permissions) run(ctx context.Context) {
 	for {
 		next := permissionsInterval
-		if err := p.look(ctx); err != nil {
+		if err := p.check(ctx); err != nil {
 			next = permissionsRecheck
 		}
 		select {
@@ -64,8 +64,9 @@ func (p *permissions) run(ctx context.Context) {
 	}
 }
 
-// look asks for each permission. What cannot be asked is not missing: others tell when the API server does not answer.
-func (p *permissions) look(ctx context.Context) error {
+// check reviews each permission. If a review fails, no permission counts as missing: other checks tell that the API server
+// does not answer.
+func (p *permissions) check(ctx context.Context) error {
 	var missing string
 	for i := range p.needed {
 		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &p.needed[i]}}
@@ -83,7 +84,7 @@ func (p *permissions) look(ctx context.Context) error {
 	}
 	err := fmt.Errorf("not allowed to %s", missing[len(", "):])
 	p.missing.Store(&err)
-	klog.FromContext(ctx).Error(err, "Permissions are missing: grant them to our account; looking again", "after", permissionsRecheck)
+	klog.FromContext(ctx).Error(err, "Permissions are missing, checking again; grant them to the service account", "after", permissionsRecheck)
 	return err
 }
 
@@ -104,7 +105,7 @@ func describe(r *authorizationv1.ResourceAttributes) string {
 	return text
 }
 
-// err is what we may not do, as of the last look, or nil.
+// err returns the permissions that are missing by the last check, or nil.
 func (p *permissions) err() error {
 	if err := p.missing.Load(); err != nil {
 		return *err

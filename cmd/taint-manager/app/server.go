@@ -28,15 +28,15 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
-// signalContext ends at the first SIGINT or SIGTERM. A second one kills the process, as if nobody listened.
+// signalContext returns a context that is done at the first SIGINT or SIGTERM. A second signal kills the process.
 func signalContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
 }
 
-// Run evicts pods until ctx is over, and then ends in order: no eviction is begun, those in flight end, the Lease is
-// released, Events are written.
+// Run evicts pods until ctx is done. Then it stops in order: no eviction begins, those in flight end, the Lease is
+// released, and Events are written.
 func Run(ctx context.Context, o *Options) error {
 	logger := klog.FromContext(ctx)
 	local := serverclock.NewSteady()
@@ -72,7 +72,7 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	// What runs until the evictions in flight have ended.
+	// background ends after the evictions in flight.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -90,10 +90,10 @@ func Run(ctx context.Context, o *Options) error {
 		}
 		running.Go(func() { serving.run(background) })
 	}
-	running.Go(func() { clocks.run(background) }) // not before its check is served
+	running.Go(func() { clocks.run(background) }) // after its check is served
 	logger.Info("Starting taint-manager", "version", version.Get().GitVersion, "revision", version.Get().GitCommit)
 	running.Go(func() { controller.Run(background) })
-	// Whoever stands for election is ready to lead: a standby with full caches is the better leader.
+	// Only a replica with full caches stands for election.
 	if controller.WaitForSync(ctx) {
 		err = elector.Run(ctx)
 	}
@@ -101,7 +101,8 @@ func Run(ctx context.Context, o *Options) error {
 	return err
 }
 
-// newElector has the controller lead while this replica holds the Lease, or all the time without leader election.
+// newElector returns an Elector that runs the controller while this replica holds the Lease, or all the time without leader
+// election.
 func newElector(o *Options, clients *clients, controller *tainteviction.Controller) (*leader.Elector, error) {
 	le := &o.LeaderElection
 	if !le.LeaderElect {
@@ -109,7 +110,7 @@ func newElector(o *Options, clients *clients, controller *tainteviction.Controll
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		return nil, fmt.Errorf("the host has no name to take part in the leader election with: %w", err)
+		return nil, fmt.Errorf("cannot get the host name for leader election: %w", err)
 	}
 	return leader.New(leader.Config{
 		Client:        clients.leases,

@@ -22,13 +22,13 @@ import (
 
 const (
 	readHeaderTimeout = 32 * time.Second
-	// idleTimeout is longer than clients keep a connection that they do not use.
+	// idleTimeout is longer than clients keep an idle connection.
 	idleTimeout     = 90 * time.Second
 	shutdownTimeout = 5 * time.Second
 )
 
-// server serves health and metrics over TLS. Who asks for anything but health must be known to the API server, by a token
-// or a client certificate, and be allowed to get the path.
+// server serves health and metrics over TLS. Callers of anything but health must authenticate with a token or a client
+// certificate, and be authorized to get the path.
 type server struct {
 	http      *http.Server
 	listener  net.Listener
@@ -37,13 +37,13 @@ type server struct {
 	tls       *dynamiccertificates.DynamicServingCertificateController
 }
 
-// newServer listens already, so that a port that is taken is an error at the start. The process lives while the first checks
-// pass, and is ready while the others do. The reviews are of callers.
+// newServer begins to listen, so that a port in use is an error at the start. alive are the checks of /livez, and ready
+// those of /readyz. reviews is the client that reviews callers.
 func newServer(ctx context.Context, o *ServingOptions, client, reviews kubernetes.Interface, alive []healthz.HealthChecker, ready ...healthz.HealthChecker) (*server, error) {
 	clientCA, err := dynamiccertificates.NewDynamicCAFromConfigMapController("client-ca", metav1.NamespaceSystem,
 		"extension-apiserver-authentication", "client-ca-file", client)
 	if err != nil {
-		return nil, fmt.Errorf("certificates of clients: %w", err)
+		return nil, fmt.Errorf("client CA: %w", err)
 	}
 	cert, err := servingCert(o)
 	if err != nil {
@@ -81,7 +81,7 @@ func newHTTPServer(handler http.Handler, config *tls.Config) *http.Server {
 	}
 }
 
-// handler has the paths, open to all.
+// handler serves all paths without access control.
 func handler(alive, ready []healthz.HealthChecker) http.Handler {
 	mux := http.NewServeMux()
 	healthz.InstallHandler(mux, alive...)
@@ -91,7 +91,7 @@ func handler(alive, ready []healthz.HealthChecker) http.Handler {
 	return mux
 }
 
-// servingCert is the certificate of the files, or one made for this process.
+// servingCert returns the certificate of the files, or a self-signed one.
 func servingCert(o *ServingOptions) (dynamiccertificates.CertKeyContentProvider, error) {
 	if o.CertFile != "" {
 		cert, err := dynamiccertificates.NewDynamicServingContentFromFiles("serving-cert", o.CertFile, o.KeyFile)
@@ -107,7 +107,7 @@ func servingCert(o *ServingOptions) (dynamiccertificates.CertKeyContentProvider,
 	return dynamiccertificates.NewStaticCertKeyContent("self-signed", certificate, key)
 }
 
-// run serves until ctx is over.
+// run serves until ctx is done.
 func (s *server) run(ctx context.Context) {
 	logger := klog.FromContext(ctx)
 	logger.Info("Serving health and metrics", "address", s.listener.Addr().String())
@@ -122,9 +122,9 @@ func (s *server) run(ctx context.Context) {
 		<-ctx.Done()
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
-		_ = s.http.Shutdown(ending) // what is left after the timeout ends with the process
+		_ = s.http.Shutdown(ending) // the end of the process closes what is left
 	})
 	if err := s.http.ServeTLS(s.listener, "", ""); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		logger.Error(err, "Serving health and metrics ended")
+		logger.Error(err, "Stopped serving health and metrics")
 	}
 }
