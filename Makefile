@@ -1,4 +1,4 @@
-# Everything that one does here. `make help` lists it.
+# All tasks of the repository. `make help` lists them.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -8,7 +8,7 @@ VERSION    ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || ec
 COMMIT     := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 TREE_STATE := $(shell test -z "$$(git status --porcelain 2>/dev/null)" && echo clean || echo dirty)
 STAMP      := k8s.io/component-base/version
-# Functions are aligned to 16 bytes, as in older versions of Go, and not 32: that takes 400 kB off the image.
+# Functions are aligned to 16 bytes, as in older versions of Go, not to 32. That saves 400 kB of the image.
 LDFLAGS    := -s -w -funcalign=16 -X $(STAMP).gitVersion=$(VERSION) -X $(STAMP).gitCommit=$(COMMIT) -X $(STAMP).gitTreeState=$(TREE_STATE)
 
 # The tag keeps gRPC's tracing out. That executes html/template, which calls methods by name, so that the linker would
@@ -18,7 +18,7 @@ BUILD_TAGS := grpcnotrace
 # IMAGE:TAG is what `make image` builds and `make push` pushes.
 IMAGE ?= ghcr.io/taint-manager/taint-manager
 TAG   ?= dev
-# The image is as old as the commit: built again from the same source, it has the same digest.
+# The image has the time of the commit, so that a build of the same source has the same digest.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 BUILD_IMAGE = go -C .tools/image run . --root '$(CURDIR)' --out '$(CURDIR)/bin/image' --image '$(IMAGE)' --tag '$(TAG)' \
 	--version '$(VERSION)' --revision '$(COMMIT)' --epoch '$(SOURCE_DATE_EPOCH)' --tags '$(BUILD_TAGS)' --ldflags '$(LDFLAGS)'

@@ -1,5 +1,5 @@
-// Package manifests holds what is deployed, for kubectl apply -k. The Go code is for the tests: what they run has the
-// permissions of these files, no others.
+// Package manifests holds the manifests of a deployment, for kubectl apply -k. The Go code lets tests run with exactly the
+// permissions in these files.
 package manifests
 
 import (
@@ -15,19 +15,19 @@ import (
 //go:embed base components
 var files embed.FS
 
-// ClusterRole is what a deployment may do in the whole cluster.
+// ClusterRole returns the permissions of a deployment in the whole cluster.
 func ClusterRole() (*rbacv1.ClusterRole, error) {
 	role := &rbacv1.ClusterRole{}
 	return role, decode("base/clusterrole.yaml", role)
 }
 
-// Role is what a deployment may do in its namespace.
+// Role returns the permissions of a deployment in its namespace.
 func Role() (*rbacv1.Role, error) {
 	role := &rbacv1.Role{}
 	return role, decode("base/role.yaml", role)
 }
 
-// TaintStartConfigMap is the ConfigMap in which a deployment remembers starts of taints.
+// TaintStartConfigMap returns the ConfigMap in which a deployment keeps starts of taints.
 func TaintStartConfigMap() (*corev1.ConfigMap, error) {
 	config := &corev1.ConfigMap{}
 	return config, decode("base/configmap.yaml", config)

@@ -13,10 +13,10 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-// partial are files that are no objects of the API: kustomize's own, patches, and what an operator of others defines.
+// partial are files that are not built-in API objects: kustomizations, patches, and custom resources.
 var partial = []string{"kustomization.yaml", "servicemonitor.yaml"}
 
-// objects are all objects of the manifests, decoded strictly: an unknown or doubled field is an error.
+// objects returns all objects of the manifests, decoded strictly: unknown and duplicate fields are errors.
 func objects(t *testing.T) map[string]runtime.Object {
 	t.Helper()
 	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, json.SerializerOptions{Yaml: true, Strict: true})
@@ -43,7 +43,7 @@ func objects(t *testing.T) map[string]runtime.Object {
 	return found
 }
 
-// Permissions grow unnoticed. What is here is what an operator agreed to.
+// TestPermissionsDoNotCreep guards the permissions that an operator grants.
 func TestPermissionsDoNotCreep(t *testing.T) {
 	seen := 0
 	for name, object := range objects(t) {
@@ -68,7 +68,7 @@ func TestPermissionsDoNotCreep(t *testing.T) {
 	}
 }
 
-// dangerous says what is wrong with a rule, if anything is.
+// dangerous returns what is wrong with a rule, or an empty string.
 func dangerous(rule rbacv1.PolicyRule) string {
 	for _, list := range [][]string{rule.APIGroups, rule.Resources, rule.Verbs, rule.NonResourceURLs} {
 		if strings.Contains(strings.Join(list, " "), "*") {

@@ -18,11 +18,11 @@ import (
 const (
 	module     = "github.com/taint-manager/taint-manager"
 	importPath = module + "/cmd/taint-manager"
-	// user is who runs the process: no account of any host, so the number is as good as another, and the customary one.
+	// user runs the process. It is the customary number for an account that no host has.
 	user = "65532:65532"
 )
 
-// source is what an image is made of. The same source gives the same image, byte for byte, with the same version of Go.
+// source is the input of a build. The same source and version of Go give the same image, byte for byte.
 type source struct {
 	root      string // directory of the module
 	version   string
@@ -32,12 +32,12 @@ type source struct {
 	created   time.Time
 }
 
-// platforms that the image is built for.
+// platforms returns the platforms that the image is built for.
 func platforms() []v1.Platform {
 	return []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
 }
 
-// labels describe the image to those who find it, as the OCI image specification names it.
+// labels returns the annotations of the OCI image specification that describe the image.
 func labels(s source) map[string]string {
 	const prefix = "org.opencontainers.image."
 	return map[string]string{
@@ -50,7 +50,7 @@ func labels(s source) map[string]string {
 	}
 }
 
-// pinned are the settings of Go that change what it builds: the builder's environment must not.
+// pinned returns the settings that change what Go builds, so that the environment of the builder does not.
 func pinned() []string {
 	return []string{
 		"CGO_ENABLED=0",
@@ -58,14 +58,14 @@ func pinned() []string {
 		"GOARM64=v8.0",
 		"GOEXPERIMENT=",
 		"GOFIPS140=off",
-		// Go's own stamp tells a checkout from a source archive, and a shallow clone from a full one; ldflags do the stamping.
+		// Go's own stamp differs between a checkout, a shallow clone and a source archive. ldflags set the version instead.
 		"GOFLAGS=-buildvcs=false",
 		"GOWORK=off",
 	}
 }
 
-// build compiles the program for each platform and makes an index of the images. A list of the modules inside, in SPDX
-// format, goes to sbomDir for each.
+// build compiles the program for each platform and returns an index of the images. It writes an SBOM in SPDX format for each
+// to sbomDir.
 func build(ctx context.Context, s source, sbomDir string) (v1.ImageIndex, error) {
 	var names []string
 	for _, p := range platforms() {
@@ -85,7 +85,7 @@ func build(ctx context.Context, s source, sbomDir string) (v1.ImageIndex, error)
 		kobuild.WithKoDataCreationTime(v1.Time{Time: s.created}),
 		kobuild.WithSPDX(koVersion()),
 		kobuild.WithSBOMDir(sbomDir),
-		kobuild.WithJobs(1), // go build is parallel in itself
+		kobuild.WithJobs(1), // go build itself is parallel
 	}
 	for k, v := range labels(s) {
 		// Kubernetes' tools read labels; registries show annotations.
@@ -106,7 +106,7 @@ func build(ctx context.Context, s source, sbomDir string) (v1.ImageIndex, error)
 	return index, nil
 }
 
-// scratch is the base of the image: nothing, for each platform.
+// scratch returns the base of the image: an empty image for each platform.
 func scratch(context.Context, string) (name.Reference, kobuild.Result, error) {
 	base := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, p := range platforms() {
@@ -124,8 +124,8 @@ func scratch(context.Context, string) (name.Reference, kobuild.Result, error) {
 	return scratchName{}, base, nil
 }
 
-// scratchName is what ko notes as the name of the base image. A usual reference would name a registry, and so an image
-// that does not exist.
+// scratchName is what ko records as the name of the base image. A usual reference would name an image in a registry, which
+// does not exist.
 type scratchName struct{}
 
 func (scratchName) String() string           { return "scratch" }
@@ -134,7 +134,7 @@ func (scratchName) Identifier() string       { return "" }
 func (scratchName) Scope(string) string      { return "" }
 func (scratchName) Context() name.Repository { return name.Repository{} }
 
-// koVersion is the version of ko that go.mod pins: the SBOM names the tool that made it.
+// koVersion returns the version of ko that go.mod pins. The SBOM names the tool that made it.
 func koVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {

@@ -1,5 +1,5 @@
-// Image builds the container image of the taint manager: for amd64 and arm64, from scratch, with no container engine
-// and no registry. `make image` and `make push` run it.
+// Image builds the container image of taint-manager for amd64 and arm64, from scratch, without a container engine and
+// without a registry. `make image` and `make push` run it.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 // limit is the largest size of an unpacked image, in bytes.
 const limit = 40_000_000
 
-// command is what one run is asked to do.
+// command holds the flags of one run.
 type command struct {
 	source source
 	tag    name.Tag
@@ -41,8 +41,8 @@ func main() {
 	}
 }
 
-// progress passes on what ko reports while it works, but for its remarks on the state of git: ko looks that up to offer
-// it to templates in flags, of which we have none.
+// progress passes on the log of ko, except for messages about git: ko reads its state for templates in flags, which we do
+// not use.
 type progress struct{ io.Writer }
 
 func (p progress) Write(line []byte) (int, error) {
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// The OCI layout holds what was ever added to it: what an earlier build left must go.
+	// An OCI layout keeps everything that was ever added, so remove what an earlier build left.
 	if err := os.RemoveAll(c.out); err != nil {
 		return fmt.Errorf("remove the previous build: %w", err)
 	}
@@ -119,7 +119,7 @@ func parse(args []string) (command, error) {
 		return command{}, fmt.Errorf("the creation time %q is no number of seconds (set SOURCE_DATE_EPOCH to one): %w", sourceEpoch, err)
 	}
 	c.source.created = time.Unix(seconds, 0).UTC()
-	// A repository and a tag are parsed apart, for "host:5000/x" may not be taken for a tag.
+	// The repository and the tag are parsed separately, because "host:5000/x" is not a tag.
 	repository, err := name.NewRepository(image)
 	if err != nil {
 		return command{}, fmt.Errorf("IMAGE must be an image's name without a tag: %w", err)

@@ -50,7 +50,7 @@ func unpackedSize(layer v1.Layer) (int64, error) {
 	return n, errors.Join(err, content.Close())
 }
 
-// checkSizes guards against what is easily done unawares: one import can add half again to the program.
+// checkSizes fails if an image is too large. A single import can add half the size of the program.
 func checkSizes(images []platformImage, limit int64) error {
 	for _, i := range images {
 		s, err := sizesOf(i.image)
@@ -68,7 +68,7 @@ func checkSizes(images []platformImage, limit int64) error {
 }
 
 // write writes the index as an OCI layout, and each image as an archive for `docker load` and `kind load image-archive`,
-// which take no index.
+// which do not accept an index.
 func write(dir string, tag name.Tag, index v1.ImageIndex, images []platformImage) error {
 	oci, err := layout.Write(filepath.Join(dir, "oci"), empty.Index)
 	if err != nil {
@@ -90,8 +90,8 @@ func archive(p v1.Platform) string {
 	return fmt.Sprintf("taint-manager-%s-%s.tar", p.OS, p.Architecture)
 }
 
-// push sends the index and its images to the registry, with the credentials of `docker login`, and returns the reference
-// by digest.
+// push pushes the index and its images to the registry with the credentials of `docker login`. It returns the reference by
+// digest.
 func push(ctx context.Context, tag name.Tag, index v1.ImageIndex) (name.Reference, error) {
 	digest, err := index.Digest()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// correctSBOMs mends what ko gets wrong in the SBOMs that it wrote to dir: it takes our version from Go's stamp, which
-// there is none of; takes "scratch" for an image on Docker Hub; and makes identifiers of characters that SPDX forbids.
+// correctSBOMs fixes what ko gets wrong in the SBOMs that it wrote to dir: it reads our version from Go's build stamp, which
+// is disabled; takes "scratch" for an image on Docker Hub; and writes identifiers with characters that SPDX forbids.
 func correctSBOMs(dir, version string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.spdx.json"))
 	if err != nil {
