@@ -52,19 +52,19 @@ type Rules struct {
 type Reason string
 
 const (
-	// NoTaint: the node carries no NoExecute taint, or does not exist.
+	// NoTaint means that the node carries no NoExecute taint, or does not exist.
 	NoTaint Reason = "NoTaint"
-	// Tolerated: every taint is tolerated for ever, or for longer than the API can express.
+	// Tolerated means that every taint is tolerated for ever, or for longer than the API can express.
 	Tolerated Reason = "Tolerated"
-	// Untolerated: no toleration tolerates Decision.Taint.
+	// Untolerated means that no toleration tolerates Decision.Taint.
 	Untolerated Reason = "Untolerated"
-	// TolerationEnds: Decision.Toleration tolerates Decision.Taint for a limited time.
+	// TolerationEnds means that Decision.Toleration tolerates Decision.Taint for a limited time.
 	TolerationEnds Reason = "TolerationEnds"
-	// IsMirror: mirror pods are always left alone.
+	// IsMirror means that the pod is a mirror pod. These are always left alone.
 	IsMirror Reason = "MirrorPod"
-	// IsTerminating: pods that are being deleted are always left alone.
+	// IsTerminating means that the pod is being deleted. Such pods are always left alone.
 	IsTerminating Reason = "Terminating"
-	// IsFinished: finished pods are left alone unless Rules.EvictFinished is set.
+	// IsFinished means that the pod has finished, and Rules.EvictFinished is not set.
 	IsFinished Reason = "Finished"
 )
 

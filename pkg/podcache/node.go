@@ -27,6 +27,11 @@ func newNode(node *v1.Node, seen time.Time, list uint64) *Node {
 // DeepCopyObject returns the node itself, which is never changed. Only lists of API objects call it.
 func (n *Node) DeepCopyObject() runtime.Object { return n }
 
-func (n *Node) GetName() string            { return n.Name }
-func (n *Node) GetUID() types.UID          { return n.UID }
+// GetName implements metav1.Object.
+func (n *Node) GetName() string { return n.Name }
+
+// GetUID implements metav1.Object.
+func (n *Node) GetUID() types.UID { return n.UID }
+
+// GetResourceVersion implements metav1.Object.
 func (n *Node) GetResourceVersion() string { return n.ResourceVersion }

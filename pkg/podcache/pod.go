@@ -106,9 +106,16 @@ func (p *Pod) Node() string { return p.node.Value() }
 // DeepCopyObject returns the pod itself, which is never changed. Only lists of API objects call it.
 func (p *Pod) DeepCopyObject() runtime.Object { return p }
 
-func (p *Pod) GetNamespace() string       { return p.Namespace() }
-func (p *Pod) GetName() string            { return p.Name }
-func (p *Pod) GetUID() types.UID          { return p.UID }
+// GetNamespace implements metav1.Object.
+func (p *Pod) GetNamespace() string { return p.Namespace() }
+
+// GetName implements metav1.Object.
+func (p *Pod) GetName() string { return p.Name }
+
+// GetUID implements metav1.Object.
+func (p *Pod) GetUID() types.UID { return p.UID }
+
+// GetResourceVersion implements metav1.Object.
 func (p *Pod) GetResourceVersion() string { return p.ResourceVersion }
 
 // Bound returns the binding as a local time. API times count as the end of their second, so that no pod goes early.
