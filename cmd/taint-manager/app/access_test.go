@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// reviewer is an API server that only reviews. The token "right" is a reader's, who may have /metrics.
+// reviewer is an API server that only serves reviews. The token "right" belongs to a user who may get /metrics.
 type reviewer struct {
 	takes                 time.Duration
 	tokens, access, calls atomic.Int32
@@ -59,7 +59,7 @@ func (r *reviewer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}, err
 }
 
-// guarded is /metrics and /readyz behind the API server's word.
+// guarded returns a handler of /metrics and /readyz that reviews its callers.
 func guarded(t *testing.T, api *reviewer) http.Handler {
 	t.Helper()
 	config := &rest.Config{Host: "http://api", Transport: api, QPS: -1}
@@ -103,8 +103,8 @@ func TestAccess(t *testing.T) {
 	})
 }
 
-// Whoever asks, and however often, the API server is asked no more often than the client's limits say, and few wait for it. Who is
-// known gets through again soon after.
+// However many requests arrive, reviews keep to the rate limit of the client, and few requests wait for them. Known callers
+// are served again soon after.
 func TestAFloodOfStrangers(t *testing.T) {
 	const strangers = 5000
 	for name, test := range map[string]struct{ path, token func(i int) string }{
@@ -148,7 +148,7 @@ func TestAFloodOfStrangers(t *testing.T) {
 	}
 }
 
-// Who asks and hangs up leaves no room for the next one before the API server has answered.
+// A request whose caller has disconnected counts until the API server has answered.
 func TestAFloodOfStrangersWhoHangUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &reviewer{takes: 5 * time.Second}

@@ -21,7 +21,7 @@ func TestClocksThatDifferAreToldOf(t *testing.T) {
 		want  string
 	}{
 		{0, "clock"},
-		{2 * time.Second, "clock"}, // within what is known
+		{2 * time.Second, "clock"}, // within the bound
 		{5 * time.Minute, "clock (the API server's is 5m0s ahead of this machine)"},
 		{-time.Hour, "clock (the API server's is 1h0m0s behind this machine)"},
 	} {
@@ -33,7 +33,7 @@ func TestClocksThatDifferAreToldOf(t *testing.T) {
 		}
 		now := local.Now()
 		server.Observe(now, now, now.Add(test.ahead-500*time.Millisecond))
-		// What the clocks are like may be known before it is served.
+		// The difference may be known before the check is served.
 		served := handler(nil, []healthz.HealthChecker{watch})
 		watch.check()
 		answer := httptest.NewRecorder()
@@ -44,7 +44,7 @@ func TestClocksThatDifferAreToldOf(t *testing.T) {
 	}
 }
 
-// What a client of ours is answered tells the time.
+// Responses to our clients have a Date.
 func TestClientsObserveTheDate(t *testing.T) {
 	local := serverclock.NewSteady()
 	server := serverclock.New(local)

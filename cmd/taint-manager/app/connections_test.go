@@ -19,12 +19,12 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
-// connections are those that clients have opened to a server.
+// connections records the connections that clients have opened to a server.
 type connections struct {
 	lock sync.Mutex
-	// by is which connection requests for a resource came on, by the client's address, in turn.
+	// by holds the connections that requests for a resource came on, in order, by the client's address.
 	by map[string][]string
-	// mute are connections whose requests get no answer.
+	// mute are connections whose requests get no response.
 	mute map[string]bool
 	// ended is closed at the end of the test.
 	ended chan struct{}
@@ -48,7 +48,7 @@ func (c *connections) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`))
 }
 
-// last is the connection that the last request for a resource came on.
+// last returns the connection that the last request for a resource came on.
 func (c *connections) last(resource string) string {
 	c.lock.Lock()
 	defer c.lock.Unlock()
@@ -58,7 +58,7 @@ func (c *connections) last(resource string) string {
 	return ""
 }
 
-// TestTheLeaseHasConnectionsOfItsOwn has a connection be swallowed: the next request for the Lease comes on another one.
+// TestTheLeaseHasConnectionsOfItsOwn makes a connection unresponsive: the next request for the Lease uses another one.
 func TestTheLeaseHasConnectionsOfItsOwn(t *testing.T) {
 	c := &connections{by: map[string][]string{}, mute: map[string]bool{}, ended: make(chan struct{})}
 	server := httptest.NewUnstartedServer(c)
@@ -84,7 +84,7 @@ func TestTheLeaseHasConnectionsOfItsOwn(t *testing.T) {
 	ask := func() (lease error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		// The answers are not of interest, but for whether there is one.
+		// Only whether there is a response matters.
 		_, _ = clients.pods.Pods("ns").Get(ctx, "pods", metav1.GetOptions{})
 		_, _ = clients.events.CoreV1().Events("ns").Get(ctx, "events", metav1.GetOptions{})
 		_, _ = clients.others.CoreV1().Nodes().Get(ctx, "nodes", metav1.GetOptions{})
@@ -113,7 +113,7 @@ func TestTheLeaseHasConnectionsOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreChecked has the operator say how, or not.
+// TestConnectionsAreChecked runs with and without the environment variables of the operator.
 func TestConnectionsAreChecked(t *testing.T) {
 	for variable, want := range map[string]string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "6", "HTTP2_PING_TIMEOUT_SECONDS": "8"} {
 		for _, set := range []string{"", "77"} {

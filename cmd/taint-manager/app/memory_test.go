@@ -15,8 +15,8 @@ import (
 	"k8s.io/klog/v2/ktesting"
 )
 
-// TestLimitMemory has the cgroup say in turn what it can. (Which files say so is the library's, and tested there: cgroups v1 and v2,
-// nested, without a limit.)
+// TestLimitMemory runs with each result that reading the cgroup can have. The library tests which files it reads: cgroups v1
+// and v2, nested, and without a limit.
 func TestLimitMemory(t *testing.T) {
 	const before = 1 << 40
 	for _, test := range []struct {
@@ -49,7 +49,7 @@ func TestLimitMemory(t *testing.T) {
 	}
 }
 
-// TestLimitMemoryFollowsTheCgroup has the limit change while we run, as where a container is resized in place.
+// TestLimitMemoryFollowsTheCgroup changes the limit while we run, as when a container is resized in place.
 func TestLimitMemoryFollowsTheCgroup(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	synctest.Test(t, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// parse has options from flags.
+// parse returns options from flags.
 func parse(t *testing.T, args ...string) (*Options, error) {
 	t.Helper()
 	o := NewOptions()
@@ -49,7 +49,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// A Lease stores whole seconds: of a fraction of one nothing is left, and with no duration it cannot be held.
+// A Lease stores whole seconds, and cannot be held with a duration of 0.
 func TestLeaseDuration(t *testing.T) {
 	for duration, right := range map[string]bool{"400ms": false, "999ms": false, "1s": true, "1500ms": true} {
 		o, err := parse(t, "--leader-elect-lease-duration="+duration, "--leader-elect-renew-deadline=300ms", "--leader-elect-retry-period=100ms")

@@ -15,7 +15,7 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 )
 
-// noCA is a bundle of no certificates, that never changes.
+// noCA is an empty bundle of certificates that never changes.
 type noCA struct{}
 
 func (noCA) Name() string                              { return "none" }
@@ -23,14 +23,14 @@ func (noCA) CurrentCABundleContent() []byte            { return nil }
 func (noCA) AddListener(dynamiccertificates.Listener)  {}
 func (noCA) VerifyOptions() (x509.VerifyOptions, bool) { return x509.VerifyOptions{}, false }
 
-// gone is the context of a caller that has hung up.
+// gone returns the context of a caller that has disconnected.
 func gone(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	return ctx
 }
 
-// pipes is a listener whose connections are pipes: no network, so that time can be virtual.
+// pipes is a listener whose connections are pipes, so that time can be virtual.
 type pipes chan net.Conn
 
 func (p pipes) Accept() (net.Conn, error) {
@@ -43,7 +43,7 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { return nil }
 func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// A connection that nobody uses is closed, over HTTP/2 as over HTTP/1.1.
+// An idle connection is closed, with HTTP/2 and HTTP/1.1.
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	for _, protocol := range []string{"http/1.1", "h2"} {
 		t.Run(protocol, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
-// closing tells when it is closed.
+// closing reports when it is closed.
 type closing struct {
 	net.Conn
 	closed chan struct{}
