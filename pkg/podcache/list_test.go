@@ -102,7 +102,7 @@ func TestListConvertsPageByPage(t *testing.T) {
 	}
 }
 
-// TestStreamingListThatIsRefused has the API server refuse streaming lists, in all ways in which it does, at the start and later: lists
+// TestStreamingListThatIsRefused makes the API server refuse streaming lists in all ways that it does, at the start and later: lists
 // are made in pages then, and never at once.
 func TestStreamingListThatIsRefused(t *testing.T) {
 	for _, code := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
@@ -162,7 +162,7 @@ func (l *lone) wantPages(least int) {
 	}
 }
 
-// TestPageThatHasExpired has a page expire in the middle of a list, twice: it begins again, in pages.
+// TestPageThatHasExpired expires a page in the middle of a list, twice: the list begins again, in pages.
 func TestPageThatHasExpired(t *testing.T) {
 	var expired atomic.Int32
 	expiring := func(l *lone) {
@@ -185,7 +185,7 @@ func TestPageThatHasExpired(t *testing.T) {
 	})
 }
 
-// TestPageThatAlwaysExpires has a list never come to an end: pages that have been read before are no progress.
+// TestPageThatAlwaysExpires has a list that never ends: pages that have been read before are not progress.
 func TestPageThatAlwaysExpires(t *testing.T) {
 	var all atomic.Bool
 	expiring := func(l *lone) {
@@ -213,7 +213,7 @@ func TestPageThatAlwaysExpires(t *testing.T) {
 	})
 }
 
-// TestRelistKeepsWhatIsUnchanged is about memory: while a list is read, not every pod must be there twice.
+// TestRelistKeepsWhatIsUnchanged checks that unchanged pods are not held twice while a list is read.
 func TestRelistKeepsWhatIsUnchanged(t *testing.T) {
 	for _, streams := range []bool{false, true} {
 		t.Run(fmt.Sprint("streams=", streams), func(t *testing.T) {

@@ -37,7 +37,7 @@ func apiPod(change ...func(*v1.Pod)) *v1.Pod {
 	return pod
 }
 
-// scheduled has the pod come to its node at 20.
+// scheduled binds the pod at 20.
 func scheduled(pod *v1.Pod) {
 	pod.Status.Conditions = append(pod.Status.Conditions, v1.PodCondition{
 		Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: metav1.NewTime(at(20)),
@@ -218,7 +218,7 @@ func TestSameInput(t *testing.T) {
 	}
 }
 
-// TestInformers reads from the model: only bound pods, by node, and nodes that know of gaps.
+// TestInformers reads from the model: only bound pods, by node, and nodes with gaps.
 func TestInformers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := apitest.New()
@@ -286,7 +286,7 @@ func TestInformers(t *testing.T) {
 	})
 }
 
-// However long the API server was away, what happened meanwhile is known soon after its return.
+// However long the API server was unreachable, changes are known soon after its return.
 func TestServerThatWasAwayIsReadSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := apitest.New()

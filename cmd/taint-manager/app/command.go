@@ -90,7 +90,7 @@ func NewCommand() *cobra.Command {
 	for _, set := range flagSets.FlagSets {
 		cmd.Flags().AddFlagSet(set)
 	}
-	columns, _, _ := term.TerminalSize(cmd.OutOrStdout()) // 0 where it is no terminal: no wrapping
+	columns, _, _ := term.TerminalSize(cmd.OutOrStdout()) // 0 without a terminal: no wrapping
 	cliflag.SetUsageAndHelpFunc(cmd, flagSets, columns)
 	return cmd
 }
