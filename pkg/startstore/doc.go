@@ -1,3 +1,19 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 // Package startstore stores records (see package deadline) in one ConfigMap, so that a process that restarts does not restart
 // countdowns. A record holds what the API objects do not show: not-ready periods, because a node lifecycle controller that
 // starts sets the timeAdded of their taints again; starts of taints without timeAdded on nodes whose list of taints has
