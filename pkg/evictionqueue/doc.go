@@ -1,27 +1,30 @@
-// Package evictionqueue holds one deadline for each pod UID and hands the pod out when it is due.
+// Package evictionqueue holds one deadline per pod UID and hands a pod out when it is due.
 //
-// The map from UID to deadline is the truth, so moving or cancelling an eviction is a change of the map. Nothing waits for
-// a single deadline: the consumers share one heap and one timer each while they wait.
+// The map from UID to deadline is the truth, so moving or cancelling an eviction is a change of the map. There is no goroutine and no
+// timer per pod: the callers of Get share one heap, and have one timer each while they wait.
+//
+// An item is in flight from Get until Done (nothing is left to do), Recheck (look again later) or Retry (the attempt failed).
 //
 // # Guarantees
 //
-//   - A pod is handed out at its deadline or after it, never before, and after a failure when its backoff is over.
-//   - A pod that has been handed out is not handed out again until Done, whatever is set meanwhile.
-//   - A cancelled pod is not handed out, and a moved one at its new deadline.
-//   - A namespace that is alone may use all slots but a reserve (a tenth, at least 4) that only others use, and a node all but
-//     half of that. Where several are due, each may use what the others leave but for such a reserve of it: whoever comes
-//     later finds a place, however many are slow. One whose attempts fail has a limit that shrinks to one.
-//   - Among what is due and has room, nodes take turns of 0.8 s, because a node has to be read for its evictions once a second, however
-//     few they are. Half of what is handed out is of the node whose turn it is, and half of the one that has the fewest pods left. So
-//     each node has its turn, whatever is due on others, and a node with few pods does not wait for the turns of those with many.
-//   - While other nodes have pods due that have room, a node gets no more than half of the slots. So where all attempts at a node hang, the
-//     other half goes on.
-//   - Of the pods on one node, what fell due in an earlier second goes first, then what has a lower priority, and then namespaces take
-//     turns.
-//   - What failed for a reason that lies with its namespace or the API server is tried again as soon as one of them goes
-//     through: nobody waits for the end of a long backoff of its own.
-//   - The failures of a node or namespace are remembered while it has pods due, and for 10 minutes after.
-//   - Set, Cancel, Get and Done cost O(log n) for each namespace that has pods due on the pod's node, and what is full at the moment (no
-//     more than there are slots), but O(n) when a namespace recovers. There is no goroutine and no timer for each item.
-//   - The gauges are set under the lock of what they show.
+//   - A pod is handed out at its deadline or later, never before; after a failed attempt, not before its backoff is over.
+//   - A pod in flight is not handed out again until its attempt has ended, whatever is set meanwhile.
+//   - A cancelled pod is not handed out, and a moved pod is handed out at its new deadline.
+//   - No more pods are in flight than the concurrency limit allows.
+//   - A namespace that is alone may use the concurrency limit except for a reserve (a tenth, at least 4), a node except for half of that
+//     reserve. Where several namespaces or nodes have pods due, each may use what the others leave, except for such a reserve of it. So
+//     one that comes later can start, however many are slow.
+//   - Each node and each namespace has a limit of its own after failures. A failed attempt halves it, down to one, and another doubles it.
+//   - Among the pods that are due and have room, nodes take turns of 0.8 s, because a node has to be read once a second for its evictions,
+//     however few they are. Half of what is handed out is of the node whose turn it is, and half of the node with the fewest pods left. So
+//     each node gets its turn, whatever is due on others, and a node with few pods does not wait for the turns of nodes with many.
+//   - While other nodes have pods due and room, a node gets no more than half of the concurrency limit. So where all attempts on a node
+//     hang, the other half goes on.
+//   - On one node, the pods that fell due in an earlier second go first, then those of lower priority, and then namespaces take turns.
+//   - When an attempt succeeds in a namespace after five or more failed in a row, the backoffs of all failed pods of that namespace are
+//     reset.
+//   - The failures of a node or namespace are kept while it has pods due, and for 10 minutes after.
+//   - Set, Cancel, Get and the end of an attempt cost O(log n) for each namespace that has pods due on the pod's node and for what is full
+//     at the moment (no more than the concurrency limit). The reset of backoffs costs O(n).
+//   - The gauge is set under the lock of the number that it shows.
 package evictionqueue

@@ -6,39 +6,42 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// entry is a pod, when it is due, and where it is. There may be very many of them, so it is made of small fields
-// in an order that leaves no holes: 96 bytes.
+// entry is a scheduled pod: its deadline, its backoff, and its state. There may be a million of them, so the fields are small and
+// ordered without padding: 96 bytes.
 type entry struct {
 	uid                   types.UID
 	namespace, name, node string
-	// The deadline is kept without its location.
+	// seconds and nanoseconds are the deadline in Unix time, without a location.
 	seconds int64
-	// notBefore is when the backoff after the last failure ends, in nanoseconds of Unix time.
+	// notBefore is when the backoff after the last attempt ends, in nanoseconds of Unix time.
 	notBefore   int64
 	nanoseconds int32
 	priority    int32
-	// index is the entry's position in the heap that it is in.
-	index    int32
-	failures int16
-	place    place
-	// rechecks counts the attempts that did not fail since the last one that did.
-	rechecks uint8
+	// index is the position in the heap that holds the entry.
+	index int32
+	// failedAttempts and rechecks are as in Item.
+	failedAttempts int16
+	state          state
+	rechecks       uint8
 }
 
-// place is the heap that an entry is in, if any.
-type place uint8
+// state says where an entry is.
+type state uint8
 
 const (
-	waiting place = iota
+	// waiting: in the heap of those that are not due, or back off.
+	waiting state = iota
+	// ready: due, and in the fair queue.
 	ready
-	handedOut
-	// cancelled is an entry that was cancelled while it was handed out. It stays until Done, so that the pod is not handed
-	// out twice when it is set again.
+	// inFlight: handed out by Get, and in neither.
+	inFlight
+	// cancelled: cancelled while in flight. The entry stays until the attempt ends, so that a pod that is set again is not handed out
+	// twice.
 	cancelled
 )
 
-// failing reports whether the last attempt failed.
-func (e *entry) failing() bool { return e.failures > 0 && e.rechecks == 0 }
+// backsOff reports whether the entry waits because its last attempt failed.
+func (e *entry) backsOff() bool { return e.failedAttempts > 0 && e.rechecks == 0 }
 
 func newEntry(pod Pod) *entry {
 	return &entry{uid: pod.UID, namespace: pod.Namespace, name: pod.Name, node: pod.Node, priority: pod.Priority}
@@ -48,8 +51,8 @@ func (e *entry) deadline() time.Time { return time.Unix(e.seconds, int64(e.nanos
 
 func (e *entry) setDeadline(t time.Time) { e.seconds, e.nanoseconds = t.Unix(), int32(t.Nanosecond()) }
 
-// at is the moment at which the entry may be handed out.
-func (e *entry) at() time.Time {
+// readyAt returns when the entry may be handed out: at its deadline, or at the end of its backoff if that is later.
+func (e *entry) readyAt() time.Time {
 	deadline, notBefore := e.deadline(), time.Unix(0, e.notBefore)
 	if notBefore.After(deadline) {
 		return notBefore
@@ -60,25 +63,25 @@ func (e *entry) at() time.Time {
 func (e *entry) item() Item {
 	return Item{
 		Pod:      Pod{UID: e.uid, Namespace: e.namespace, Name: e.name, Node: e.node, Priority: e.priority},
-		Deadline: e.deadline(), Failures: int(e.failures), Rechecks: int(e.rechecks),
+		Deadline: e.deadline(), FailedAttempts: int(e.failedAttempts), Rechecks: int(e.rechecks),
 	}
 }
 
-// sooner is the order of those that wait.
-func sooner(a, b *entry) bool { return a.at().Before(b.at()) }
+// sooner orders the entries that wait.
+func sooner(a, b *entry) bool { return a.readyAt().Before(b.readyAt()) }
 
-// ahead is the order among those that are due on one node. What fell due in the same second counts as due at the same moment.
-func ahead(a, b *entry) bool {
+// precedes orders the entries that are due on one node: by the second of their deadline, then by priority.
+func precedes(a, b *entry) bool {
 	if a.seconds != b.seconds {
 		return a.seconds < b.seconds
 	}
 	return a.priority < b.priority
 }
 
-// inTurn is ahead, and of those that are level the one that was due first.
-func inTurn(a, b *entry) bool {
-	if ahead(a, b) || ahead(b, a) {
-		return ahead(a, b)
+// flowOrder orders the entries of one flow: as precedes does, then by deadline.
+func flowOrder(a, b *entry) bool {
+	if precedes(a, b) || precedes(b, a) {
+		return precedes(a, b)
 	}
 	return a.nanoseconds < b.nanoseconds
 }

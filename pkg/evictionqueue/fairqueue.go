@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// fairQueue holds what is due and says who is next: nodes take turns, see rotation, and the namespaces within each node, as
-// far as the limits of both have room.
+// fairQueue holds the pods that are due and selects the next one: nodes take turns (see rotation), and so do the namespaces on each
+// node, within the limits of both.
 //
-// What has no room is not looked at again until it has: a node that is full is excluded from the rotation, and a flow of a
-// namespace that is full is taken out of its node. So the cost of an attempt does not depend on how many of them there are.
+// A node or namespace without room is not considered again until it has room: a full node is excluded from the rotation, and a flow of
+// a full namespace is parked. So the cost of an attempt does not depend on how many there are.
 type fairQueue struct {
 	limits
 	// due counts the entries.
@@ -19,50 +19,50 @@ type fairQueue struct {
 	nodes      map[string]*node
 	namespaces map[string]*namespace
 	rotation   *rotation
-	// fullNodes and fullNamespaces were found without room. No more than slots are without room at a time.
+	// fullNodes and fullNamespaces were found without room. There are never more than the concurrency limit.
 	fullNodes      []*node
 	fullNamespaces []*namespace
-	// idle has the keys that are only remembered for their failures, the oldest in front.
+	// idle has the keys that are kept only for their failures, the oldest first.
 	idle *list.List // of *key
 }
 
-// node is a node that has pods due or handed out.
+// node is a node that has pods due or in flight.
 type node struct {
 	key
 	flows map[string]*flow // by namespace
-	// order has the flows that are not parked, the next one in front.
+	// order has the flows that are not parked, the next one first.
 	order *list.List // of *flow
 	// due counts its entries.
 	due int
-	// turn is its place in the line of the rotation. open says that it may have room: it is not full, and not all its flows are parked.
-	// Then index is its place among those in the rotation.
-	turn       *list.Element
+	// inLine is its element in the line of the rotation. open says that it may have room: it is not full, and has a flow that is not
+	// parked. Then index is its position among the open nodes.
+	inLine     *list.Element
 	full, open bool
 	index      int
 }
 
-// namespace is a namespace that has pods due or handed out.
+// namespace is a namespace that has pods due or in flight.
 type namespace struct {
 	key
-	// parked has the flows that wait for the namespace to have room.
+	// parked has the flows that wait until the namespace has room.
 	parked *indexedHeap[*flow]
 	full   bool
 }
 
-// flow is what is due on one node in one namespace.
+// flow is what is due in one namespace on one node.
 type flow struct {
 	node      *node
 	namespace *namespace
 	due       *indexedHeap[*entry]
-	// element is its place in the order of the node, or index that among what the namespace has parked.
+	// element is its element in the order of the node, or, while parked, index its position among the parked flows of the namespace.
 	element *list.Element
 	index   int
 	parked  bool
 }
 
-func (n *node) moved(to int)  { n.index = to }
-func (f *flow) moved(to int)  { f.index = to }
-func (e *entry) moved(to int) { e.index = int32(to) }
+func (n *node) setIndex(i int)  { n.index = i }
+func (f *flow) setIndex(i int)  { f.index = i }
+func (e *entry) setIndex(i int) { e.index = int32(i) }
 
 func newFairQueue() *fairQueue {
 	return &fairQueue{
@@ -70,12 +70,12 @@ func newFairQueue() *fairQueue {
 	}
 }
 
-// add puts an entry behind those of its node and namespace that go before it.
+// add adds an entry that is due.
 func (f *fairQueue) add(e *entry) {
 	n, ns := f.node(e.node), f.namespace(e.namespace)
 	fl := n.flows[e.namespace]
 	if fl == nil {
-		fl = &flow{node: n, namespace: ns, due: &indexedHeap[*entry]{before: inTurn}}
+		fl = &flow{node: n, namespace: ns, due: &indexedHeap[*entry]{less: flowOrder}}
 		n.flows[e.namespace] = fl
 		if n.queued++; n.queued == 1 {
 			f.rotation.join(n)
@@ -86,38 +86,38 @@ func (f *fairQueue) add(e *entry) {
 	heap.Push(fl.due, e)
 	f.due++
 	n.due++
-	f.changed(n)
+	f.fix(n)
 }
 
-// node returns the node of a name, which is in use from now on.
+// node returns the node of a name, made if there is none, and not idle any more.
 func (f *fairQueue) node(name string) *node {
 	n := f.nodes[name]
 	if n == nil {
 		n = &node{key: key{name: name, isNode: true}, flows: map[string]*flow{}, order: list.New()}
 		f.nodes[name] = n
 	}
-	f.use(&n.key)
+	f.keep(&n.key)
 	return n
 }
 
-// namespace returns the namespace of a name, which is in use from now on.
+// namespace returns the namespace of a name, made if there is none, and not idle any more.
 func (f *fairQueue) namespace(name string) *namespace {
 	ns := f.namespaces[name]
 	if ns == nil {
-		ns = &namespace{key: key{name: name}, parked: &indexedHeap[*flow]{before: func(a, b *flow) bool { return smaller(a.node, b.node) }}}
+		ns = &namespace{key: key{name: name}, parked: &indexedHeap[*flow]{less: func(a, b *flow) bool { return smaller(a.node, b.node) }}}
 		f.namespaces[name] = ns
 	}
-	f.use(&ns.key)
+	f.keep(&ns.key)
 	return ns
 }
 
-// remove takes an entry out, and what is left empty with it.
+// remove removes an entry, and its flow if that is empty.
 func (f *fairQueue) remove(e *entry, now time.Time) {
 	fl := f.nodes[e.node].flows[e.namespace]
 	heap.Remove(fl.due, int(e.index))
 	f.due--
 	fl.node.due--
-	f.changed(fl.node)
+	f.fix(fl.node)
 	if fl.due.Len() > 0 {
 		return
 	}
@@ -127,13 +127,13 @@ func (f *fairQueue) remove(e *entry, now time.Time) {
 		f.rotation.leave(fl.node)
 	}
 	fl.namespace.queued--
-	f.rest(&fl.node.key, now)
-	f.rest(&fl.namespace.key, now)
+	f.release(&fl.node.key, now)
+	f.release(&fl.namespace.key, now)
 }
 
-// changed notes that the order of a node may have changed.
-func (f *fairQueue) changed(n *node) {
-	f.rotation.changed(n)
+// fix restores the orders that a node is in after its counts changed.
+func (f *fairQueue) fix(n *node) {
+	f.rotation.fix(n)
 	for _, fl := range n.flows {
 		if fl.parked {
 			heap.Fix(fl.namespace.parked, fl.index)
@@ -141,27 +141,27 @@ func (f *fairQueue) changed(n *node) {
 	}
 }
 
-// take returns the next entry whose node and namespace have room; nil where none has. The entry is in flight until release.
-// There must be a free slot.
+// take removes and returns the next entry whose node and namespace have room; nil if none has. The entry counts as in flight until
+// attemptEnded. The caller makes sure that the concurrency limit is not reached.
 func (f *fairQueue) take(now time.Time) *entry {
 	for {
 		more := f.readmit()
-		for n := f.rotation.next(now, f.slots); n != nil; n = f.rotation.next(now, f.slots) {
-			if fl := f.next(n); fl != nil {
-				return f.hand(fl, now)
+		for n := f.rotation.next(now, f.limit); n != nil; n = f.rotation.next(now, f.limit) {
+			if fl := f.nextFlow(n); fl != nil {
+				return f.dispatch(fl, now)
 			}
 			f.rotation.exclude(n)
 		}
 		if !more {
-			return nil // otherwise what was brought back may be on nodes that are full
+			return nil // else the readmitted ones may have been on nodes that are full
 		}
 	}
 }
 
-// hand takes the first entry of a flow out, and sends the namespace to the back of its node's.
-func (f *fairQueue) hand(fl *flow, now time.Time) *entry {
+// dispatch removes the first entry of a flow, and moves the flow to the end of the order of its node.
+func (f *fairQueue) dispatch(fl *flow, now time.Time) *entry {
 	fl.node.order.MoveToBack(fl.element)
-	f.rotation.handed(fl.node)
+	f.rotation.dispatched(fl.node)
 	f.inFlight++
 	fl.node.inFlight++
 	fl.namespace.inFlight++
@@ -170,8 +170,8 @@ func (f *fairQueue) hand(fl *flow, now time.Time) *entry {
 	return e
 }
 
-// next returns the flow of a node that is next; nil where the node, or all its namespaces, have no room.
-func (f *fairQueue) next(n *node) (next *flow) {
+// nextFlow returns the next flow of a node; nil if the node, or each of its namespaces, has no room.
+func (f *fairQueue) nextFlow(n *node) (next *flow) {
 	if f.room(&n.key) <= 0 {
 		n.full = true
 		f.fullNodes = append(f.fullNodes, n)
@@ -183,15 +183,15 @@ func (f *fairQueue) next(n *node) (next *flow) {
 		switch {
 		case f.room(&fl.namespace.key) <= 0:
 			f.park(fl)
-		case next == nil || ahead(fl.due.first(), next.due.first()):
+		case next == nil || precedes(fl.due.first(), next.due.first()):
 			next = fl
 		}
 	}
 	return next
 }
 
-// readmit brings back the nodes that have room again, and as many flows of a namespace as it has room for, and that of the node whose
-// turn it is. It reports whether there were any.
+// readmit readmits the nodes that have room again, and of each namespace as many flows as it has room for, that on the front of the
+// rotation first. It reports whether there were any.
 func (f *fairQueue) readmit() (more bool) {
 	f.fullNodes = slices.DeleteFunc(f.fullNodes, func(n *node) bool {
 		if n.full = f.room(&n.key) <= 0; !n.full && n.order.Len() > 0 {
@@ -202,7 +202,7 @@ func (f *fairQueue) readmit() (more bool) {
 	})
 	f.fullNamespaces = slices.DeleteFunc(f.fullNamespaces, func(ns *namespace) bool {
 		room := f.room(&ns.key)
-		if fl := f.rotation.inTurn(ns.name); fl != nil && fl.parked && room > 0 {
+		if fl := f.rotation.frontFlow(ns.name); fl != nil && fl.parked && room > 0 {
 			f.unpark(fl)
 			more = true
 		}
@@ -216,13 +216,7 @@ func (f *fairQueue) readmit() (more bool) {
 	return more
 }
 
-// unpark brings a flow back.
-func (f *fairQueue) unpark(fl *flow) {
-	f.withdraw(fl)
-	f.admit(fl)
-}
-
-// admit puts a flow into the order of its node.
+// admit adds a flow to the order of its node.
 func (f *fairQueue) admit(fl *flow) {
 	n := fl.node
 	fl.parked = false
@@ -232,7 +226,7 @@ func (f *fairQueue) admit(fl *flow) {
 	}
 }
 
-// park has a flow wait until its namespace has room.
+// park moves a flow from the order of its node to the parked flows of its namespace, which has no room.
 func (f *fairQueue) park(fl *flow) {
 	fl.node.order.Remove(fl.element)
 	fl.parked = true
@@ -244,7 +238,13 @@ func (f *fairQueue) park(fl *flow) {
 	}
 }
 
-// withdraw takes a flow from where it is.
+// unpark moves a parked flow back to the order of its node.
+func (f *fairQueue) unpark(fl *flow) {
+	f.withdraw(fl)
+	f.admit(fl)
+}
+
+// withdraw removes a flow from where it is: parked, or in the order of its node.
 func (f *fairQueue) withdraw(fl *flow) {
 	if fl.parked {
 		heap.Remove(fl.namespace.parked, fl.index)
@@ -256,37 +256,36 @@ func (f *fairQueue) withdraw(fl *flow) {
 	}
 }
 
-// empty reports whether nothing is due that has not been handed out.
+// empty reports whether nothing is due.
 func (f *fairQueue) empty() bool { return f.due == 0 }
 
-// release ends what take began, and reports whether the attempt is the first in its namespace that succeeded after many that
-// failed.
-func (f *fairQueue) release(pod Pod, failed bool, now time.Time) (recovered bool) {
+// attemptEnded ends what take began, and reports whether the namespace has recovered.
+func (f *fairQueue) attemptEnded(pod Pod, failed bool, now time.Time) (recovered bool) {
 	n, ns := f.nodes[pod.Node], f.namespaces[pod.Namespace]
 	f.inFlight--
 	n.inFlight--
 	ns.inFlight--
-	f.ended(&n.key, failed)
-	f.changed(n)
-	recovered = f.ended(&ns.key, failed)
-	f.rest(&n.key, now)
-	f.rest(&ns.key, now)
+	f.limits.attemptEnded(&n.key, failed)
+	f.fix(n)
+	recovered = f.limits.attemptEnded(&ns.key, failed)
+	f.release(&n.key, now)
+	f.release(&ns.key, now)
 	return recovered
 }
 
-// use keeps a key from being forgotten.
-func (f *fairQueue) use(k *key) {
+// keep marks a key as not idle.
+func (f *fairQueue) keep(k *key) {
 	if k.idle != nil {
 		f.idle.Remove(k.idle)
 		k.idle = nil
 	}
 }
 
-// rest drops a key that has nothing due or in flight, at once or, where it had failures, after some time.
-func (f *fairQueue) rest(k *key, now time.Time) {
+// release drops a key that has nothing due or in flight, or, if it has failures, marks it as idle.
+func (f *fairQueue) release(k *key, now time.Time) {
 	switch {
 	case k.queued > 0 || k.inFlight > 0:
-	case k.remembered():
+	case k.hasFailures():
 		k.idle, k.idleSince = f.idle.PushBack(k), now
 	default:
 		f.drop(k)
@@ -301,8 +300,8 @@ func (f *fairQueue) drop(k *key) {
 	}
 }
 
-// forget drops what has only been remembered for long enough.
-func (f *fairQueue) forget(now time.Time) {
+// dropIdle drops the keys that have been idle for long enough.
+func (f *fairQueue) dropIdle(now time.Time) {
 	for f.idle.Len() > 0 {
 		k := f.idle.Front().Value.(*key)
 		if now.Sub(k.idleSince) < forgetAfter {

@@ -2,26 +2,26 @@ package evictionqueue
 
 import "container/heap"
 
-// indexedHeap is a heap of items in some order, each of which knows its place. It implements heap.Interface.
-type indexedHeap[T interface{ moved(to int) }] struct {
-	items  []T
-	before func(a, b T) bool
+// indexedHeap is a heap whose items know their own position. It implements heap.Interface.
+type indexedHeap[T interface{ setIndex(i int) }] struct {
+	items []T
+	less  func(a, b T) bool
 }
 
 func (h *indexedHeap[T]) first() T { return h.items[0] }
 
 func (h *indexedHeap[T]) Len() int           { return len(h.items) }
-func (h *indexedHeap[T]) Less(i, j int) bool { return h.before(h.items[i], h.items[j]) }
+func (h *indexedHeap[T]) Less(i, j int) bool { return h.less(h.items[i], h.items[j]) }
 
 func (h *indexedHeap[T]) Swap(i, j int) {
 	h.items[i], h.items[j] = h.items[j], h.items[i]
-	h.items[i].moved(i)
-	h.items[j].moved(j)
+	h.items[i].setIndex(i)
+	h.items[j].setIndex(j)
 }
 
 func (h *indexedHeap[T]) Push(x any) {
 	item := x.(T)
-	item.moved(len(h.items))
+	item.setIndex(len(h.items))
 	h.items = append(h.items, item)
 }
 

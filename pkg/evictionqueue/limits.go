@@ -6,63 +6,64 @@ import (
 )
 
 const (
-	// reservePart and leastReserve say how many slots a namespace leaves to others: one in ten, and at least 4.
-	reservePart, leastReserve = 10, 4
-	// manyFailures in a row mean that something is out of order that concerns all pods of a namespace.
-	manyFailures = 5
-	// forgetAfter is how long the failures of a node or namespace are remembered that has nothing due any more.
+	// reservePart and minReserve say how much of the concurrency limit a namespace leaves to others: a tenth, and at least 4.
+	reservePart, minReserve = 10, 4
+	// recoveryFailures is how many attempts in a row must have failed in a namespace for the next success to count as its recovery.
+	recoveryFailures = 5
+	// forgetAfter is how long the failures of a node or namespace are kept after its last pod.
 	forgetAfter = 10 * time.Minute
 )
 
-// limits say how many pods may be handed out at the same time: of all, and of each node and namespace.
+// limits bounds how many pods are in flight: in total, and per node and namespace (key).
 //
-// A namespace may use all slots that others do not, but for a reserve. So a namespace that is alone has nearly all of them, and
-// whoever comes later finds a place at once, even if each call takes long. A node leaves half as much: where one namespace
-// fills a node, others have a place there too.
+// A namespace may use all of the concurrency limit that others do not use, except for a reserve. So a namespace that is alone has
+// nearly all of it, and one that comes later can start at once, even if each call takes long. A node leaves half as much: where one
+// namespace fills a node, other namespaces can start there too.
 //
-// An attempt that hangs holds its slot until a timeout. So each failure halves the limit of its node and namespace, down to
+// An attempt that hangs is in flight until its timeout. So each failure halves the limit of its node and of its namespace, down to
 // one, and each success doubles it again.
 type limits struct {
-	// slots is how many pods may be handed out at the same time, and inFlight how many are.
-	slots, inFlight int
+	// limit is the concurrency limit, and inFlight the number of pods in flight.
+	limit, inFlight int
 }
 
-// key is what is known of a node or namespace that has pods due or handed out, or had failures.
+// key is the state of a node or namespace that has pods due or in flight, or had failures.
 type key struct {
 	name   string
 	isNode bool
-	// queued counts its flows in the fair queue, and inFlight its pods that are handed out.
+	// queued counts its flows in the fair queue, and inFlight its pods in flight.
 	queued, inFlight int
-	// limit is its own limit after failures; 0 without.
+	// limit is the per-key limit after failures; 0 for none.
 	limit int
-	// failures counts those in a row.
+	// failures counts failures in a row.
 	failures int
-	// idle is its place among the keys that are only remembered, since idleSince; nil for others.
+	// idle is its element in the list of keys that are kept only for their failures, since idleSince; nil for other keys.
 	idle      *list.Element
 	idleSince time.Time
 }
 
-// most returns how many of so many slots a key may use.
-func (k *key) most(slots int) int {
-	reserve := min(slots/2, max(leastReserve, slots/reservePart))
+// maxInFlight returns how many pods of the key may be in flight under a concurrency limit.
+func (k *key) maxInFlight(limit int) int {
+	reserve := min(limit/2, max(minReserve, limit/reservePart))
 	if k.isNode {
 		reserve /= 2
 	}
-	return slots - reserve
+	return limit - reserve
 }
 
-// room returns how many more pods of a key may be handed out. While a slot is free, a key with nothing in flight has room.
+// room returns how many more pods of a key may be handed out. While the concurrency limit is not reached, a key with nothing in
+// flight has room.
 func (l *limits) room(k *key) int {
-	most := k.most(l.slots - l.inFlight + k.inFlight)
+	most := k.maxInFlight(l.limit - l.inFlight + k.inFlight)
 	if k.limit > 0 {
 		most = min(most, k.limit)
 	}
 	return most - k.inFlight
 }
 
-// ended notes how an attempt of a key ended, and reports whether it is the first one that succeeded after many that failed.
-func (l *limits) ended(k *key, failed bool) (recovered bool) {
-	most := k.most(l.slots)
+// attemptEnded adjusts the limit of a key, and reports whether the key has recovered: the first success after many failures.
+func (l *limits) attemptEnded(k *key, failed bool) (recovered bool) {
+	most := k.maxInFlight(l.limit)
 	if failed {
 		if k.limit == 0 {
 			k.limit = most
@@ -71,7 +72,7 @@ func (l *limits) ended(k *key, failed bool) (recovered bool) {
 		k.failures++
 		return false
 	}
-	recovered = k.failures >= manyFailures
+	recovered = k.failures >= recoveryFailures
 	k.failures = 0
 	if k.limit *= 2; k.limit >= most {
 		k.limit = 0
@@ -79,5 +80,5 @@ func (l *limits) ended(k *key, failed bool) (recovered bool) {
 	return recovered
 }
 
-// remembered reports whether forgetting the key would lose something.
-func (k *key) remembered() bool { return k.limit > 0 || k.failures > 0 }
+// hasFailures reports whether the key has to be kept for its failures.
+func (k *key) hasFailures() bool { return k.limit > 0 || k.failures > 0 }

@@ -11,98 +11,77 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// maxSleep bounds how long a consumer sleeps, so that a step of the system's clock makes nobody late for longer than this:
-// deadlines are times of day, and timers do not notice when these jump.
+// maxSleep bounds how long Get sleeps, so that a clock that steps makes no pod late by more than this: timers do not notice a step.
 const maxSleep = 5 * time.Second
 
-// Pod names a pod. The UID alone is its identity.
+// Pod identifies a pod. The UID alone is its identity.
 type Pod struct {
 	UID             types.UID
 	Namespace, Name string
 	Node            string
-	// Priority is spec.priority: of the pods that are due on a node at the same moment, those of lower priority go first.
+	// Priority is spec.priority: of the pods that fall due on a node at the same moment, those of lower priority go first.
 	Priority int32
 }
 
 // Item is a pod that is due.
 type Item struct {
 	Pod
-	// Deadline is what was last set when the item was handed out.
+	// Deadline is the deadline when the item was handed out.
 	Deadline time.Time
-	// Failures counts the attempts that failed since the pod was first set, or since its namespace recovered, with one for
-	// all before. It ends at 32767.
-	Failures int
-	// Rechecks counts the attempts that did not fail, after which the pod was still to go, since the last one that failed. It
-	// ends at 255.
+	// FailedAttempts counts the attempts that failed since the pod was first set. The reset of a backoff sets it to 1. It stops at 32767.
+	FailedAttempts int
+	// Rechecks counts the calls of Recheck since the last failed attempt. It stops at 255.
 	Rechecks int
 }
 
-// Gauge shows a number. It is set while what it shows is locked.
+// Gauge shows a number. It is set while the number is locked.
 type Gauge interface{ Set(float64) }
-
-// Gauges show the state of a queue.
-type Gauges struct {
-	// Scheduled is Len, and Slots what was last set by SetSlots.
-	Scheduled, Slots Gauge
-}
 
 // Queue is the timed queue. It is safe for concurrent use.
 type Queue struct {
-	clock clock.WithTicker
+	// clock is the timeline of deadlines. Timers are the runtime's.
+	clock clock.PassiveClock
 
 	lock    sync.Mutex
 	entries map[types.UID]*entry
-	// scheduled counts the entries that are not cancelled.
+	// scheduled counts the entries that are not cancelled; gauge shows it.
 	scheduled int
-	gauges    Gauges
+	gauge     Gauge
 	waiting   *indexedHeap[*entry]
 	ready     *fairQueue
 	// backlog holds a token after a pod was due and could not be handed out.
 	backlog chan struct{}
-	// changed holds a token when a consumer that sleeps should look again. One that takes something wakes the next.
+	// changed holds a token when one call of Get that sleeps should look again. One that returns an item wakes the next.
 	changed chan struct{}
 }
 
-// Outcome says how an attempt ended.
-type Outcome int
-
-const (
-	// Finished: the pod is done with, and taken out.
-	Finished Outcome = iota
-	// Again: nothing went wrong, and the pod is still to go.
-	Again
-	// Failed: what should have worked did not.
-	Failed
-)
-
-// New returns an empty queue of which so many pods are handed out at the same time, at most.
-func New(clock clock.WithTicker, slots int, gauges Gauges) *Queue {
+// New returns an empty queue with a concurrency limit. The gauge shows Len.
+func New(clock clock.PassiveClock, concurrencyLimit int, gauge Gauge) *Queue {
 	q := &Queue{
 		clock:   clock,
 		entries: map[types.UID]*entry{},
-		gauges:  gauges,
-		waiting: &indexedHeap[*entry]{before: sooner},
+		gauge:   gauge,
+		waiting: &indexedHeap[*entry]{less: sooner},
 		ready:   newFairQueue(),
 		backlog: make(chan struct{}, 1),
 		changed: make(chan struct{}, 1),
 	}
-	q.SetSlots(slots)
+	q.ready.limit = concurrencyLimit
 	return q
 }
 
-// SetSlots changes how many pods are handed out at the same time, at most; 1 or more.
-func (q *Queue) SetSlots(slots int) {
+// SetConcurrencyLimit sets how many items may be in flight at the same time; 1 or more. Items in flight are not recalled.
+func (q *Queue) SetConcurrencyLimit(limit int) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	if slots == q.ready.slots {
+	if limit == q.ready.limit {
 		return
 	}
-	q.ready.slots = slots
-	q.gauges.Slots.Set(float64(slots))
+	q.ready.limit = limit
 	q.wake()
 }
 
-// Set schedules a pod, or moves its deadline, and says whether the pod was not scheduled before. A backoff goes on.
+// Set schedules a pod, or moves its deadline, and reports whether the pod was not scheduled before. It does not end a backoff.
 func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
@@ -113,61 +92,74 @@ func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
 		e.setDeadline(deadline)
 		q.entries[pod.UID] = e
 		q.wait(e)
-		q.count(1)
+		q.addScheduled(1)
 		return true
-	case e.place == cancelled:
-		e.place, e.failures, e.rechecks = handedOut, 0, 0
+	case e.state == cancelled:
+		e.state, e.failedAttempts, e.rechecks = inFlight, 0, 0
 		e.setDeadline(deadline)
-		q.count(1)
+		q.addScheduled(1)
 		return true
 	case !e.deadline().Equal(deadline):
-		q.leave(e)
+		q.remove(e)
 		e.setDeadline(deadline)
-		if e.place != handedOut {
+		if e.state != inFlight {
 			q.wait(e)
 		}
 	}
 	return false
 }
 
-// Cancel takes a pod out, and says whether it was scheduled. An attempt that has been handed out goes on; its caller finds
-// out by Deadline.
+// Cancel removes a pod, and reports whether it was scheduled. An attempt in flight goes on; its caller finds out with Due.
 func (q *Queue) Cancel(uid types.UID) bool {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	e := q.entries[uid]
-	if e == nil || e.place == cancelled {
+	if e == nil || e.state == cancelled {
 		return false
 	}
-	q.count(-1)
-	q.leave(e)
-	if e.place == handedOut {
-		e.place = cancelled
+	q.addScheduled(-1)
+	q.remove(e)
+	if e.state == inFlight {
+		e.state = cancelled
 	} else {
 		delete(q.entries, uid)
 	}
 	return true
 }
 
-// Deadline is that of a pod, or false where it is not scheduled.
-func (q *Queue) Deadline(uid types.UID) (time.Time, bool) {
+// Deadline returns the deadline of a pod, and whether the pod is scheduled.
+func (q *Queue) Deadline(uid types.UID) (deadline time.Time, scheduled bool) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	if e := q.entries[uid]; e != nil && e.place != cancelled {
+	if e := q.entries[uid]; e != nil && e.state != cancelled {
 		return e.deadline(), true
 	}
 	return time.Time{}, false
 }
 
-// Len is the number of pods that are scheduled, those that are due or handed out included.
+// Due reports whether a pod is scheduled and its deadline has come.
+func (q *Queue) Due(uid types.UID) bool {
+	deadline, scheduled := q.Deadline(uid)
+	return scheduled && !q.clock.Now().Before(deadline)
+}
+
+// Overdue reports whether a pod has been ready to be handed out for d and is not in flight.
+func (q *Queue) Overdue(d time.Duration) bool {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	q.collect(q.clock.Now().Add(-d))
+	return !q.ready.empty()
+}
+
+// Len returns how many pods are scheduled, including those that are due or in flight.
 func (q *Queue) Len() int {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	return q.scheduled
 }
 
-// Get waits until a pod is due and hands it out. The caller must call Done with it. False when ctx is over; then nothing
-// was handed out.
+// Get blocks until a pod is due and hands it out. The caller ends the attempt with Done, Recheck or Retry. Get returns false when ctx
+// is done; then it has handed out nothing.
 func (q *Queue) Get(ctx context.Context) (Item, bool) {
 	for {
 		q.lock.Lock()
@@ -180,31 +172,31 @@ func (q *Queue) Get(ctx context.Context) (Item, bool) {
 		if e := q.next(now); e != nil {
 			item := e.item()
 			if !q.ready.empty() || q.waiting.Len() > 0 {
-				q.wake() // another one now sleeps until what is next
+				q.wake() // another call of Get now sleeps until the next pod is due
 			}
 			q.lock.Unlock()
 			return item, true
 		}
 		sleep := q.untilNext(now)
 		q.lock.Unlock()
-		timer := q.clock.NewTimer(sleep)
+		timer := time.NewTimer(sleep)
 		select {
 		case <-ctx.Done():
 		case <-q.changed:
-		case <-timer.C():
+		case <-timer.C:
 		}
 		timer.Stop()
 	}
 }
 
-// next hands out what is due and has a slot, or nil.
+// next hands out the next pod that is due, or returns nil if there is none or the limits leave no room.
 func (q *Queue) next(now time.Time) *entry {
 	if q.ready.empty() {
 		return nil
 	}
-	if q.ready.inFlight < q.ready.slots {
+	if q.ready.inFlight < q.ready.limit {
 		if e := q.ready.take(now); e != nil {
-			e.place = handedOut
+			e.state = inFlight
 			return e
 		}
 	}
@@ -212,94 +204,123 @@ func (q *Queue) next(now time.Time) *entry {
 	return nil
 }
 
-// Waiting reports whether there are pods that are due and have not been handed out.
+// Waiting reports whether pods are due that are not in flight.
 func (q *Queue) Waiting() bool {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	return !q.ready.empty()
 }
 
-// Backlog receives after a pod was due and could not be handed out, because there was no slot for it.
+// Backlog returns a channel that receives after a pod was due and the limits left no room for it.
 func (q *Queue) Backlog() <-chan struct{} { return q.backlog }
 
-// Done ends the attempt that an item was handed out for. Unless it is finished or was cancelled meanwhile, the pod is handed
-// out again when it is due and retryAfter is over; a failed attempt makes one more than the item's Failures, which the caller
-// may have lowered. Failed attempts halve the limit of their node and namespace, down to one pod at a time, and others double
-// it again. The first one in a namespace that does not fail after many that did ends the backoff of all others there.
-func (q *Queue) Done(item Item, outcome Outcome, retryAfter time.Duration) {
+// Done ends an attempt after which there is nothing left to do: the pod is removed.
+func (q *Queue) Done(item Item) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	if q.attemptEnded(item, false, q.clock.Now()) {
+		q.addScheduled(-1)
+		delete(q.entries, item.UID)
+	}
+}
+
+// Recheck ends an attempt that did not fail. Unless the pod was cancelled meanwhile, it is handed out again when it is due, and not
+// before the given time has passed.
+func (q *Queue) Recheck(item Item, after time.Duration) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	now := q.clock.Now()
-	if recovered := q.ready.release(item.Pod, outcome == Failed, now); recovered {
-		q.resetBackoff(item.Namespace)
-	}
-	defer q.wake() // there is room
-	e := q.entries[item.UID]
-	if outcome == Finished || e.place == cancelled {
-		if e.place != cancelled {
-			q.count(-1)
-		}
-		delete(q.entries, item.UID)
+	if !q.attemptEnded(item, false, now) {
 		return
 	}
-	if outcome == Failed {
-		e.failures, e.rechecks = int16(min(item.Failures+1, math.MaxInt16)), 0
-	} else {
-		e.rechecks = min(e.rechecks, math.MaxUint8-1) + 1
+	e := q.entries[item.UID]
+	e.rechecks = min(e.rechecks, math.MaxUint8-1) + 1
+	q.backOff(e, now, after)
+}
+
+// Retry ends an attempt that failed. Unless the pod was cancelled meanwhile, it is handed out again when it is due, and not before the
+// given time has passed, with one more failed attempt than in item, which the caller may have lowered.
+func (q *Queue) Retry(item Item, after time.Duration) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	now := q.clock.Now()
+	if !q.attemptEnded(item, true, now) {
+		return
 	}
-	if retryAfter > 0 {
-		e.notBefore = now.Add(retryAfter).UnixNano()
+	e := q.entries[item.UID]
+	e.failedAttempts, e.rechecks = int16(min(item.FailedAttempts+1, math.MaxInt16)), 0
+	q.backOff(e, now, after)
+}
+
+// attemptEnded makes room for another attempt, resets the backoffs of a namespace that has recovered, and reports whether the pod is
+// still scheduled. If not, it removes the pod.
+func (q *Queue) attemptEnded(item Item, failed bool, now time.Time) (scheduled bool) {
+	if recovered := q.ready.attemptEnded(item.Pod, failed, now); recovered {
+		q.resetBackoff(item.Namespace)
+	}
+	q.wake()
+	if q.entries[item.UID].state == cancelled {
+		delete(q.entries, item.UID)
+		return false
+	}
+	return true
+}
+
+// backOff has an entry wait until it is due, and the given time has passed.
+func (q *Queue) backOff(e *entry, now time.Time, after time.Duration) {
+	if after > 0 {
+		e.notBefore = now.Add(after).UnixNano()
 	}
 	q.wait(e)
 }
 
-// count notes that so many more are scheduled.
-func (q *Queue) count(more int) {
-	q.scheduled += more
-	q.gauges.Scheduled.Set(float64(q.scheduled))
-}
-
-// resetBackoff ends the backoff of all pods of a namespace whose last attempt failed: what was out of order is in order again. Those
-// that fail once more all the same, because it is not so quite yet, begin with a short backoff.
+// resetBackoff ends the backoff of all pods of a namespace whose last attempt failed, because the cause seems to be gone. Those that
+// fail again begin with a short backoff.
 func (q *Queue) resetBackoff(namespace string) {
 	for _, e := range q.waiting.items {
-		if e.failing() && e.namespace == namespace {
-			e.notBefore, e.failures = 0, 1
+		if e.backsOff() && e.namespace == namespace {
+			e.notBefore, e.failedAttempts = 0, 1
 		}
 	}
 	heap.Init(q.waiting)
 }
 
-// collect moves what is due from the heap to the fair queue.
+// addScheduled changes the number of scheduled pods.
+func (q *Queue) addScheduled(n int) {
+	q.scheduled += n
+	q.gauge.Set(float64(q.scheduled))
+}
+
+// collect moves the entries that are ready at a moment from the heap to the fair queue.
 func (q *Queue) collect(now time.Time) {
-	q.ready.forget(now)
-	for q.waiting.Len() > 0 && !now.Before(q.waiting.first().at()) {
+	q.ready.dropIdle(now)
+	for q.waiting.Len() > 0 && !now.Before(q.waiting.first().readyAt()) {
 		e := heap.Pop(q.waiting).(*entry)
-		e.place = ready
+		e.state = ready
 		q.ready.add(e)
 	}
 }
 
-// untilNext is how long a consumer may sleep.
+// untilNext returns how long Get may sleep.
 func (q *Queue) untilNext(now time.Time) time.Duration {
 	if q.waiting.Len() == 0 {
 		return maxSleep
 	}
-	return min(q.waiting.first().at().Sub(now), maxSleep)
+	return min(q.waiting.first().readyAt().Sub(now), maxSleep)
 }
 
-// wait puts an entry into the heap, and wakes a consumer where it would sleep past the entry.
+// wait adds an entry to the heap, and wakes a call of Get if that would sleep past the entry.
 func (q *Queue) wait(e *entry) {
-	e.place = waiting
+	e.state = waiting
 	heap.Push(q.waiting, e)
 	if e.index == 0 {
 		q.wake()
 	}
 }
 
-// leave takes an entry out of the heap or the fair queue. What is handed out is in neither.
-func (q *Queue) leave(e *entry) {
-	switch e.place {
+// remove removes an entry from the heap or the fair queue. An entry in flight is in neither.
+func (q *Queue) remove(e *entry) {
+	switch e.state {
 	case waiting:
 		heap.Remove(q.waiting, int(e.index))
 	case ready:
@@ -307,10 +328,10 @@ func (q *Queue) leave(e *entry) {
 	}
 }
 
-// wake has one consumer look again.
+// wake has one call of Get look again.
 func (q *Queue) wake() { signal(q.changed) }
 
-// signal puts a token into a channel that does not have one.
+// signal puts a token into a channel that has none.
 func signal(to chan struct{}) {
 	select {
 	case to <- struct{}{}:

@@ -25,7 +25,10 @@ type noGauge struct{}
 
 func (noGauge) Set(float64) {}
 
-var noGauges = Gauges{noGauge{}, noGauge{}}
+// done is Done with the signature of Recheck and Retry.
+func done(q *Queue) func(Item, time.Duration) {
+	return func(item Item, _ time.Duration) { q.Done(item) }
+}
 
 func pod(uid string, where ...string) Pod {
 	p := Pod{UID: types.UID(uid), Namespace: "ns", Name: uid, Node: "n"}
@@ -39,13 +42,13 @@ func after(seconds float64) time.Time {
 	return time.Now().Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// bubble runs a test in virtual time with a queue of some slots.
-func bubble(t *testing.T, slots int, test func(t *testing.T, q *Queue)) {
+// bubble runs a test in virtual time with a queue that has a concurrency limit.
+func bubble(t *testing.T, limit int, test func(t *testing.T, q *Queue)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t, New(clock.RealClock{}, slots, noGauges)) })
+	synctest.Test(t, func(t *testing.T) { test(t, New(clock.RealClock{}, limit, noGauge{})) })
 }
 
-// get takes an item out at once, or fails.
+// get returns the item that is handed out at once, or fails the test.
 func get(t *testing.T, q *Queue) Item {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
@@ -57,7 +60,7 @@ func get(t *testing.T, q *Queue) Item {
 	return item
 }
 
-// none fails where something is handed out within some seconds.
+// none fails the test if an item is handed out within some seconds.
 func none(t *testing.T, q *Queue, seconds float64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds*float64(time.Second)))
@@ -67,7 +70,7 @@ func none(t *testing.T, q *Queue, seconds float64) {
 	}
 }
 
-// has says whether the pod "a" is scheduled.
+// has reports whether the pod "a" is scheduled.
 func has(q *Queue) bool {
 	_, ok := q.Deadline("a")
 	return ok
@@ -124,9 +127,9 @@ func TestMovesWhatIsDue(t *testing.T) {
 		q.Set(pod("second"), after(0.1))
 		time.Sleep(time.Second)
 		first := get(t, q)
-		none(t, q, 1) // second is due, and has no share
+		none(t, q, 1) // second is due, and has no room
 		q.Set(pod("second"), after(10))
-		q.Done(first, Finished, 0)
+		q.Done(first)
 		none(t, q, 9.9)
 		q.Cancel("second")
 		none(t, q, 10)
@@ -136,7 +139,7 @@ func TestMovesWhatIsDue(t *testing.T) {
 	})
 }
 
-func TestSomebodyAlwaysWaitsForTheNext(t *testing.T) {
+func TestOneGetAlwaysWaitsForTheNext(t *testing.T) {
 	bubble(t, 20, func(t *testing.T, q *Queue) {
 		begin := time.Now()
 		late, end := make(chan time.Duration, 2), make(chan struct{})
@@ -160,7 +163,7 @@ func TestSomebodyAlwaysWaitsForTheNext(t *testing.T) {
 	})
 }
 
-func TestCancelWhatHasNoShare(t *testing.T) {
+func TestCancelWhatHasNoRoom(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, q *Queue) {
 		q.Set(pod("first"), after(0))
 		q.Set(pod("second"), after(0))
@@ -171,7 +174,7 @@ func TestCancelWhatHasNoShare(t *testing.T) {
 				t.Error("was not there")
 			}
 		}
-		q.Done(first, Finished, 0)
+		q.Done(first)
 		none(t, q, 100)
 	})
 }
@@ -199,9 +202,9 @@ func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
 			t.Error("cannot set what was cancelled")
 		}
 		none(t, q, 10)
-		q.Done(item, Again, 0)
-		if again := get(t, q); again.Failures != 0 {
-			t.Errorf("failed %d times", again.Failures)
+		q.Recheck(item, 0)
+		if again := get(t, q); again.FailedAttempts != 0 {
+			t.Errorf("failed %d times", again.FailedAttempts)
 		}
 	})
 }
@@ -209,12 +212,12 @@ func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
 func TestDone(t *testing.T) {
 	bubble(t, 20, func(t *testing.T, q *Queue) {
 		q.Set(pod("finished"), after(0))
-		q.Done(get(t, q), Finished, 0)
+		q.Done(get(t, q))
 		none(t, q, 10)
 		q.Set(pod("cancelled"), after(0))
 		item := get(t, q)
 		q.Cancel("cancelled")
-		q.Done(item, Again, time.Second)
+		q.Recheck(item, time.Second)
 		none(t, q, 10)
 		if len(q.entries) != 0 || q.Len() != 0 {
 			t.Errorf("left: %v", q.entries)
@@ -225,7 +228,7 @@ func TestDone(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	bubble(t, 20, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(0))
-		q.Done(get(t, q), Failed, 10*time.Second)
+		q.Retry(get(t, q), 10*time.Second)
 		if at, ok := q.Deadline("a"); !ok || at.After(time.Now()) {
 			t.Error("a backoff does not move the deadline")
 		}
@@ -235,7 +238,7 @@ func TestBackoff(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		item := get(t, q)
 		q.Set(pod("a"), after(60))
-		q.Done(item, Again, 0)
+		q.Recheck(item, 0)
 		none(t, q, 59)
 	})
 }
@@ -245,14 +248,14 @@ func TestOnlyFailedAttemptsAreFailures(t *testing.T) {
 		q.Set(pod("a"), after(0))
 		item := get(t, q)
 		for i, step := range []struct {
-			outcome            Outcome
-			failures, rechecks int
-		}{{Again, 0, 1}, {Again, 0, 2}, {Failed, 1, 0}, {Failed, 2, 0}, {Again, 2, 1}, {Failed, 3, 0}} {
-			q.Done(item, step.outcome, time.Second)
+			end              func(Item, time.Duration)
+			failed, rechecks int
+		}{{q.Recheck, 0, 1}, {q.Recheck, 0, 2}, {q.Retry, 1, 0}, {q.Retry, 2, 0}, {q.Recheck, 2, 1}, {q.Retry, 3, 0}} {
+			step.end(item, time.Second)
 			time.Sleep(time.Second)
 			item = get(t, q)
-			if item.Failures != step.failures || item.Rechecks != step.rechecks {
-				t.Errorf("attempt %d: %d failures, %d rechecks, want %+v", i, item.Failures, item.Rechecks, step)
+			if item.FailedAttempts != step.failed || item.Rechecks != step.rechecks {
+				t.Errorf("attempt %d: %d failed, %d rechecks, want %d and %d", i, item.FailedAttempts, item.Rechecks, step.failed, step.rechecks)
 			}
 		}
 	})
@@ -326,7 +329,7 @@ func TestLowerPriorityGoesFirst(t *testing.T) {
 	})
 }
 
-// fill sets pods on so many nodes and in so many namespaces, and hands out as many as there is room for.
+// fill sets pods on so many nodes and in so many namespaces, and hands out all that have room.
 func fill(q *Queue, name string, pods, nodes, namespaces int) (handed []Item) {
 	for i := range pods {
 		q.Set(pod(fmt.Sprint(name, i), fmt.Sprint(name, "-n", i%nodes), fmt.Sprint(name, "-ns", i%namespaces)), after(0))
@@ -334,7 +337,7 @@ func fill(q *Queue, name string, pods, nodes, namespaces int) (handed []Item) {
 	return drain(q)
 }
 
-// drain hands out what there is room for.
+// drain hands out all that has room.
 func drain(q *Queue) (handed []Item) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
@@ -345,26 +348,26 @@ func drain(q *Queue) (handed []Item) {
 	return handed
 }
 
-func TestWhoIsAloneHasAllSlotsButAReserve(t *testing.T) {
-	for _, test := range []struct{ slots, namespace, node int }{
+func TestOneThatIsAloneLeavesAReserve(t *testing.T) {
+	for _, test := range []struct{ limit, namespace, node int }{
 		{1, 1, 1}, {2, 1, 2}, {3, 2, 3}, {4, 2, 3}, {10, 6, 8}, {20, 16, 18}, {100, 90, 95}, {400, 360, 380},
 	} {
 		for _, nodes := range []int{1, 50} {
-			bubble(t, test.slots, func(t *testing.T, q *Queue) {
+			bubble(t, test.limit, func(t *testing.T, q *Queue) {
 				if n := len(fill(q, "a", 1000, nodes, 1)); n != test.namespace {
-					t.Errorf("%d slots: a namespace that is alone, on %d nodes, has %d", test.slots, nodes, n)
+					t.Errorf("limit %d: a namespace that is alone, on %d nodes, has %d in flight", test.limit, nodes, n)
 				}
 			})
 		}
-		bubble(t, test.slots, func(t *testing.T, q *Queue) {
+		bubble(t, test.limit, func(t *testing.T, q *Queue) {
 			if n := len(fill(q, "a", 1000, 1, 50)); n != test.node {
-				t.Errorf("%d slots: a node that is alone has %d", test.slots, n)
+				t.Errorf("limit %d: a node that is alone has %d in flight", test.limit, n)
 			}
 		})
 	}
 }
 
-func TestOthersFindAPlace(t *testing.T) {
+func TestOthersCanStart(t *testing.T) {
 	bubble(t, 400, func(t *testing.T, q *Queue) {
 		first := fill(q, "a", 1000, 10, 1)
 		for _, test := range []struct {
@@ -372,21 +375,21 @@ func TestOthersFindAPlace(t *testing.T) {
 			want int
 		}{{"b", 36}, {"c", 2}, {"d", 1}, {"e", 1}, {"f", 0}} {
 			if n := len(fill(q, test.name, 1000, 10, 1)); n != test.want {
-				t.Errorf("%s has %d slots, want %d", test.name, n, test.want)
+				t.Errorf("%s has %d in flight, want %d", test.name, n, test.want)
 			}
 		}
 		others := 0
-		for _, item := range first[:100] { // what the first one gives back, the others have
-			q.Done(item, Finished, 0)
+		for _, item := range first[:100] { // what the first one gives back goes to the others
+			q.Done(item)
 			for _, got := range drain(q) {
 				others++
 				if got.Namespace == "a-ns0" {
-					t.Fatal("who has most gets more")
+					t.Fatal("the one that has most gets more")
 				}
 			}
 		}
 		if others < 90 {
-			t.Errorf("others have %d of 100 slots that became free", others)
+			t.Errorf("others got %d of 100 that ended", others)
 		}
 	})
 	bubble(t, 100, func(t *testing.T, q *Queue) { // on one node
@@ -395,31 +398,32 @@ func TestOthersFindAPlace(t *testing.T) {
 			q.Set(pod(fmt.Sprint("b", i), "a-n0", "b"), after(0))
 		}
 		if n := len(drain(q)); n == 0 {
-			t.Error("another namespace has no place on a node that one fills")
+			t.Error("another namespace cannot start on a node that one fills")
 		}
 		if n := len(fill(q, "c", 20, 1, 1)); n == 0 {
-			t.Error("another node has no place")
+			t.Error("another node cannot start")
 		}
 	})
 }
 
-// TestWhoHasRoomIsHandedOut makes random changes. Whenever nothing is handed out, nothing that is due has room.
-func TestWhoHasRoomIsHandedOut(t *testing.T) {
+// TestWhatHasRoomIsHandedOut makes random changes. Whenever nothing is handed out, nothing that is due has room.
+func TestWhatHasRoomIsHandedOut(t *testing.T) {
 	for seed := range uint64(100) {
 		bubble(t, 12, func(t *testing.T, q *Queue) {
 			random := rand.New(rand.NewPCG(seed, 1))
+			ends := []func(Item, time.Duration){done(q), q.Recheck, q.Retry, q.Retry}
 			var running []Item
 			for step := range 1000 {
 				switch random.IntN(8) {
 				case 0:
 					q.Cancel(types.UID(fmt.Sprint(random.IntN(step + 1))))
 				case 1:
-					q.SetSlots(1 + random.IntN(30))
+					q.SetConcurrencyLimit(1 + random.IntN(30))
 				case 2, 3, 4:
 					q.Set(pod(fmt.Sprint(step), fmt.Sprint("n", random.IntN(6)), fmt.Sprint("ns", random.IntN(4))), after(random.Float64()))
 				default:
 					if len(running) > 0 {
-						q.Done(running[0], []Outcome{Finished, Again, Failed, Failed}[random.IntN(4)], time.Duration(random.IntN(2000))*time.Millisecond)
+						ends[random.IntN(4)](running[0], time.Duration(random.IntN(2000))*time.Millisecond)
 						running = running[1:]
 					}
 				}
@@ -433,16 +437,16 @@ func TestWhoHasRoomIsHandedOut(t *testing.T) {
 	}
 }
 
-// checkRoom fails where a pod that is due could be handed out, or the queue does not know how many are.
+// checkRoom fails the test if a pod that is due has room, or the queue miscounts.
 func checkRoom(t *testing.T, q *Queue, running int) {
 	t.Helper()
 	f, due, inFlight := q.ready, 0, 0
 	for _, e := range q.entries {
-		if e.place != ready {
+		if e.state != ready {
 			continue
 		}
 		due++
-		if f.inFlight < f.slots && f.room(&f.nodes[e.node].key) > 0 && f.room(&f.namespaces[e.namespace].key) > 0 {
+		if f.inFlight < f.limit && f.room(&f.nodes[e.node].key) > 0 && f.room(&f.namespaces[e.namespace].key) > 0 {
 			t.Fatalf("%s on %s in %s is not handed out", e.uid, e.node, e.namespace)
 		}
 	}
@@ -454,31 +458,31 @@ func checkRoom(t *testing.T, q *Queue, running int) {
 	}
 }
 
-// TestBlockedOnesShrink has 20 slots, attempts of some namespaces that hang for 10 s and fail, and others that come later.
+// TestBlockedOnesShrink has a concurrency limit of 20, attempts of some namespaces that hang for 10 s and fail, and others that come later.
 func TestBlockedOnesShrink(t *testing.T) {
-	const slots, blocked = 20, 4
-	bubble(t, slots, func(t *testing.T, q *Queue) {
+	const limit, blocked = 20, 4
+	bubble(t, limit, func(t *testing.T, q *Queue) {
 		for i := range 2000 {
 			q.Set(pod(fmt.Sprint("b", i), fmt.Sprint("n", i%50), fmt.Sprint("blocked", i%blocked)), after(0))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var consumers sync.WaitGroup
 		var last atomic.Pointer[time.Time]
-		for range slots {
+		for range limit {
 			consumers.Go(func() {
 				for {
 					item, ok := q.Get(ctx)
 					switch {
 					case !ok:
 						return
-					case item.Namespace == "well":
+					case item.Namespace == "working":
 						time.Sleep(10 * time.Millisecond)
-						q.Done(item, Finished, 0)
+						q.Done(item)
 						now := time.Now()
 						last.Store(&now)
 					default:
 						time.Sleep(10 * time.Second)
-						q.Done(item, Failed, time.Second<<min(5, item.Failures))
+						q.Retry(item, time.Second<<min(5, item.FailedAttempts))
 					}
 				}
 			})
@@ -486,11 +490,11 @@ func TestBlockedOnesShrink(t *testing.T) {
 		time.Sleep(time.Minute)
 		begin := time.Now()
 		for i := range 100 {
-			q.Set(pod(fmt.Sprint("w", i), fmt.Sprint("n", i%50), "well"), after(0))
+			q.Set(pod(fmt.Sprint("w", i), fmt.Sprint("n", i%50), "working"), after(0))
 		}
 		time.Sleep(time.Minute)
 		if end := last.Load(); end == nil || end.Sub(begin) > time.Second {
-			t.Errorf("the last of those that are well went at %v, want within a second of %v", end, begin)
+			t.Errorf("the last pod of the working namespace went at %v, want within a second of %v", end, begin)
 		}
 		cancel()
 		consumers.Wait()
@@ -500,18 +504,18 @@ func TestBlockedOnesShrink(t *testing.T) {
 func TestRecoveryEndsBackoffs(t *testing.T) {
 	bubble(t, 100, func(t *testing.T, q *Queue) {
 		for i := range 20 {
-			q.Set(pod(fmt.Sprint("ill", i), fmt.Sprint("n", i), "ill"), after(0))
-			q.Done(get(t, q), Failed, time.Duration(i+1)*time.Hour)
+			q.Set(pod(fmt.Sprint("failing", i), fmt.Sprint("n", i), "failing"), after(0))
+			q.Retry(get(t, q), time.Duration(i+1)*time.Hour)
 		}
 		q.Set(pod("else", "n", "else"), after(0))
-		q.Done(get(t, q), Failed, time.Hour)
-		q.Set(pod("going", "n", "ill"), after(0))
-		q.Done(get(t, q), Again, time.Hour) // not because it failed
+		q.Retry(get(t, q), time.Hour)
+		q.Set(pod("going", "n", "failing"), after(0))
+		q.Recheck(get(t, q), time.Hour) // not because it failed
 		for i := range 19 {
-			if item := get(t, q); item.Namespace != "ill" {
+			if item := get(t, q); item.Namespace != "failing" {
 				t.Fatalf("%s was handed out", item.Name)
 			} else if i > 0 {
-				q.Done(item, Finished, 0)
+				q.Done(item)
 			}
 		}
 		get(t, q)
@@ -521,15 +525,16 @@ func TestRecoveryEndsBackoffs(t *testing.T) {
 
 func TestOneSuccessAmongFailuresIsNoRecovery(t *testing.T) {
 	bubble(t, 100, func(t *testing.T, q *Queue) {
+		ends := []func(Item, time.Duration){q.Retry, q.Retry, q.Retry, done(q)}
 		for i := range 20 {
 			q.Set(pod(fmt.Sprint(i)), after(0))
-			q.Done(get(t, q), []Outcome{Failed, Failed, Failed, Finished}[i%4], time.Hour)
+			ends[i%4](get(t, q), time.Hour)
 		}
 		none(t, q, 3000)
 	})
 }
 
-func TestSlots(t *testing.T) {
+func TestConcurrencyLimit(t *testing.T) {
 	bubble(t, 4, func(t *testing.T, q *Queue) {
 		for i := range 10 {
 			q.Set(pod(fmt.Sprint(i), fmt.Sprint("n", i), fmt.Sprint("ns", i)), after(0))
@@ -542,15 +547,15 @@ func TestSlots(t *testing.T) {
 		handed := make(chan Item)
 		go func() { item, _ := q.Get(t.Context()); handed <- item }()
 		synctest.Wait()
-		q.SetSlots(5) // wakes who waits
+		q.SetConcurrencyLimit(5) // wakes who waits
 		items = append(items, <-handed)
-		q.SetSlots(2)
+		q.SetConcurrencyLimit(2)
 		for range 3 {
-			q.Done(items[0], Finished, 0)
+			q.Done(items[0])
 			items = items[1:]
 			none(t, q, 1)
 		}
-		q.Done(items[0], Finished, 0)
+		q.Done(items[0])
 		get(t, q)
 		none(t, q, 1)
 	})
@@ -566,7 +571,7 @@ func TestFailuresAreForgottenAfterAWhile(t *testing.T) {
 			q.Set(pod("a", fmt.Sprint("n", i), fmt.Sprint("ns", i)), after(0))
 			item := get(t, q)
 			q.Cancel("a")
-			q.Done(item, Failed, time.Second)
+			q.Retry(item, time.Second)
 		}
 		if n := q.ready.nodes["n5"]; n == nil || n.limit == 0 || len(q.ready.namespaces) != 1000 {
 			t.Error("failures are not remembered")
@@ -581,7 +586,7 @@ func TestFailuresAreForgottenAfterAWhile(t *testing.T) {
 		if q.ready.nodes["n5"].limit == 0 {
 			t.Error("what failed is forgotten while it is in use")
 		}
-		q.Done(again, Finished, 0)
+		q.Done(again)
 		none(t, q, 660)
 		if n := len(q.ready.nodes) + len(q.ready.namespaces) + q.ready.idle.Len(); n != 0 {
 			t.Errorf("%d nodes and namespaces are remembered", n)
@@ -591,7 +596,7 @@ func TestFailuresAreForgottenAfterAWhile(t *testing.T) {
 		q.Set(pod("a"), after(0))
 		item := get(t, q)
 		q.Cancel("a")
-		q.Done(item, Failed, time.Second)
+		q.Retry(item, time.Second)
 		q.Set(pod("b"), after(0))
 		if get(t, q); q.ready.nodes["n"].limit == 0 {
 			t.Error("what failed is forgotten at once")
@@ -599,24 +604,24 @@ func TestFailuresAreForgottenAfterAWhile(t *testing.T) {
 	})
 }
 
-// TestGaugesAreSetInOrder changes the queue from many goroutines.
-func TestGaugesAreSetInOrder(t *testing.T) {
-	var scheduled, slots gauge
-	q := New(clock.RealClock{}, 10, Gauges{&scheduled, &slots})
+// TestGaugeIsSetInOrder changes the queue from many goroutines.
+func TestGaugeIsSetInOrder(t *testing.T) {
+	var scheduled gauge
+	q := New(clock.RealClock{}, 10, &scheduled)
 	for range 200 {
 		var changing sync.WaitGroup
 		for i := range 8 {
 			changing.Go(func() {
 				q.Set(pod(fmt.Sprint(i)), after(100))
-				q.SetSlots(i + 1)
+				q.SetConcurrencyLimit(i + 1)
 				if i%2 == 0 {
 					q.Cancel(types.UID(fmt.Sprint(i)))
 				}
 			})
 		}
 		changing.Wait()
-		if scheduled.value != float64(q.Len()) || slots.value != float64(q.ready.slots) {
-			t.Fatalf("%v scheduled, %d are; %v slots, there are %d", scheduled.value, q.Len(), slots.value, q.ready.slots)
+		if scheduled.value != float64(q.Len()) {
+			t.Fatalf("the gauge says %v, and %d are scheduled", scheduled.value, q.Len())
 		}
 	}
 }
@@ -654,7 +659,7 @@ func TestAgainstOracle(t *testing.T) {
 						t.Fatalf("%v is not due", item)
 					}
 					delete(due, item.UID)
-					q.Done(item, Finished, 0)
+					q.Done(item)
 				}
 				none(t, q, 0)
 				if q.Len() != len(want) {
@@ -665,12 +670,12 @@ func TestAgainstOracle(t *testing.T) {
 	}
 }
 
-// BenchmarkMillion says how much memory a million pods take, their UIDs included; the other names are shared.
+// BenchmarkMillion measures the memory of a million pods, their UIDs included; the other names are shared.
 func BenchmarkMillion(b *testing.B) {
 	const million, mib = 1_000_000, 1 << 20
 	for b.Loop() {
 		before := heapBytes(b)
-		q := New(clock.RealClock{}, 10, noGauges)
+		q := New(clock.RealClock{}, 10, noGauge{})
 		start := time.Now().Add(time.Hour)
 		for i := range million {
 			uid := types.UID(fmt.Sprintf("6ba7b810-9dad-11d1-80b4-%012d", i))
@@ -690,7 +695,7 @@ func heapBytes(b *testing.B) float64 {
 }
 
 func BenchmarkSet(b *testing.B) {
-	q := New(clock.RealClock{}, 10, noGauges)
+	q := New(clock.RealClock{}, 10, noGauge{})
 	start := time.Now().Add(time.Hour)
 	for i := range 100_000 {
 		q.Set(pod(fmt.Sprint(i)), start.Add(time.Duration(i)))

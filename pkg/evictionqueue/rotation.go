@@ -6,38 +6,39 @@ import (
 	"time"
 )
 
-// turn is how long a node is the first of the line. It is a little less than a read of the node serves evictions from it.
-const turn = 800 * time.Millisecond
+// quantum is how long a node stays first in the rotation. It is a little shorter than the time for which one read of a node serves
+// evictions from it.
+const quantum = 800 * time.Millisecond
 
-// fewFailures in a row on a node say nothing about the node.
+// fewFailures in a row on a node do not move it back in the order.
 const fewFailures = 2
 
-// rotation says which node is next. For as long as evictions from a node go on it has to be read once a second, however few they are.
-// So two nodes are served at a time:
+// rotation selects the node to evict from next. While evictions from a node go on, the node has to be read once a second, however few
+// they are. So two nodes are served at a time:
 //
-//   - the first of the line, which goes to the end of it after a turn, or when nothing is due on it any more. So each node has
-//     a turn, whatever comes.
-//   - of the others the one with the fewest pods left, unless attempts on it fail. So a few pods do not wait for all turns of nodes that
-//     have many.
+//   - the front: the first node of a round robin. It goes to the end after a quantum, or when nothing is due on it any more. So each
+//     node gets its quantum, whatever is due elsewhere.
+//   - of the other nodes, the one with the fewest pods left, unless attempts on it fail. So a node with few pods does not wait for
+//     the quanta of nodes with many.
 //
-// Pods of the two are handed out alternately. But a node that holds half of the slots lets the other one go first: where all attempts on a
-// node hang, it holds no more while others have pods due.
+// Pods of the two are handed out alternately. A node that holds half of the concurrency limit lets the other one go first: where all
+// attempts on a node hang, it holds no more than half while other nodes have pods due.
 type rotation struct {
-	// line has the nodes on which pods are due, and front is the first of it until its turn ends; nil for none.
-	line  *list.List // of *node
-	front *node
-	ends  time.Time
+	// line is the round robin of all nodes on which pods are due. front is the first of it, until frontEnds; nil for none.
+	line      *list.List // of *node
+	front     *node
+	frontEnds time.Time
 	// open has the nodes of the line that may have room.
 	open *indexedHeap[*node]
-	// lastFront says that the last pod that was handed out was one of front.
-	lastFront bool
+	// lastWasFront says that the last pod handed out was on the front.
+	lastWasFront bool
 }
 
 func newRotation() *rotation {
-	return &rotation{line: list.New(), open: &indexedHeap[*node]{before: smaller}}
+	return &rotation{line: list.New(), open: &indexedHeap[*node]{less: smaller}}
 }
 
-// smaller is the order of nodes by the pods that are left of them, with those last on which attempts fail.
+// smaller orders nodes by the number of pods left, with nodes on which attempts fail last.
 func smaller(a, b *node) bool {
 	if x, y := max(fewFailures, a.failures), max(fewFailures, b.failures); x != y {
 		return x < y
@@ -45,18 +46,18 @@ func smaller(a, b *node) bool {
 	return a.due+a.inFlight < b.due+b.inFlight
 }
 
-// join puts a node at the end of the line.
-func (r *rotation) join(n *node) { n.turn = r.line.PushBack(n) }
+// join adds a node at the end of the line.
+func (r *rotation) join(n *node) { n.inLine = r.line.PushBack(n) }
 
-// leave takes a node out of the line.
+// leave removes a node from the line.
 func (r *rotation) leave(n *node) {
-	r.line.Remove(n.turn)
+	r.line.Remove(n.inLine)
 	if n == r.front {
 		r.front = nil
 	}
 }
 
-// admit notes that a node may have room.
+// admit marks a node as one that may have room.
 func (r *rotation) admit(n *node) {
 	if !n.open {
 		n.open = true
@@ -64,7 +65,7 @@ func (r *rotation) admit(n *node) {
 	}
 }
 
-// exclude notes that a node has no room.
+// exclude marks a node as one without room.
 func (r *rotation) exclude(n *node) {
 	if n.open {
 		n.open = false
@@ -72,31 +73,31 @@ func (r *rotation) exclude(n *node) {
 	}
 }
 
-// changed notes that the order of a node may have changed.
-func (r *rotation) changed(n *node) {
+// fix restores the order after the counts of a node changed.
+func (r *rotation) fix(n *node) {
 	if n.open {
 		heap.Fix(r.open, n.index)
 	}
 }
 
-// next returns the node that is next, with so many slots; nil where none has room.
-func (r *rotation) next(now time.Time, slots int) *node {
-	if r.front != nil && !now.Before(r.ends) {
-		r.line.MoveToBack(r.front.turn)
+// next returns the node to evict from next under a concurrency limit; nil if none has room.
+func (r *rotation) next(now time.Time, limit int) *node {
+	if r.front != nil && !now.Before(r.frontEnds) {
+		r.line.MoveToBack(r.front.inLine)
 		r.front = nil
 	}
 	if r.front == nil && r.line.Len() > 0 {
-		r.front, r.ends = r.line.Front().Value.(*node), now.Add(turn)
+		r.front, r.frontEnds = r.line.Front().Value.(*node), now.Add(quantum)
 	}
-	other := r.other()
+	other := r.smallestOther()
 	switch {
 	case r.front == nil || !r.front.open:
 		return other
 	case other == nil:
 		return r.front
 	}
-	useFront := !r.lastFront
-	if half := holdsHalf(other, slots); half != holdsHalf(r.front, slots) {
+	useFront := !r.lastWasFront
+	if half := holdsHalf(other, limit); half != holdsHalf(r.front, limit) {
 		useFront = half
 	}
 	if useFront {
@@ -105,13 +106,14 @@ func (r *rotation) next(now time.Time, slots int) *node {
 	return other
 }
 
-func holdsHalf(n *node, slots int) bool { return 2*n.inFlight >= slots }
+// holdsHalf reports whether a node holds half of a concurrency limit.
+func holdsHalf(n *node, limit int) bool { return 2*n.inFlight >= limit }
 
-// other returns the node that is next of those that may have room, but front; nil for none.
-func (r *rotation) other() *node {
+// smallestOther returns the first node, in the order of smaller, that may have room and is not the front; nil for none.
+func (r *rotation) smallestOther() *node {
 	for i, n := range r.open.items {
 		if n != r.front {
-			// The second one of a heap is among the two that follow the first.
+			// The second item in order is one of the two below the root.
 			if i == 1 && len(r.open.items) > 2 && smaller(r.open.items[2], n) {
 				n = r.open.items[2]
 			}
@@ -121,11 +123,11 @@ func (r *rotation) other() *node {
 	return nil
 }
 
-// handed notes that a pod of a node was handed out.
-func (r *rotation) handed(n *node) { r.lastFront = n == r.front }
+// dispatched notes that a pod on a node is handed out.
+func (r *rotation) dispatched(n *node) { r.lastWasFront = n == r.front }
 
-// inTurn returns what is due in a namespace on the node whose turn it is, or nil.
-func (r *rotation) inTurn(namespace string) *flow {
+// frontFlow returns the flow of a namespace on the front, or nil.
+func (r *rotation) frontFlow(namespace string) *flow {
 	if r.front == nil {
 		return nil
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// The API server of these tests works on so many evictions per second, however many of them go on at the same time, and a read
-	// of a node serves for readFor after its answer.
+	// The API server of these tests completes evictionsPerSecond, however many are in flight, and a read of a node serves for readFor
+	// after its answer.
 	evictionsPerSecond = 200
 	readFor            = 950 * time.Millisecond
 	stormNodes         = 50
@@ -22,12 +22,12 @@ const (
 	hangsFor           = 70 * time.Second
 )
 
-// storm evicts, and reads the node before each of the two calls of an eviction, unless somebody has just done so.
+// storm evicts pods, and reads the node before each of the two calls of an eviction unless a read still serves.
 type storm struct {
 	q *Queue
 	// took is how long an eviction takes.
 	took time.Duration
-	// hangs has the nodes on which it takes as long as a call may and fails then.
+	// hangs has the nodes on which an eviction takes as long as a call may, and then fails.
 	hangs sets.Set[string]
 
 	lock sync.Mutex
@@ -37,14 +37,14 @@ type storm struct {
 	evicted map[string]time.Time
 }
 
-func newStorm(q *Queue, slots int, hangs ...string) *storm {
+func newStorm(q *Queue, limit int, hangs ...string) *storm {
 	return &storm{
-		q: q, took: time.Second * time.Duration(slots) / evictionsPerSecond, hangs: sets.New(hangs...),
+		q: q, took: time.Second * time.Duration(limit) / evictionsPerSecond, hangs: sets.New(hangs...),
 		read: map[string]time.Time{}, evicted: map[string]time.Time{},
 	}
 }
 
-// run evicts until so many pods have gone.
+// run evicts until a number of pods have gone.
 func (s *storm) run(ctx context.Context, pods int) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -67,7 +67,7 @@ func (s *storm) run(ctx context.Context, pods int) {
 func (s *storm) evict(item Item) {
 	if s.hangs.Has(item.Node) {
 		time.Sleep(hangsFor)
-		s.q.Done(item, Failed, time.Second)
+		s.q.Retry(item, time.Second)
 		return
 	}
 	for range 2 {
@@ -77,7 +77,7 @@ func (s *storm) evict(item Item) {
 	s.lock.Lock()
 	s.evicted[item.Name] = time.Now()
 	s.lock.Unlock()
-	s.q.Done(item, Finished, 0)
+	s.q.Done(item)
 }
 
 func (s *storm) readNode(name string) {
@@ -95,7 +95,7 @@ func (s *storm) count() int {
 	return len(s.evicted)
 }
 
-// taint has pods fall due on so many nodes, and in so many namespaces.
+// taint has pods fall due on some nodes, in some namespaces.
 func (s *storm) taint(nodes, namespaces int) {
 	for i := range nodes * podsPerNode {
 		s.q.Set(pod(fmt.Sprint("storm", i), fmt.Sprint("n", i%nodes), fmt.Sprint("ns", i/nodes%namespaces)), after(0))
@@ -104,11 +104,11 @@ func (s *storm) taint(nodes, namespaces int) {
 
 // TestStormReadsFewNodes taints all nodes at the same moment. A pod falls due on another node in the middle, and ten on one more.
 func TestStormReadsFewNodes(t *testing.T) {
-	for _, slots := range []int{4, 20, 100, 400} {
+	for _, limit := range []int{4, 20, 100, 400} {
 		for _, namespaces := range []int{1, 10} {
-			t.Run(fmt.Sprintf("%d slots, %d namespaces", slots, namespaces), func(t *testing.T) {
-				bubble(t, slots, func(t *testing.T, q *Queue) {
-					s := newStorm(q, slots)
+			t.Run(fmt.Sprintf("limit %d, %d namespaces", limit, namespaces), func(t *testing.T) {
+				bubble(t, limit, func(t *testing.T, q *Queue) {
+					s := newStorm(q, limit)
 					s.taint(stormNodes, namespaces)
 					due := map[string]time.Time{}
 					for node, pods := range map[string]int{"one": 1, "ten": 10} {
@@ -136,13 +136,13 @@ func TestStormReadsFewNodes(t *testing.T) {
 	}
 }
 
-// TestNodeThatHangsHoldsHalfOfTheSlots has a storm in which all attempts on one of the nodes hang, with all pods in one namespace. A pod falls
+// TestNodeThatHangsHoldsHalfOfTheLimit has a storm in which all attempts on one of the nodes hang, with all pods in one namespace. A pod falls
 // due on another node in the middle.
-func TestNodeThatHangsHoldsHalfOfTheSlots(t *testing.T) {
-	const slots, nodes = 100, 10
-	bubble(t, slots, func(t *testing.T, q *Queue) {
+func TestNodeThatHangsHoldsHalfOfTheLimit(t *testing.T) {
+	const limit, nodes = 100, 10
+	bubble(t, limit, func(t *testing.T, q *Queue) {
 		for hangs := range nodes {
-			s := newStorm(q, slots, fmt.Sprint("n", hangs))
+			s := newStorm(q, limit, fmt.Sprint("n", hangs))
 			s.taint(nodes, 1)
 			began, due := time.Now(), after(5)
 			q.Set(pod("one", "one", "ns0"), due)
@@ -152,7 +152,7 @@ func TestNodeThatHangsHoldsHalfOfTheSlots(t *testing.T) {
 			if lateness, most := s.evicted["one"].Sub(due), s.took+time.Second; lateness > most {
 				t.Errorf("one is %s late, want %s at most", lateness, most)
 			}
-			// Half of the slots are held, and a tenth are left to other namespaces.
+			// Half of the limit is held, and a tenth is left to other namespaces.
 			const most = 3 * (nodes - 1) * podsPerNode / evictionsPerSecond
 			for name, at := range s.evicted {
 				if at.Sub(began).Seconds() > most {
@@ -171,12 +171,12 @@ func TestNodeThatHangsHoldsHalfOfTheSlots(t *testing.T) {
 	})
 }
 
-// TestNodesWithFewPodsStarveNoOther has new nodes with a pod each all the time, as many as can be evicted.
+// TestNodesWithFewPodsStarveNoOther has a pod fall due on a new node all the time, as fast as pods can be evicted.
 func TestNodesWithFewPodsStarveNoOther(t *testing.T) {
-	for _, slots := range []int{1, 20} {
-		bubble(t, slots, func(t *testing.T, q *Queue) {
-			s := newStorm(q, slots)
-			s.taint(3, 10) // takes 1.5 s alone, and 3 s with half of the slots
+	for _, limit := range []int{1, 20} {
+		bubble(t, limit, func(t *testing.T, q *Queue) {
+			s := newStorm(q, limit)
+			s.taint(3, 10) // takes 1.5 s alone, and 3 s with half of the limit
 			for i := range 60 * evictionsPerSecond {
 				q.Set(pod(fmt.Sprint("few", i), fmt.Sprint("few", i), fmt.Sprint("ns", i%10)), after(float64(i)/evictionsPerSecond))
 			}
@@ -186,7 +186,7 @@ func TestNodesWithFewPodsStarveNoOther(t *testing.T) {
 			s.run(ctx, 60*evictionsPerSecond)
 			for i := range 3 * podsPerNode {
 				if _, gone := s.evicted[fmt.Sprint("storm", i)]; !gone {
-					t.Fatalf("%d slots: pod %d of 3 nodes has not gone within %s", slots, i, time.Since(began))
+					t.Fatalf("limit %d: pod %d of 3 nodes has not gone within %s", limit, i, time.Since(began))
 				}
 			}
 		})
@@ -195,9 +195,9 @@ func TestNodesWithFewPodsStarveNoOther(t *testing.T) {
 
 // TestEachNodeHasItsTurn has nodes with more pods than can be evicted in a while.
 func TestEachNodeHasItsTurn(t *testing.T) {
-	const slots, nodes = 20, 5
-	bubble(t, slots, func(t *testing.T, q *Queue) {
-		s := newStorm(q, slots)
+	const limit, nodes = 20, 5
+	bubble(t, limit, func(t *testing.T, q *Queue) {
+		s := newStorm(q, limit)
 		for i := range nodes * 10 * podsPerNode {
 			q.Set(pod(fmt.Sprint(i), fmt.Sprint("n", i%nodes), fmt.Sprint("ns", i/nodes%10)), after(0))
 		}

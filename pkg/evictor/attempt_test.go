@@ -245,7 +245,7 @@ func TestSlowReadsOfTheNode(t *testing.T) {
 					return nil, nil
 				}
 				result, err := e.Evict(t.Context(), pod)
-				if err != nil || result.Outcome != Deleted || result.NodeRead != takes || result.Overloaded() != (takes >= time.Second) {
+				if err != nil || result.Outcome != Deleted || result.NodeRead != takes || result.SlowNodeRead() != (takes >= time.Second) || result.Overloaded != result.SlowNodeRead() {
 					t.Errorf("result %+v, error %v", result, err)
 				}
 			})
@@ -295,7 +295,7 @@ func TestReadThatFailsEvictsNobody(t *testing.T) {
 			return refuses(504)
 		}
 		result, err := e.Evict(t.Context(), pod)
-		if err == nil || !result.Overloaded() || api.Count("PATCH")+api.Count("DELETE") > 0 {
+		if err == nil || !result.SlowNodeRead() || !result.Overloaded || api.Count("PATCH")+api.Count("DELETE") > 0 {
 			t.Errorf("result %+v, error %v", result, err)
 		}
 	})
@@ -304,7 +304,7 @@ func TestReadThatFailsEvictsNobody(t *testing.T) {
 // TestPodThatKeepsChanging has another writer change the pod before each of the first DELETEs, or before all of them.
 func TestPodThatKeepsChanging(t *testing.T) {
 	const always = 1000
-	for _, changes := range []int{1, deletes - 1, deletes, always} {
+	for _, changes := range []int{1, versionedDeletes - 1, versionedDeletes, always} {
 		t.Run(fmt.Sprint(changes), func(t *testing.T) {
 			bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
 				left := changes
@@ -316,10 +316,10 @@ func TestPodThatKeepsChanging(t *testing.T) {
 					return nil, nil
 				}
 				result, err := e.Evict(t.Context(), pod)
-				if err != nil || result.Outcome != Deleted || result.Unversioned != (changes >= deletes) {
+				if err != nil || result.Outcome != Deleted || result.Unversioned != (changes >= versionedDeletes) {
 					t.Errorf("result %+v, error %v", result, err)
 				}
-				if n := api.Count("DELETE"); n != min(changes, deletes)+1 {
+				if n := api.Count("DELETE"); n != min(changes, versionedDeletes)+1 {
 					t.Errorf("%d DELETEs", n)
 				}
 			})
@@ -395,14 +395,14 @@ func TestPodThatKeepsChangingToStay(t *testing.T) {
 				api.Intercept = func(req *http.Request) (*http.Response, error) {
 					if req.Method == http.MethodDelete {
 						change(api)
-						if tries++; tries == deletes {
+						if tries++; tries == versionedDeletes {
 							test.change(api)
 						}
 					}
 					return nil, nil
 				}
 				wants(t, e, pod, test.want)
-				if tries != deletes {
+				if tries != versionedDeletes {
 					t.Errorf("%d DELETEs", tries)
 				}
 			})

@@ -3,14 +3,11 @@ package evictor
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"net/http/httptrace"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -20,18 +17,19 @@ import (
 )
 
 const (
-	// callTimeout bounds each call. The API server works on one for 60 s at most, for as long as it waits for webhooks that may
-	// fail: a call that we gave up before would be made again and again, and never come about.
+	// callTimeout bounds each call. The API server works on a call for 60 s at most, and may wait for webhooks all that time. A call that
+	// was given up earlier would be retried again and again, and never succeed.
 	callTimeout = 70 * time.Second
 
-	// conditionMessage is the built-in controller's, as is podcache.DisruptionReason: Job's podFailurePolicy and people look for these.
+	// conditionMessage is that of the built-in controller, as is podcache.DisruptionReason. A Job's podFailurePolicy and people look for
+	// these.
 	conditionMessage = "Taint manager: deleting due to NoExecute taint"
 
-	// metadataOnly asks for no more than the metadata of what was deleted. An answer without a body cannot be asked for.
+	// metadataOnly asks for the metadata of the deleted pod only. An answer without a body cannot be asked for.
 	metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 )
 
-// conditionPatch is the part of a pod that is written. A pod of another UID refuses it.
+// conditionPatch is the part of a pod that is written. The API server refuses it for a pod with another UID.
 type conditionPatch struct {
 	Metadata struct {
 		UID types.UID `json:"uid"`
@@ -41,8 +39,8 @@ type conditionPatch struct {
 	} `json:"status"`
 }
 
-// patchCondition writes the condition by a strategic merge patch: the list of conditions merges by type. Not by server-side
-// apply, which upstream tried and had to take back.
+// patchCondition writes the condition with a strategic merge patch, which merges the list of conditions by type. Upstream had to revert
+// server-side apply.
 func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error) {
 	var change conditionPatch
 	change.Metadata.UID = pod.UID
@@ -66,7 +64,7 @@ func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Po
 	return live, err
 }
 
-// getPod reads the pod of that name from the API server's storage.
+// getPod reads the pod of that name, consistently: without a resourceVersion the API server does not answer from its cache.
 func (e *Evictor) getPod(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error) {
 	live := &v1.Pod{}
 	err := e.call(ctx, true, func(ctx context.Context, api rest.Interface) error {
@@ -78,8 +76,8 @@ func (e *Evictor) getPod(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error
 	return live, nil
 }
 
-// deletePod sends the DELETE for this pod, and for this version of it where it has one, unless waiting for a connection makes
-// the reading too old that it was decided on. The limiter has been waited for.
+// deletePod sends the DELETE for this pod, and for this version of it if it has one. It cancels the call if the wait for a connection makes
+// the answer too old that the DELETE was decided on. The caller has waited for the limiter.
 func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, answered time.Time) error {
 	options := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(live.UID)}}
 	if live.ResourceVersion != "" {
@@ -102,7 +100,7 @@ func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, answered time.Tim
 	return err
 }
 
-// getNode reads a node. The node reader has waited for the limiter already.
+// getNode reads a node consistently. The caller has waited for the limiter.
 func (e *Evictor) getNode(ctx context.Context, name string) (*v1.Node, error) {
 	node := &v1.Node{}
 	err := e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {
@@ -111,7 +109,7 @@ func (e *Evictor) getNode(ctx context.Context, name string) (*v1.Node, error) {
 	return node, err
 }
 
-// call makes a call with a timeout, after waiting for the limiter where limited says so.
+// call makes a call with a timeout. With limited set, it waits for the limiter before.
 func (e *Evictor) call(ctx context.Context, limited bool, do func(context.Context, rest.Interface) error) error {
 	if limited {
 		if err := e.limiter.Wait(ctx); err != nil {
@@ -121,18 +119,4 @@ func (e *Evictor) call(ctx context.Context, limited bool, do func(context.Contex
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return do(ctx, e.client.RESTClient())
-}
-
-// isUIDMismatch says whether a PATCH was refused because another pod has the name now: metadata.uid cannot be changed.
-func isUIDMismatch(err error) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || status.Status().Code != http.StatusUnprocessableEntity || status.Status().Details == nil {
-		return false
-	}
-	for _, cause := range status.Status().Details.Causes {
-		if cause.Field == "metadata.uid" {
-			return true
-		}
-	}
-	return false
 }

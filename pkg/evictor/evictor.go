@@ -4,17 +4,19 @@ import (
 	"context"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
+	"github.com/taint-manager/taint-manager/pkg/connection"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
+	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
-// Outcome says how an attempt ended that needs no retry as a failure.
+// Outcome says how an attempt ended. It is a label of the metric of evictions.
 type Outcome string
 
 const (
@@ -28,87 +30,99 @@ const (
 	NameReused Outcome = "NameReused"
 	// NotDue: by the live node and pod, the pod need not go, or not yet.
 	NotDue Outcome = "NotDue"
+	// Failed: the pod may still be there and due.
+	Failed Outcome = "Error"
 )
 
-// slowRead is how long a read of a node takes, at least, where the API server has too much to do.
+// slowRead is the least duration of a read of a node that counts as slow: the API server, or its storage, has too much to do.
 const slowRead = time.Second
 
-// Result is what came of an attempt.
+// Result is the result of an attempt.
 type Result struct {
 	Outcome Outcome
-	// Decision is the last one taken, on which the pod was deleted or spared. Zero for the other outcomes.
+	// Decision is the last decision: the pod was deleted on it, or left alone. It is zero for the other outcomes.
 	Decision deadline.Decision
 	// ConditionRefused says that the pod was deleted without the condition DisruptionTarget.
 	ConditionRefused bool
-	// Unversioned says that the pod was deleted in whatever version it was: it had changed more often than it could be read,
-	// decided on and deleted.
+	// Unversioned says that the pod was deleted in whatever version it was, because it changed too often.
 	Unversioned bool
-	// NodeRead is how long the slowest read of the node took that this attempt made, for itself and for all others that waited
-	// for it. It is known of an attempt that failed, too.
+	// NodeRead is the duration of the slowest read of the node that this attempt made, for itself and for others that waited for it. It is
+	// set for failed attempts, too.
 	NodeRead time.Duration
+
+	// Overloaded says that the API server has too much to do: by an error, or by a slow read of the node.
+	Overloaded bool
+	// Unreachable says that the attempt failed because the API server was not reached, or did not answer.
+	Unreachable bool
+	// RetryAfter is how long the API server asked to wait before the next attempt.
+	RetryAfter time.Duration
 }
 
-// Overloaded reports whether the API server, or its storage, was slow to answer a read of the node.
-func (r Result) Overloaded() bool { return r.NodeRead >= slowRead }
+// SlowNodeRead reports whether a read of the node was slow.
+func (r Result) SlowNodeRead() bool { return r.NodeRead >= slowRead }
 
-// Decider says whether a pod is due.
-type Decider interface {
-	// Decide decides by a live node and a pod. It is asked right before each call that changes anything.
-	Decide(node NodeReading, pod *podcache.Pod) (decision deadline.Decision, due bool)
-	// DueSince is when it was known of a pod that it is due: its deadline, or later where we learnt later of the taints or
-	// the pod. A read of the node that began before proves nothing, because the taint may have gone before the pod was due.
-	DueSince(pod *podcache.Pod) time.Time
+// Config is what an evictor needs. All fields but Rules are required.
+type Config struct {
+	// Client makes the calls. It must have no rate limiter of its own: there must be no wait between a decision and its DELETE, so the
+	// evictor waits for Limiter before the decision.
+	Client  typedcorev1.CoreV1Interface
+	Limiter flowcontrol.RateLimiter
+	// Clock is the timeline of all deadlines and starts. It must not step.
+	Clock clock.PassiveClock
+	// ServerClock converts the API's times to those of Clock, and tells the time that is written to the API.
+	ServerClock *serverclock.Clock
+	// Starts, Rules and Schedule are what a decision needs besides the live node and pod: since when the node has its taints, the
+	// operator's choices, and the deadline by the caches.
+	Starts   *taintstart.Tracker
+	Rules    deadline.Rules
+	Schedule *evictionqueue.Queue
 }
 
-// Evictor removes pods.
+// Evictor evicts pods.
 type Evictor struct {
-	client  typedcorev1.CoreV1Interface
-	limiter flowcontrol.RateLimiter
-	clock   clock.WithTicker
-	server  *serverclock.Clock
-	decider Decider
-	nodes   *nodeReader
-	// refusals are what is known of conditions that could not be written.
+	client   typedcorev1.CoreV1Interface
+	limiter  flowcontrol.RateLimiter
+	clock    clock.PassiveClock
+	server   *serverclock.Clock
+	starts   *taintstart.Tracker
+	rules    deadline.Rules
+	schedule *evictionqueue.Queue
+	nodes    *nodeReader
 	refusals *refusals
 }
 
-// New returns an evictor. The client must have no rate limiter of its own: waiting between a decision and its DELETE is not
-// allowed, so the limiter is asked before the decision. server tells the time that is written to the API.
-func New(client typedcorev1.CoreV1Interface, limiter flowcontrol.RateLimiter, clock clock.WithTicker, server *serverclock.Clock, decider Decider) *Evictor {
-	e := &Evictor{client: client, limiter: limiter, clock: clock, server: server, decider: decider, refusals: newRefusals(clock)}
-	e.nodes = &nodeReader{admit: limiter.Wait, get: e.getNode, clock: clock, nodes: map[string]*pacedNode{}}
+// New returns an evictor.
+func New(config Config) *Evictor {
+	e := &Evictor{
+		client: config.Client, limiter: config.Limiter, clock: config.Clock, server: config.ServerClock,
+		starts: config.Starts, rules: config.Rules, schedule: config.Schedule, refusals: newRefusals(),
+	}
+	e.nodes = &nodeReader{admit: e.limiter.Wait, get: e.getNode, clock: e.clock, nodes: map[string]*nodeReads{}}
 	return e
 }
 
-// Evict makes one attempt to remove the pod. An error means that the pod may still be there and due: try again later.
+// Evict makes one attempt to evict the pod. It returns an error if the outcome is Failed: retry later.
 func (e *Evictor) Evict(ctx context.Context, pod *podcache.Pod) (Result, error) {
 	a := &attempt{Evictor: e, pod: pod}
 	result, err := a.run(ctx)
-	if outcome := outcomeOf(err); outcome != "" {
-		result, err = Result{Outcome: outcome}, nil
+	if err != nil {
+		if result = (Result{Outcome: outcomeOf(err)}); result.Outcome != Failed {
+			err = nil
+		}
 	}
-	if err == nil && result.Outcome != NotDue {
+	if result.Outcome != Failed && result.Outcome != NotDue {
 		e.refusals.forget(pod.UID)
 	}
 	result.ConditionRefused = a.refused && result.Outcome == Deleted
 	result.NodeRead = a.nodeRead
+	result.Overloaded = result.SlowNodeRead() || isOverload(err)
+	result.Unreachable = connection.Failed(err)
+	result.RetryAfter = retryAfter(err)
 	return result, err
 }
 
-// ReadNode returns a live read of a node, which evictions may share: a node is read once a second at most, whatever for.
+// ReadNode returns a live read of a node, which evictions may share: a node is read once a second at most, for whatever purpose.
 func (e *Evictor) ReadNode(ctx context.Context, name string) (NodeReading, error) {
 	reading, _, err := e.nodes.read(ctx, name, time.Time{})
 	return reading, err
-}
-
-// outcomeOf is the outcome that an error means, or empty where it is a failure.
-func outcomeOf(err error) Outcome {
-	switch {
-	case apierrors.IsNotFound(err):
-		return Gone
-	case isUIDMismatch(err):
-		return NameReused
-	default:
-		return ""
-	}
 }

@@ -12,26 +12,18 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
-	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
+	"github.com/taint-manager/taint-manager/pkg/taintstart"
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
-// tainted decides that pods are due while their node carries a taint.
-type tainted struct{ known time.Time }
-
-func (tainted) Decide(node NodeReading, pod *podcache.Pod) (deadline.Decision, bool) {
-	d := deadline.Decision{Evict: len(node.Taints) > 0 && !pod.Terminating}
-	return d, d.Evict
-}
-
-func (t tainted) DueSince(*podcache.Pod) time.Time { return t.known }
-
-// bubble runs a test in virtual time, with the pod "p" on the tainted node "n".
+// bubble runs a test in virtual time, with the pod "p" due on the tainted node "n".
 func bubble(t *testing.T, test func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -42,8 +34,21 @@ func bubble(t *testing.T, test func(t *testing.T, api *apitest.Server, e *Evicto
 		}
 		api.AddNode("n", v1.Taint{Key: "a", Effect: v1.TaintEffectNoExecute})
 		api.AddPod("p", "n")
-		e := New(client.CoreV1(), flowcontrol.NewFakeAlwaysRateLimiter(), clock.RealClock{}, serverclock.New(clock.RealClock{}), tainted{})
-		test(t, api, e, podcache.NewPod(api.Pod("p"), time.Now()))
+		pod := podcache.NewPod(api.Pod("p"), time.Now())
+		queue := evictionqueue.New(clock.RealClock{}, 1, &gauge{})
+		queue.Set(evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace(), Name: pod.Name, Node: "n"}, time.Now())
+		server := serverclock.New(clock.RealClock{})
+		starts := taintstart.NewTracker(server)
+		nodes, err := client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		starts.Observe("n", taintstart.Observe(&nodes.Items[0], time.Now(), 1))
+		e := New(Config{
+			Client: client.CoreV1(), Limiter: flowcontrol.NewFakeAlwaysRateLimiter(), Clock: clock.RealClock{}, ServerClock: server,
+			Starts: starts, Schedule: queue,
+		})
+		test(t, api, e, pod)
 	})
 }
 
@@ -200,13 +205,13 @@ func TestReadsForPodsThatFallDueOneAfterAnother(t *testing.T) {
 			readers.Wait()
 			return worst
 		}
-		if worst := waits(15 * time.Second); worst > soonInterval {
+		if worst := waits(15 * time.Second); worst > minReadInterval {
 			t.Errorf("waited for %v", worst)
 		}
 		if worst := waits(5 * time.Minute); worst > readInterval {
 			t.Errorf("waited for %v when no read was left to spare", worst)
 		}
-		if n := api.Count("GET /api/v1/nodes/n"); n > 15+5*60+savedReads+1 {
+		if n := api.Count("GET /api/v1/nodes/n"); n > 15+5*60+readBurst+1 {
 			t.Errorf("read the node %d times in 5 minutes and 15 s", n)
 		}
 	})

@@ -2,95 +2,97 @@ package evictor
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/utils/clock"
+	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 )
 
 const (
-	// firstLimit is how many evictions go on at the same time before anything is known, and leastLimit how few at least. With more an API
-	// server works on so many first calls at once that the first pod goes late.
-	firstLimit, leastLimit = 16, 4
-	// wellLimit is how far the limit is raised while evictions go well. It is enough to keep an API server busy that takes 0.2 s for each
-	// of the calls, and leaves a third of what it works on by default to others.
-	wellLimit = 64
-	// comeBackPart is the part of the limit by which it is raised after the API server had too much to do.
-	comeBackPart = 4
-	// checkInterval is how often it is looked whether attempts wait, while pods wait for slots.
+	// initialLimit is the limit before anything is known, and minLimit the lowest. With a higher initial limit an API server works on so
+	// many first calls at once that the first pod is deleted late.
+	initialLimit, minLimit = 16, 4
+	// successLimit is how far successful evictions raise the limit. It keeps an API server busy that takes 0.2 s for each call, and leaves
+	// a third of the calls that it works on by default to other clients.
+	successLimit = 64
+	// recoveryPart is the part of the limit by which it is raised again after an overload.
+	recoveryPart = 4
+	// checkInterval is the time between two checks for attempts that wait, while pods wait to be evicted.
 	checkInterval = 200 * time.Millisecond
-	// An attempt waits for something else than the API server's work when it takes longer than leastWait, and longer than so
-	// many times what others took that ended lately.
-	leastWait, longerThanOthers = 400 * time.Millisecond, 4
-	// quickLimit is how far the limit is raised for that. By default the API server works on about 98 calls of controllers at the
-	// same time. More of them wait in its own queue, where pods of other namespaces would wait behind them. So beyond it the
-	// attempts must have waited for longWait.
+	// An attempt counts as one that waits, not for the API server's own work, when it takes longer than minWait, and longer than
+	// slowFactor times the mean of the attempts that ended lately.
+	minWait, slowFactor = 400 * time.Millisecond, 4
+	// quickLimit is how far attempts that wait raise the limit quickly. By default the API server works on about 98 calls of controllers
+	// at the same time, and queues the rest, where calls for pods of other namespaces would queue behind them. So beyond this limit an
+	// attempt must have taken longWait.
 	quickLimit, longWait = 100, 4 * time.Second
-	// forgetLimitAfter is how long a limit is kept while no pod waits for a slot.
+	// forgetLimitAfter is how long the limit is kept while no pod waits to be evicted.
 	forgetLimitAfter = time.Minute
 )
 
-// Queue is what a ConcurrencyLimiter drives.
+// Queue enforces the limit of a ConcurrencyLimiter.
 type Queue interface {
-	// SetSlots changes how many pods may be handed out at the same time.
-	SetSlots(slots int)
-	// Waiting reports whether there are pods that are due and have not been handed out.
+	// SetConcurrencyLimit sets how many items may be in flight at the same time.
+	SetConcurrencyLimit(limit int)
+	// Waiting reports whether pods are due that are not in flight.
 	Waiting() bool
-	// Backlog receives after a pod was due and could not be handed out.
+	// Backlog returns a channel that receives after a pod was due and the limits left no room for it.
 	Backlog() <-chan struct{}
 }
 
-// ConcurrencyLimiter sets how many evictions go on at the same time. With too few the API server waits for us; with too many
-// its answers only take longer, for all its clients. It is safe for concurrent use.
+// ConcurrencyLimiter owns the concurrency limit: how many evictions are in flight at the same time. The queue enforces it, and the
+// gauge shows it. If it is too low the API server waits for us; if it is too high the API server answers later, to all its clients. A
+// ConcurrencyLimiter is safe for concurrent use.
 //
-// The limit begins at 16:
+// The limit starts at 16.
 //
-//   - While pods wait for slots it is raised by one with each eviction that goes well, up to 64. So it doubles within a round trip.
-//   - It is halved at once when the API server has too much to do, once for all attempts that go on at the time. It is raised by a
-//     quarter again for as many attempts that succeed as it allows, up to what it was, or 64.
-//   - It is doubled while pods wait for slots and most slots are held by attempts that take much longer than others: they wait
-//     for an admission webhook, say, and the API server could do more meanwhile. Up to 100 that is every 0.4 s or so, and
-//     beyond that every 4 s.
-//
-// What was found out is forgotten when no pod has waited for a slot for a minute.
+//   - While pods wait to be evicted, each successful eviction raises it by one, up to 64. So it doubles within a round trip.
+//   - An overload of the API server halves it at once, but only once for all attempts that are in flight at that moment. Then a quarter
+//     is added whenever as many evictions in a row have succeeded as the limit allows, up to the limit before the overload, or 64.
+//   - It doubles while pods wait to be evicted and more than half of it is held by attempts that take much longer than others: they wait
+//     for an admission webhook, say, and the API server could do more meanwhile. Up to 100 that happens about every 0.4 s, and beyond
+//     that every 4 s.
+//   - It starts again at 16 when no pod has waited for a minute.
+//   - While a ceiling is set, it is no higher than the ceiling.
 type ConcurrencyLimiter struct {
-	clock clock.WithTicker
 	queue Queue
-	// most is the highest limit. Limited says that the client has a rate limit of its own: attempts wait for that then.
-	most    int
-	limited bool
+	gauge evictionqueue.Gauge
+	// max is the highest limit. rateLimited says that the client has a rate limit, for which attempts wait.
+	max         int
+	rateLimited bool
 
-	lock    sync.Mutex
-	limit   int
-	running map[*Attempt]bool
-	// before is the limit before the API server had too much to do, and wellLimit at least, until it is as high again. well counts what
-	// has gone well since the last step of the way there, and lowered the times that it had too much to do.
-	before, well, lowered int
-	// ended counts the attempts that ended since the limit was last raised, or pods began to wait; took is how long they took together.
+	lock sync.Mutex
+	// limit is the limit without the ceiling. ceiling is 0 for none.
+	limit, ceiling int
+	inFlight       map[*Attempt]bool
+	// recoverTo is the limit to return to after an overload, and 0 otherwise. succeeded counts the successful evictions since the last step
+	// towards it, and overloads the times that the limit was halved.
+	recoverTo, succeeded, overloads int
+	// ended counts the attempts that ended since the limit was last doubled, or pods began to wait; took is their total duration.
 	ended int
 	took  time.Duration
-	// backlog is when a pod was last seen to wait for a slot.
-	backlog time.Time
+	// backlogSeen is when a pod was last seen to wait.
+	backlogSeen time.Time
 }
 
-// Attempt is an attempt that goes on.
+// Attempt is an attempt in flight.
 type Attempt struct {
 	began time.Time
-	// lowered is that of the limiter when it began.
-	lowered int
+	// overloads is that of the limiter when the attempt began.
+	overloads int
 }
 
-// NewConcurrencyLimiter returns a limiter of a queue, whose limit is never higher than most. Limited says that the client has
-// a rate limit.
-func NewConcurrencyLimiter(clock clock.WithTicker, queue Queue, most int, limited bool) *ConcurrencyLimiter {
-	l := &ConcurrencyLimiter{clock: clock, queue: queue, most: most, limited: limited, running: map[*Attempt]bool{}, backlog: clock.Now()}
-	l.set(firstLimit)
+// NewConcurrencyLimiter returns a limiter that sets the limit of a queue, to highest at most. rateLimited says that the client has a rate
+// limit. The gauge shows the limit.
+func NewConcurrencyLimiter(queue Queue, gauge evictionqueue.Gauge, highest int, rateLimited bool) *ConcurrencyLimiter {
+	l := &ConcurrencyLimiter{
+		queue: queue, gauge: gauge, max: highest, rateLimited: rateLimited, inFlight: map[*Attempt]bool{}, backlogSeen: time.Now(),
+	}
+	l.setLimit(initialLimit)
 	return l
 }
 
-// Run raises the limit while attempts wait, until ctx is over.
+// Run raises the limit while attempts wait, until ctx is done.
 func (l *ConcurrencyLimiter) Run(ctx context.Context) {
 	for {
 		select {
@@ -98,9 +100,9 @@ func (l *ConcurrencyLimiter) Run(ctx context.Context) {
 			return
 		case <-l.queue.Backlog():
 		}
-		l.beginBacklog()
+		l.backlogBegan()
 		for l.queue.Waiting() {
-			if sleep(ctx, l.clock, checkInterval) != nil {
+			if sleep(ctx, checkInterval) != nil {
 				return
 			}
 			l.check()
@@ -108,119 +110,131 @@ func (l *ConcurrencyLimiter) Run(ctx context.Context) {
 	}
 }
 
+// SetCeiling sets an upper bound of the limit, which each pod that is deleted raises by one; 0 removes it.
+func (l *ConcurrencyLimiter) SetCeiling(ceiling int) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	l.ceiling = ceiling
+	l.apply()
+}
+
 // Begin notes that an attempt begins.
 func (l *ConcurrencyLimiter) Begin() *Attempt {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	a := &Attempt{began: l.clock.Now(), lowered: l.lowered}
-	l.running[a] = true
+	a := &Attempt{began: time.Now(), overloads: l.overloads}
+	l.inFlight[a] = true
 	return a
 }
 
-// End notes that an attempt has ended, with an error, or with the pod deleted or not.
-func (l *ConcurrencyLimiter) End(a *Attempt, deleted bool, err error) {
+// End notes the result of an attempt.
+func (l *ConcurrencyLimiter) End(a *Attempt, result Result) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	now := l.clock.Now()
-	delete(l.running, a)
+	now := time.Now()
+	delete(l.inFlight, a)
 	l.ended++
 	l.took += now.Sub(a.began)
 	if l.queue.Waiting() {
-		l.backlog = now
+		l.backlogSeen = now
+	}
+	if result.Overloaded {
+		l.halve(a)
+	}
+	if result.Outcome != Deleted {
+		return
 	}
 	switch {
-	case isTooMuch(err):
-		l.overloaded(a)
-	case err != nil || !deleted:
-	case l.before > 0:
+	case l.recoverTo > 0:
 		l.comeBack()
-	case l.limit < wellLimit && l.queue.Waiting():
-		l.set(l.limit + 1)
+	case l.limit < successLimit && l.queue.Waiting():
+		l.setLimit(l.limit + 1)
+	}
+	if l.ceiling > 0 {
+		l.ceiling++
+		l.apply()
 	}
 }
 
-// beginBacklog notes that pods begin to wait for slots. How long attempts took before says nothing of now.
-func (l *ConcurrencyLimiter) beginBacklog() {
+// backlogBegan notes that pods begin to wait. How long attempts took before says nothing about now.
+func (l *ConcurrencyLimiter) backlogBegan() {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	l.ended, l.took = 0, 0
-	now := l.clock.Now()
-	if now.Sub(l.backlog) >= forgetLimitAfter {
-		l.before = 0
-		l.set(firstLimit)
+	now := time.Now()
+	if now.Sub(l.backlogSeen) >= forgetLimitAfter {
+		l.recoverTo = 0
+		l.setLimit(initialLimit)
 	}
-	l.backlog = now
+	l.backlogSeen = now
 }
 
-// check doubles the limit where most slots are held by attempts that take much longer than others.
+// check doubles the limit if more than half of it is held by attempts that take much longer than others.
 func (l *ConcurrencyLimiter) check() {
 	l.lock.Lock()
 	defer l.lock.Unlock()
-	now := l.clock.Now()
-	l.backlog = now
-	if l.limited || l.before > 0 || l.limit == l.most {
+	now := time.Now()
+	l.backlogSeen = now
+	if l.rateLimited || l.recoverTo > 0 || l.limit == l.max {
 		return
 	}
-	long, limit := leastWait, 2*l.limit
+	long, limit := minWait, 2*l.limit
 	if l.limit < quickLimit {
 		limit = min(limit, quickLimit)
 	} else {
 		long = longWait
 	}
 	if l.ended > 0 {
-		long = max(long, longerThanOthers*l.took/time.Duration(l.ended))
+		long = max(long, slowFactor*l.took/time.Duration(l.ended))
 	}
 	waiting := 0
-	for a := range l.running {
+	for a := range l.inFlight {
 		if now.Sub(a.began) >= long {
 			waiting++
 		}
 	}
 	if 2*waiting > l.limit {
-		l.set(limit)
+		l.setLimit(limit)
 		l.ended, l.took = 0, 0
 	}
 }
 
-// Overloaded notes that the API server had too much to do during an attempt, as what is not an error can show too.
-func (l *ConcurrencyLimiter) Overloaded(a *Attempt) {
-	l.lock.Lock()
-	defer l.lock.Unlock()
-	l.overloaded(a)
-}
-
-// overloaded halves the limit because the API server had too much to do during an attempt, unless that began before it was
-// halved last.
-func (l *ConcurrencyLimiter) overloaded(a *Attempt) {
-	if a.lowered < l.lowered {
+// halve halves the limit because the API server was overloaded during an attempt, unless the attempt began before the limit was last
+// halved.
+func (l *ConcurrencyLimiter) halve(a *Attempt) {
+	if a.overloads < l.overloads {
 		return
 	}
-	l.lowered++
-	l.before, l.well = max(l.before, l.limit, min(l.most, wellLimit)), 0
-	l.set(l.limit / 2)
+	l.overloads++
+	l.recoverTo, l.succeeded = max(l.recoverTo, l.limit, min(l.max, successLimit)), 0
+	l.setLimit(l.limit / 2)
 }
 
-// comeBack raises the limit by a quarter when as many evictions in a row have gone well, up to what it was. Doubling would be too
-// much again soon where the API server can do little.
+// comeBack raises the limit by a quarter after as many successful evictions as it allows, up to what it was before the overload. Doubling
+// it would soon overload a small API server again.
 func (l *ConcurrencyLimiter) comeBack() {
-	if l.well++; l.well < l.limit {
+	if l.succeeded++; l.succeeded < l.limit {
 		return
 	}
-	l.well = 0
-	l.set(min(l.before, l.limit+l.limit/comeBackPart))
-	if l.limit >= l.before {
-		l.before = 0
+	l.succeeded = 0
+	l.setLimit(min(l.recoverTo, l.limit+l.limit/recoveryPart))
+	if l.limit >= l.recoverTo {
+		l.recoverTo = 0
 	}
 }
 
-// set sets the limit. What the queue is told is what is so now: the lock is held.
-func (l *ConcurrencyLimiter) set(limit int) {
-	l.limit = min(l.most, max(leastLimit, limit))
-	l.queue.SetSlots(l.limit)
+// setLimit sets the limit within its bounds.
+func (l *ConcurrencyLimiter) setLimit(limit int) {
+	l.limit = min(l.max, max(minLimit, limit))
+	l.apply()
 }
 
-// isTooMuch reports whether an error is that of an API server that has too much to do.
-func isTooMuch(err error) bool {
-	return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
-		errors.Is(err, context.DeadlineExceeded)
+// apply passes the limit on. The lock is held, so that the queue and the gauge have the latest one.
+func (l *ConcurrencyLimiter) apply() {
+	limit := l.limit
+	if l.ceiling > 0 {
+		limit = min(limit, l.ceiling)
+	}
+	l.queue.SetConcurrencyLimit(limit)
+	l.gauge.Set(float64(limit))
 }

@@ -13,26 +13,35 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/utils/clock"
 )
 
-// fakeQueue has pods waiting for slots unless it is idle.
+// fakeQueue has pods waiting unless it is idle.
 type fakeQueue struct {
-	slots   atomic.Int64
+	limit   atomic.Int64
 	idle    atomic.Bool
 	backlog chan struct{}
 }
 
-func (q *fakeQueue) SetSlots(slots int)       { q.slots.Store(int64(slots)) }
-func (q *fakeQueue) Waiting() bool            { return !q.idle.Load() }
-func (q *fakeQueue) Backlog() <-chan struct{} { return q.backlog }
+func (q *fakeQueue) SetConcurrencyLimit(limit int) { q.limit.Store(int64(limit)) }
+func (q *fakeQueue) Waiting() bool                 { return !q.idle.Load() }
+func (q *fakeQueue) Backlog() <-chan struct{}      { return q.backlog }
 
-func (q *fakeQueue) allowed() int { return int(q.slots.Load()) }
+func (q *fakeQueue) allowed() int { return int(q.limit.Load()) }
+
+// gauge is the last value that was set.
+type gauge struct{ value float64 }
+
+func (g *gauge) Set(v float64) { g.value = v }
+
+var (
+	deleted    = Result{Outcome: Deleted}
+	overloaded = Result{Outcome: Failed, Overloaded: true}
+)
 
 // limiter returns a limiter and its queue.
 func limiter(most int) (*ConcurrencyLimiter, *fakeQueue) {
 	q := &fakeQueue{backlog: make(chan struct{}, 1)}
-	return NewConcurrencyLimiter(clock.RealClock{}, q, most, false), q
+	return NewConcurrencyLimiter(q, &gauge{}, most, false), q
 }
 
 // server answers after a time that it takes at least, and works on so many evictions at the same time.
@@ -72,10 +81,10 @@ func (s *server) serve(d time.Duration, random *rand.Rand) float64 {
 	var running ends
 	attempts := map[time.Time][]*Attempt{} // by their ends
 	done, checked := 0, time.Now()
-	finish := func(answer time.Time, deleted bool) {
+	finish := func(answer time.Time, result Result) {
 		a := attempts[answer]
 		attempts[answer] = a[1:]
-		s.limiter.End(a[0], deleted, nil)
+		s.limiter.End(a[0], result)
 	}
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		for len(running) < s.queue.allowed() {
@@ -91,7 +100,7 @@ func (s *server) serve(d time.Duration, random *rand.Rand) float64 {
 		}
 		answer := heap.Pop(&running).(time.Time)
 		time.Sleep(time.Until(answer))
-		finish(answer, true)
+		finish(answer, deleted)
 		if time.Since(checked) >= checkInterval {
 			checked = time.Now()
 			s.limiter.check()
@@ -99,7 +108,7 @@ func (s *server) serve(d time.Duration, random *rand.Rand) float64 {
 		done++
 	}
 	for _, answer := range running {
-		finish(answer, false)
+		finish(answer, Result{Outcome: NotDue})
 	}
 	return float64(done) / d.Seconds()
 }
@@ -111,26 +120,26 @@ func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
 	} {
 		l, q := limiter(100)
 		for _, want := range []int{8, 4, 4, 4} {
-			if l.End(l.Begin(), false, err); q.allowed() != want {
-				t.Errorf("%s: %d slots, want %d", name, q.allowed(), want)
+			if l.End(l.Begin(), Result{Outcome: Failed, Overloaded: isOverload(err)}); q.allowed() != want {
+				t.Errorf("%s: limit %d, want %d", name, q.allowed(), want)
 			}
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(100, 50*time.Millisecond, 50)
 		for range 10 {
-			s.limiter.End(s.limiter.Begin(), false, apierrors.NewTooManyRequests("slow down", 1))
+			s.limiter.End(s.limiter.Begin(), overloaded)
 		}
 		if s.serve(10*time.Second, rand.New(rand.NewPCG(1, 1))); s.queue.allowed() < 50 {
-			t.Errorf("%d slots, 10 s after the API server had too much to do", s.queue.allowed())
+			t.Errorf("limit %d, 10 s after the API server had too much to do", s.queue.allowed())
 		}
 	})
 	l, q := limiter(100)
 	for range 1000 {
-		l.End(l.Begin(), false, errors.New("another"))
+		l.End(l.Begin(), Result{Outcome: Failed, Overloaded: isOverload(errors.New("another"))})
 	}
-	if q.allowed() != firstLimit {
-		t.Errorf("%d slots after errors that say nothing of the load", q.allowed())
+	if q.allowed() != initialLimit {
+		t.Errorf("limit %d after errors that say nothing of the load", q.allowed())
 	}
 }
 
@@ -140,10 +149,10 @@ func TestLimiterDoublesWithinARoundTrip(t *testing.T) {
 	l, q := limiter(400)
 	for _, want := range []int{32, 64, 64} {
 		for range q.allowed() {
-			l.End(l.Begin(), true, nil)
+			l.End(l.Begin(), deleted)
 		}
 		if q.allowed() != want {
-			t.Errorf("%d slots, want %d", q.allowed(), want)
+			t.Errorf("limit %d, want %d", q.allowed(), want)
 		}
 	}
 }
@@ -156,11 +165,11 @@ func TestLimiterComesBackSlowly(t *testing.T) {
 	for done := 0; done < evictions; {
 		if q.allowed() > workers {
 			refused++
-			l.End(l.Begin(), false, apierrors.NewTooManyRequests("slow down", 1))
+			l.End(l.Begin(), overloaded)
 			continue
 		}
 		done++
-		l.End(l.Begin(), true, nil)
+		l.End(l.Begin(), deleted)
 	}
 	if refused > evictions/20 {
 		t.Errorf("it had too much to do %d times in %d evictions", refused, evictions)
@@ -173,13 +182,13 @@ func TestLimiterHalvesOnceForAllThatGoOn(t *testing.T) {
 	for range 20 {
 		running = append(running, l.Begin())
 	}
-	l.Overloaded(running[0])
-	l.Overloaded(running[1])
+	l.End(running[0], Result{Outcome: Deleted, Overloaded: true})
+	l.End(running[1], Result{Outcome: Deleted, Overloaded: true})
 	for _, a := range running {
-		l.End(a, false, apierrors.NewTooManyRequests("slow down", 1))
+		l.End(a, overloaded)
 	}
-	if q.allowed() != firstLimit/2 {
-		t.Errorf("%d slots after 20 attempts at the same time were too many", q.allowed())
+	if q.allowed() != initialLimit/2 {
+		t.Errorf("limit %d after 20 attempts at the same time were too many", q.allowed())
 	}
 }
 
@@ -187,13 +196,13 @@ func TestLimiterNeedsDemand(t *testing.T) {
 	l, q := limiter(100)
 	q.idle.Store(true)
 	for range 1000 { // never more than one at a time
-		l.End(l.Begin(), true, nil)
+		l.End(l.Begin(), deleted)
 	}
-	if q.allowed() != firstLimit {
-		t.Errorf("%d slots, though they were never in use", q.allowed())
+	if q.allowed() != initialLimit {
+		t.Errorf("limit %d, though they were never in use", q.allowed())
 	}
 	if _, q := limiter(3); q.allowed() != 3 {
-		t.Errorf("%d slots, and 3 are allowed", q.allowed())
+		t.Errorf("limit %d, and 3 are allowed", q.allowed())
 	}
 }
 
@@ -211,22 +220,22 @@ func TestLimiterRaisesWhileAttemptsWait(t *testing.T) {
 		{"others are quick", false, func(l *ConcurrencyLimiter) {
 			a := l.Begin()
 			time.Sleep(10 * time.Millisecond)
-			l.End(a, true, nil)
+			l.End(a, deleted)
 		}, 100, 400},
 		{"others take as long", false, func(l *ConcurrencyLimiter) {
 			a := l.Begin()
 			time.Sleep(5 * time.Second)
-			l.End(a, true, nil)
-		}, firstLimit + 1, firstLimit + 1},
+			l.End(a, deleted)
+		}, initialLimit + 1, initialLimit + 1},
 		{"the API server had too much to do", false, func(l *ConcurrencyLimiter) {
-			l.End(l.Begin(), false, apierrors.NewTooManyRequests("slow down", 1))
-		}, firstLimit / 2, firstLimit / 2},
-		{"the client has a rate limit", true, func(*ConcurrencyLimiter) {}, firstLimit, firstLimit},
+			l.End(l.Begin(), overloaded)
+		}, initialLimit / 2, initialLimit / 2},
+		{"the client has a rate limit", true, func(*ConcurrencyLimiter) {}, initialLimit, initialLimit},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := &fakeQueue{backlog: make(chan struct{}, 1)}
-				l := NewConcurrencyLimiter(clock.RealClock{}, q, 400, test.limited)
+				l := NewConcurrencyLimiter(q, &gauge{}, 400, test.limited)
 				ctx, cancel := context.WithCancel(t.Context())
 				var running sync.WaitGroup
 				running.Go(func() { l.Run(ctx) })
@@ -241,11 +250,11 @@ func TestLimiterRaisesWhileAttemptsWait(t *testing.T) {
 					time.Sleep(100 * time.Millisecond)
 					synctest.Wait()
 					if i == 24 && q.allowed() != test.soon {
-						t.Errorf("%d slots after 2.5 s, want %d", q.allowed(), test.soon)
+						t.Errorf("limit %d after 2.5 s, want %d", q.allowed(), test.soon)
 					}
 				}
 				if q.allowed() != test.late {
-					t.Errorf("%d slots after 13 s, want %d", q.allowed(), test.late)
+					t.Errorf("limit %d after 13 s, want %d", q.allowed(), test.late)
 				}
 				cancel()
 				running.Wait()
@@ -269,15 +278,47 @@ func TestLimiterForgetsWhenNoPodHasWaitedForLong(t *testing.T) {
 		for _, step := range []struct {
 			pause time.Duration
 			want  int
-		}{{50 * time.Second, 400}, {61 * time.Second, firstLimit}} {
+		}{{50 * time.Second, 400}, {61 * time.Second, initialLimit}} {
 			time.Sleep(step.pause)
 			q.backlog <- struct{}{}
 			synctest.Wait()
 			if q.allowed() != step.want {
-				t.Errorf("%d slots when pods wait again after %v, want %d", q.allowed(), step.pause, step.want)
+				t.Errorf("limit %d when pods wait again after %v, want %d", q.allowed(), step.pause, step.want)
 			}
 		}
 		cancel()
 		running.Wait()
 	})
+}
+
+// TestGaugeIsTheLimitOfTheQueue ends attempts in many goroutines.
+func TestGaugeIsTheLimitOfTheQueue(t *testing.T) {
+	q, g := &fakeQueue{}, &gauge{}
+	l := NewConcurrencyLimiter(q, g, 400, false)
+	for range 200 {
+		var attempts sync.WaitGroup
+		for i := range 8 {
+			attempts.Go(func() { l.End(l.Begin(), []Result{deleted, overloaded}[i%2]) })
+		}
+		attempts.Wait()
+		if g.value != float64(q.allowed()) {
+			t.Fatalf("the gauge says %v, and the limit is %d", g.value, q.allowed())
+		}
+	}
+}
+
+func TestCeilingRisesWithEachDeletion(t *testing.T) {
+	l, q := limiter(400)
+	l.SetCeiling(3)
+	for i, step := range []struct {
+		result Result
+		want   int
+	}{{Result{Outcome: NotDue}, 3}, {deleted, 4}, {deleted, 5}, {Result{Outcome: Failed}, 5}} {
+		if l.End(l.Begin(), step.result); q.allowed() != step.want {
+			t.Errorf("limit %d after attempt %d, want %d", q.allowed(), i, step.want)
+		}
+	}
+	if l.SetCeiling(0); q.allowed() != initialLimit+2 {
+		t.Errorf("limit %d without a ceiling", q.allowed())
+	}
 }

@@ -16,74 +16,74 @@ import (
 )
 
 const (
-	// readInterval is the mean time between the beginnings of two reads of one node. Where the last one has only become too
-	// old, freshFor is the least.
+	// readInterval is the mean time between the starts of two reads of one node. freshFor is the least time where the last read is only
+	// too old.
 	readInterval = time.Second
-	// soonInterval is the least time where the last read began before a pod was due, and so proves nothing of it.
-	soonInterval = 400 * time.Millisecond
-	// savedReads is how many reads a node has to spare that had none for a while, so that for a time nobody waits for the
-	// next one: not the pods that fall due one after another, nor a storm whenever a read has become too old.
-	savedReads = 30
-	// freshFor is how long after its answer a read may be decided on: the rule says a second before the DELETE is
-	// sent, and between the decision and the sending some time passes.
+	// minReadInterval is the least time where the last read began before a pod was due, and so proves nothing about it.
+	minReadInterval = 400 * time.Millisecond
+	// readBurst is how many reads of a node may follow each other without readInterval. So for a time no pod waits for the next read:
+	// not one of those that fall due one after another, and not in a storm, whenever a read has become too old.
+	readBurst = 30
+	// freshFor is how long after its answer a read may be decided on. The DELETE has to be sent within a second after the answer, and some
+	// time passes between decision and sending.
 	freshFor = 950 * time.Millisecond
 )
 
-// NodeReading is what a live read of a node found.
+// NodeReading is the result of a live read of a node.
 type NodeReading struct {
-	// Began is when the read was sent: the node was so at Began or later.
+	// Began is when the read was sent: the node was as read at Began or later.
 	Began time.Time
-	// Answered is when the answer was there.
+	// Answered is when the answer arrived.
 	Answered time.Time
-	// Exists is false where there is no such node.
+	// Exists is false if there is no such node.
 	Exists bool
-	// Observation is what the node says of its taints. Zero unless Exists.
+	// Observation is what the node says about its taints. It is zero unless Exists.
 	taintstart.Observation
 }
 
-// nodeReader reads nodes for many evictions at once.
+// nodeReader makes live reads of nodes, which evictions from a node share.
 type nodeReader struct {
-	// admit waits for the client's rate limit; a read begins after it.
+	// admit waits for the client's rate limit, before a read begins.
 	admit func(ctx context.Context) error
 	get   func(ctx context.Context, name string) (*v1.Node, error)
-	clock clock.WithTicker
+	clock clock.PassiveClock
 
 	lock  sync.Mutex
-	nodes map[string]*pacedNode
+	nodes map[string]*nodeReads
 }
 
-// pacedNode is a node that is being read.
-type pacedNode struct {
-	pace *rate.Limiter
-	last *sharedRead
+// nodeReads are the reads of one node: the last one, and the limiter of their rate.
+type nodeReads struct {
+	limiter *rate.Limiter
+	last    *sharedRead
 }
 
-func newPacedNode() *pacedNode {
-	return &pacedNode{pace: rate.NewLimiter(rate.Every(readInterval), savedReads)}
+func newNodeReads() *nodeReads {
+	return &nodeReads{limiter: rate.NewLimiter(rate.Every(readInterval), readBurst)}
 }
 
-// pause is how long to wait before the next read may begin; after 0 it begins now.
-func (n *pacedNode) pause(now, notBefore time.Time) time.Duration {
+// delay returns how long to wait before the next read may begin. If that is 0, the caller has to begin it now.
+func (n *nodeReads) delay(now, notBefore time.Time) time.Duration {
 	if n.last != nil {
 		interval := freshFor
 		if n.last.began.Before(notBefore) {
-			interval = soonInterval
+			interval = minReadInterval
 		}
 		if age := now.Sub(n.last.began); age < interval {
-			return min(interval-age, interval) // age is below zero where the clock went back
+			return min(interval-age, interval) // age is negative if the clock went back
 		}
 	}
-	reservation := n.pace.ReserveN(now, 1)
-	pause := reservation.DelayFrom(now)
-	if pause > 0 {
+	reservation := n.limiter.ReserveN(now, 1)
+	delay := reservation.DelayFrom(now)
+	if delay > 0 {
 		reservation.CancelAt(now)
 	}
-	return pause
+	return delay
 }
 
-// idle says whether nothing would be lost by forgetting the node.
-func (n *pacedNode) idle(now time.Time) bool {
-	return n.last.ended() && n.pace.TokensAt(now) >= savedReads
+// idle reports whether the node can be forgotten without loss.
+func (n *nodeReads) idle(now time.Time) bool {
+	return n.last.ended() && n.limiter.TokensAt(now) >= readBurst
 }
 
 // sharedRead is the last read of one node.
@@ -91,19 +91,19 @@ type sharedRead struct {
 	began, answered time.Time
 	reading         NodeReading
 	err             error
-	// done is closed when the read has ended.
+	// done is closed when the read has ended. The fields above are set before.
 	done chan struct{}
 }
 
-// read returns a reading that is fresh now and did not begin before a moment, however long that takes. It shares a read that is
-// fresh or under way, or else waits until one may begin. took is how long the slowest read took that this call has made itself.
-// It is an error where two reads that were waited for do not serve: the clock went back, or we were stopped for a while.
+// read returns a reading that is fresh now and did not begin before a moment, however long that takes. It shares a read that is fresh or
+// in flight, or else waits until one may begin. took is the duration of the slowest read that this call made itself. It returns an error
+// if two reads that it waited for cannot be used: the clock went back, or the process was stopped for a while.
 func (r *nodeReader) read(ctx context.Context, name string, notBefore time.Time) (reading NodeReading, took time.Duration, err error) {
 	for waited := 0; waited < 2; {
 		last, wait, mine := r.join(name, notBefore)
 		switch {
 		case wait > 0:
-			if err := sleep(ctx, r.clock, wait); err != nil {
+			if err := sleep(ctx, wait); err != nil {
 				return NodeReading{}, took, err
 			}
 			continue
@@ -128,27 +128,27 @@ func (r *nodeReader) read(ctx context.Context, name string, notBefore time.Time)
 	return NodeReading{}, took, fmt.Errorf("what was read of node %s is too old to decide on", name)
 }
 
-// serves says whether a read that has ended may be decided on now.
+// serves reports whether a read that has ended may be decided on now.
 func (r *nodeReader) serves(read *sharedRead, notBefore time.Time) bool {
 	return r.clock.Since(read.answered) < freshFor && !read.began.Before(notBefore)
 }
 
-// join returns the read to wait for, or how long to wait before there may be another, or a new one that the caller makes.
+// join returns the read to wait for; or how long to wait before another may begin; or, with mine, a new read that the caller has to make.
 func (r *nodeReader) join(name string, notBefore time.Time) (last *sharedRead, wait time.Duration, mine bool) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	now := r.clock.Now()
 	node := r.nodes[name]
 	if node == nil {
-		// The map does not outgrow the nodes that evictions go on at.
-		maps.DeleteFunc(r.nodes, func(_ string, other *pacedNode) bool { return other.idle(now) })
-		node = newPacedNode()
+		// So the map has only nodes from which pods are being evicted.
+		maps.DeleteFunc(r.nodes, func(_ string, other *nodeReads) bool { return other.idle(now) })
+		node = newNodeReads()
 		r.nodes[name] = node
 	}
 	if last = node.last; last != nil && (!last.ended() || r.serves(last, notBefore)) {
 		return last, 0, false
 	}
-	if wait = node.pause(now, notBefore); wait > 0 {
+	if wait = node.delay(now, notBefore); wait > 0 {
 		return nil, wait, false
 	}
 	node.last = &sharedRead{began: now, done: make(chan struct{})}
@@ -164,7 +164,7 @@ func (s *sharedRead) ended() bool {
 	}
 }
 
-// fetch makes the read. The node is read from the API server's storage, not from its cache: no resource version is given.
+// fetch makes the read.
 func (r *nodeReader) fetch(ctx context.Context, name string, read *sharedRead) {
 	defer close(read.done)
 	if read.err = r.admit(ctx); read.err != nil {
@@ -185,14 +185,14 @@ func (r *nodeReader) fetch(ctx context.Context, name string, read *sharedRead) {
 	}
 }
 
-// sleep waits, or returns why ctx is over.
-func sleep(ctx context.Context, clock clock.WithTicker, d time.Duration) error {
-	timer := clock.NewTimer(d)
+// sleep waits, or returns the error of ctx when that is done.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-timer.C():
+	case <-timer.C:
 		return nil
 	}
 }

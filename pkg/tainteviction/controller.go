@@ -32,39 +32,39 @@ import (
 )
 
 const (
-	// updateWorkers is how many workers each update queue has. They wait for nothing but locks.
+	// updateWorkers is the number of workers of each update queue. They wait for nothing but locks.
 	updateWorkers = 4
-	// eventGrace is how long Events that wait may still be written at the end.
+	// eventGrace is how long pending Events may still be written at the end.
 	eventGrace = 5 * time.Second
-	// DefaultConcurrentEvictions is how many pods are being evicted at the same time, at most, unless the operator says otherwise.
-	// Where an admission webhook takes seconds for each call, this many can wait for it.
+	// DefaultConcurrentEvictions is the default of Config.ConcurrentEvictions. Where an admission webhook takes seconds for each call, this
+	// many evictions can wait for it.
 	DefaultConcurrentEvictions = 400
-	// complaintInterval is the time between two error messages about failing evictions.
+	// complaintInterval is the least time between two error messages about failing evictions, or slow reads.
 	complaintInterval = 10 * time.Second
 )
 
-// Config is what a controller needs. All fields but EvictionLimiter, ServerClock and Starts are required.
+// Config is what a controller needs. All fields but EvictionLimiter, ServerClock, Starts and Rules are required.
 type Config struct {
-	// Informers is the client that lists and watches, as of podcache.NewClient: it may leave out what is not kept.
+	// Informers is the client that lists and watches. It may be one of podcache.NewClient, which leaves out what is not kept.
 	Informers typedcorev1.CoreV1Interface
 	// Evictions is the client that evicts, of the same kind. It has no rate limiter: see package evictor.
 	Evictions typedcorev1.CoreV1Interface
 	// Events is the client that writes Events.
 	Events kubernetes.Interface
-	// Starts is the ConfigMap for starts of taints that the API does not show; none without a name. See package startstore.
+	// Starts names the ConfigMap that stores the starts of taints that the API does not show; no name for none. See package startstore.
 	Starts types.NamespacedName
-	// EvictionLimiter bounds the calls of evictions; nil for no limit.
+	// EvictionLimiter is the rate limiter of the calls of evictions; nil for no limit.
 	EvictionLimiter flowcontrol.RateLimiter
-	// Clock is the time of everything that the controller does. It must not step: see serverclock.NewSteady.
+	// Clock is the timeline of all deadlines and starts. It must not step: see serverclock.NewSteady. It is injected because replicas of the
+	// simulation have clocks of their own that differ; all timers are the runtime's.
 	Clock clock.WithTicker
-	// ServerClock converts the API's times to Clock's, and has to be fed by the transport of the clients; nil where the two
-	// clocks are the same.
+	// ServerClock converts the API's times to Clock's. The transport of the clients feeds it. It is nil if the two clocks are the same.
 	ServerClock *serverclock.Clock
 	// Rules are the operator's choices among the rules.
 	Rules deadline.Rules
-	// ConcurrentEvictions is how many pods are being evicted at the same time, at most; 1 or more.
+	// ConcurrentEvictions is the maximum of the concurrency limit: how many pods are being evicted at the same time; 1 or more.
 	ConcurrentEvictions int
-	// Metrics is where figures go.
+	// Metrics are the metrics that the controller updates.
 	Metrics *metrics.Metrics
 }
 
@@ -82,18 +82,15 @@ type Controller struct {
 	podUpdateQueue     workqueue.TypedInterface[podKey]
 	taintEvictionQueue *evictionqueue.Queue
 
-	// evaluating serialises evaluations of one pod.
+	// evaluating serialises the evaluations of each pod, by UID.
 	evaluating keymutex.KeyMutex
 	evictor    *evictor.Evictor
-	// concurrency sets how many pods taintEvictionQueue hands out at the same time.
+	// concurrency sets the concurrency limit of taintEvictionQueue.
 	concurrency *evictor.ConcurrencyLimiter
 	recorder    *events.Recorder
 	leading     atomic.Bool
-	assistance  *assistance
-	// complaints bounds how often failures are logged as errors.
-	complaints *rate.Sometimes
-	// slowReads bounds how often slow reads of nodes are.
-	slowReads *rate.Sometimes
+	// complaints limits how often failures are logged as errors, and slowReads how often slow reads of nodes are.
+	complaints, slowReads *rate.Sometimes
 }
 
 // New returns a controller that has not been started.
@@ -101,8 +98,8 @@ func New(config Config) (*Controller, error) {
 	if config.ConcurrentEvictions < 1 {
 		return nil, fmt.Errorf("concurrent evictions: must be 1 or more, is %d", config.ConcurrentEvictions)
 	}
-	limited := config.EvictionLimiter != nil
-	if !limited {
+	rateLimited := config.EvictionLimiter != nil
+	if !rateLimited {
 		config.EvictionLimiter = flowcontrol.NewFakeAlwaysRateLimiter()
 	}
 	pods, err := podcache.NewPods(config.Informers, config.Clock)
@@ -118,30 +115,30 @@ func New(config Config) (*Controller, error) {
 		return nil, err
 	}
 	c := &Controller{
-		config: config,
-		pods:   pods,
-		nodes:  nodes,
-		starts: starts,
-		nodeUpdateQueue: workqueue.NewTypedWithConfig(
-			workqueue.TypedQueueConfig[string]{Name: "noexec_taint_node", Clock: config.Clock}),
-		podUpdateQueue: workqueue.NewTypedWithConfig(
-			workqueue.TypedQueueConfig[podKey]{Name: "noexec_taint_pod", Clock: config.Clock}),
-		evaluating: keymutex.NewHashed(0),
-		complaints: &rate.Sometimes{First: 3, Interval: complaintInterval},
-		slowReads:  &rate.Sometimes{First: 1, Interval: complaintInterval},
+		config:          config,
+		pods:            pods,
+		nodes:           nodes,
+		starts:          starts,
+		nodeUpdateQueue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "noexec_taint_node"}),
+		podUpdateQueue:  workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[podKey]{Name: "noexec_taint_pod"}),
+		evaluating:      keymutex.NewHashed(0),
+		complaints:      &rate.Sometimes{First: 3, Interval: complaintInterval},
+		slowReads:       &rate.Sometimes{First: 1, Interval: complaintInterval},
 	}
-	c.taintEvictionQueue = evictionqueue.New(config.Clock, 1, evictionqueue.Gauges{Scheduled: config.Metrics.Scheduled, Slots: config.Metrics.ConcurrencyLimit})
-	c.assistance = &assistance{Queue: c.taintEvictionQueue}
-	c.concurrency = evictor.NewConcurrencyLimiter(config.Clock, c.assistance, config.ConcurrentEvictions, limited)
+	c.taintEvictionQueue = evictionqueue.New(config.Clock, 1, config.Metrics.Scheduled)
+	c.concurrency = evictor.NewConcurrencyLimiter(c.taintEvictionQueue, config.Metrics.ConcurrencyLimit, config.ConcurrentEvictions, rateLimited)
+	c.evictor = evictor.New(evictor.Config{
+		Client: config.Evictions, Limiter: config.EvictionLimiter, Clock: config.Clock, ServerClock: config.ServerClock,
+		Starts: starts, Rules: config.Rules, Schedule: c.taintEvictionQueue,
+	})
 	c.recorder = events.NewRecorder(config.Events, config.Clock, config.ServerClock, config.Metrics.Events)
 	if config.Starts.Name != "" {
 		c.store = startstore.New(config.Informers, config.Starts, config.Clock, c.starts)
 	}
-	c.evictor = evictor.New(config.Evictions, config.EvictionLimiter, config.Clock, config.ServerClock, live{c})
 	return c, c.handleEvents()
 }
 
-// Run watches and keeps every deadline up to date until ctx is over. It evicts nobody: that is Lead.
+// Run watches pods and nodes and keeps every deadline up to date until ctx is done. It evicts no pod; Lead does.
 func (c *Controller) Run(ctx context.Context) {
 	logger := klog.FromContext(ctx)
 	var running sync.WaitGroup
@@ -154,19 +151,19 @@ func (c *Controller) Run(ctx context.Context) {
 	})
 	running.Go(func() { c.pods.RunWithContext(ctx) })
 	running.Go(func() { c.recorder.Run(ctx, eventGrace) })
-	running.Go(func() { c.keepTime(ctx) })
-	running.Go(func() { c.every(ctx, confirmInterval, func() { c.confirmAll(ctx) }) })
-	running.Go(func() { c.every(ctx, confirmInterval, func() { c.settleNodes(ctx) }) })
+	running.Go(func() { c.followServerClock(ctx) })
+	running.Go(func() { every(ctx, confirmInterval, func() { c.confirmAll(ctx) }) })
+	running.Go(func() { every(ctx, confirmInterval, func() { c.confirmNodes(ctx) }) })
 	defer c.podUpdateQueue.ShutDown()
 	defer c.nodeUpdateQueue.ShutDown()
 
-	logger.Info("Reading all nodes and all pods that are bound to one")
+	logger.Info("Started reading all nodes, and all pods that are bound to a node")
 	began := c.config.Clock.Now()
 	if !c.WaitForSync(ctx) {
 		return
 	}
 	c.starts.DropRestored()
-	logger.Info("Watching", "nodes", len(c.nodes.GetIndexer().ListKeys()), "pods", len(c.pods.GetIndexer().ListKeys()),
+	logger.Info("Started watching", "nodes", len(c.nodes.GetIndexer().ListKeys()), "pods", len(c.pods.GetIndexer().ListKeys()),
 		"took", c.config.Clock.Since(began))
 	for range updateWorkers {
 		running.Go(func() { work(ctx, c.nodeUpdateQueue, c.evaluateNode) })
@@ -175,8 +172,8 @@ func (c *Controller) Run(ctx context.Context) {
 	<-ctx.Done()
 }
 
-// work hands the items of a queue to a function until the queue shuts down. A panic ends the process: a bug must not
-// silently stop evictions.
+// work calls a function for each item of a queue until the queue shuts down. A panic ends the process: a bug must not silently stop
+// evictions.
 func work[T comparable](ctx context.Context, queue workqueue.TypedInterface[T], do func(context.Context, T)) {
 	defer utilruntime.HandleCrashWithContext(ctx)
 	for {
@@ -189,20 +186,20 @@ func work[T comparable](ctx context.Context, queue workqueue.TypedInterface[T], 
 	}
 }
 
-// WaitForSync waits until all pods and nodes have been read, or says that ctx was over before.
+// WaitForSync waits until all pods and nodes have been read. It returns false if ctx is done before.
 func (c *Controller) WaitForSync(ctx context.Context) bool {
 	return cache.WaitForCacheSync(ctx.Done(), c.synced...)
 }
 
-// Deadline is when a pod is to be evicted, or false where it is not scheduled. It is for tests that look in from outside.
-func (c *Controller) Deadline(uid types.UID) (time.Time, bool) {
+// Deadline returns the deadline of a pod, and whether its eviction is scheduled. It is for tests of other packages.
+func (c *Controller) Deadline(uid types.UID) (deadline time.Time, scheduled bool) {
 	return c.taintEvictionQueue.Deadline(uid)
 }
 
-// Stale is why what must go is not known at the moment, because pods or nodes are not kept up to date, or nil.
+// Stale returns why the controller does not know at the moment which pods must go, because pods or nodes are not kept up to date, or nil.
 func (c *Controller) Stale() error { return errors.Join(c.pods.Stale(), c.nodes.Stale()) }
 
-// Ready is nil once the caches have synced, for as long as pods and nodes can be read.
+// Ready returns nil once the caches have synced, for as long as pods and nodes can be read.
 func (c *Controller) Ready() error {
 	for _, synced := range c.synced {
 		if !synced() {

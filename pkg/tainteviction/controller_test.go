@@ -175,7 +175,7 @@ func TestCallsOffWhenTheTaintGoes(t *testing.T) {
 		for _, e := range events {
 			counts[e.Reason] = e.Count
 		}
-		if len(events) != 2 || counts[scheduledEventReason] != 2 || counts[calledOffEventReason] != 1 {
+		if len(events) != 2 || counts[scheduledEventReason] != 2 || counts[cancelledEventReason] != 1 {
 			t.Errorf("of a taint, its removal and a taint, there are Events %v", events)
 		}
 	})

@@ -1,30 +1,47 @@
-// Package tainteviction is the controller: it watches pods and nodes, works out which pods must go and when, and has them
-// evicted.
+// Package tainteviction is the controller: it watches pods and nodes, schedules the evictions that the rules of package deadline ask for,
+// and has package evictor carry them out.
 //
-//	informers ──events──▶ nodeUpdateQueue ─┐
-//	                      podUpdateQueue ──┴▶ evaluate ──▶ deadline.Decide ──▶ taintEvictionQueue ──▶ evict ──▶ API
-//	                                                          ▲                (pod UID → deadline)     │
-//	                                         taint starts ────┘                ◀── retry, with backoff ─┘
+// # From a pod event to its DELETE
+//
+// Each arrow is a call or a queue, and all of them point down: nothing below calls back into what is above it.
+//
+//	informer
+//	   │ event
+//	   ▼
+//	podChanged, nodeUpdated     handlers.go: the taint tracker observes the node
+//	   │ podUpdateQueue, nodeUpdateQueue
+//	   ▼
+//	evaluate                    evaluate.go: deadline.Decide on the caches
+//	   │ taintEvictionQueue (pod UID → deadline)
+//	   ▼
+//	evict                       evict.go: one attempt; its result sets the next one and the concurrency limit
+//	   │ evictor.Evict
+//	   ▼
+//	evictVersion                evictor/attempt.go:
+//	   ├─▶ read the node, deadline.Decide
+//	   ├─▶ PATCH the condition DisruptionTarget, which returns the live pod
+//	   ├─▶ read the node if the last read is too old, deadline.Decide on the live pod
+//	   └─▶ DELETE
 //
 // # Concurrency
 //
-// Event handlers give every version of a node to the taint tracker, in order, and put names into the two update queues.
-// Workers take names out and evaluate pods. To evaluate is to read the latest pod and the latest taints and to set or cancel
-// the pod's deadline, all while holding a lock for that pod's UID: whoever evaluates last has seen the latest state, so what
-// is scheduled converges to what the rules say, whichever worker was faster.
+// Event handlers pass every version of a node to the taint tracker, in order, and add keys to the two update queues. Workers take the
+// keys and evaluate pods. An evaluation reads the latest pod and the latest taints, and sets or cancels the deadline of the pod, all while
+// it holds a lock for the UID of the pod. So the last evaluation has seen the latest state, and the schedule converges to what the rules
+// say, whichever worker was faster.
 //
-// One goroutine takes due pods out of the eviction queue, and each attempt has one of its own: as many as the concurrency limit
-// allows at the moment, which evictor.ConcurrencyLimiter sets.
+// One goroutine takes due pods from the eviction queue, and each attempt has a goroutine of its own. There are as many as the concurrency
+// limit allows, which evictor.ConcurrencyLimiter sets.
 //
-// The taint tracker, not the informer's store, is what evaluation reads of nodes: the two may differ for a moment, and the
-// starts belong to the tracker's version.
+// Evaluations read nodes from the taint tracker, not from the informer's store: the two may differ for a moment, and the starts belong to
+// the tracker's version.
 //
 // # Guarantees
 //
-//   - Work is keyed by UID. A pod that took another one's name is another pod.
+//   - Work is keyed by UID. Another pod of the same name is another pod.
 //   - Each change of a node's taints or a pod's tolerations moves the deadline at once, to the earlier or the later side.
-//   - A failed eviction is tried again, with a backoff of at most 30 s, for as long as the pod is due.
-//   - A replica that does not lead does all of this but evict, so that it takes over with its deadlines known. It may assist
-//     while a leader does not evict what is due: with few slots at first, and without a write of what has one writer.
-//   - No other controller is needed: the index of pods by node is our own.
+//   - A failed eviction is retried, with a backoff of at most 30 s, for as long as the pod is due.
+//   - A replica that does not lead does all of this except evicting, so that it takes over with its deadlines known. It may assist while a
+//     leader does not evict what is due: with a low concurrency limit at first, and without writing what has a single writer.
+//   - No other controller is needed: the pod informer has its own index by node.
 package tainteviction

@@ -10,7 +10,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
-// podKey is an item of podUpdateQueue. The UID is the identity; the rest finds the pod in the cache.
+// podKey is an item of podUpdateQueue. The UID is the identity; namespace and name find the pod in the cache.
 type podKey struct {
 	types.NamespacedName
 	uid types.UID
@@ -20,7 +20,7 @@ func keyOf(pod *podcache.Pod) podKey {
 	return podKey{types.NamespacedName{Namespace: pod.Namespace(), Name: pod.Name}, pod.UID}
 }
 
-// handleEvents connects the informers to the queues.
+// handleEvents registers the event handlers with the informers.
 func (c *Controller) handleEvents() error {
 	nodes, err := c.nodes.AddTypedEventHandler(cache.TypedResourceEventHandlerFuncs[*podcache.Node]{
 		AddFunc:    c.nodeAdded,
@@ -66,7 +66,7 @@ func (c *Controller) nodeDeleted(deleted cache.DeletedObject[*podcache.Node]) {
 
 func (c *Controller) podUpdated(before, pod *podcache.Pod) {
 	if before.UID != pod.UID {
-		c.podChanged(before) // deleted and made anew while we did not look
+		c.podChanged(before) // deleted and created again while the watch was interrupted
 	}
 	if pod.CarryOver(before, c.config.ServerClock) {
 		c.podChanged(pod)
@@ -79,10 +79,10 @@ func (c *Controller) podDeleted(deleted cache.DeletedObject[*podcache.Pod]) {
 	}
 }
 
-// podChanged has a pod evaluated that appeared, changed or went, if there is anything to evaluate. A taint that comes right
-// after this look finds the pod in the index: the informer stores it before it calls handlers.
+// podChanged queues a pod that appeared, changed or was deleted, if its eviction is scheduled or its node is tainted. A taint that comes
+// later finds the pod in the index: the informer stores it before it calls the handlers.
 func (c *Controller) podChanged(pod *podcache.Pod) {
-	if _, isScheduled := c.taintEvictionQueue.Deadline(pod.UID); isScheduled || c.starts.Tainted(pod.Node()) {
+	if _, scheduled := c.taintEvictionQueue.Deadline(pod.UID); scheduled || c.starts.Tainted(pod.Node()) {
 		c.podUpdateQueue.Add(keyOf(pod))
 	}
 }

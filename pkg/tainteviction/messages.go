@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// podEventReason is the built-in controller's, for those who look for it.
+	// podEventReason is that of the built-in controller, so that what looks for it goes on working.
 	podEventReason = "TaintManagerEviction"
-	// scheduledEventReason and calledOffEventReason are of the Events on nodes.
+	// scheduledEventReason and cancelledEventReason are the reasons of Events on nodes.
 	scheduledEventReason = "TaintManagerScheduled"
-	calledOffEventReason = "TaintManagerEvictionCancelled"
+	cancelledEventReason = "TaintManagerEvictionCancelled"
 )
 
-// reference points an Event at a pod.
+// reference returns the reference of an Event to a pod.
 func reference(pod *podcache.Pod) v1.ObjectReference {
 	return v1.ObjectReference{
 		APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace(), Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
 	}
 }
 
-// podMessage is the text of the Event on a pod that was evicted.
+// podMessage returns the message of the Event on an evicted pod.
 func podMessage(node string, due time.Time, lateness time.Duration, decision deadline.Decision) string {
 	why := "not tolerated"
 	if toleration := decision.Toleration; toleration != nil {
@@ -39,7 +39,7 @@ func podMessage(node string, due time.Time, lateness time.Duration, decision dea
 		node, decision.Taint, why, due.UTC().Format(time.RFC3339), lateness.Round(time.Millisecond))
 }
 
-// describe writes a toleration as people say it: key=value:effect, with what matches anything left out.
+// describe formats a toleration as key=value:effect, without the parts that match anything.
 func describe(t *v1.Toleration) string {
 	text := t.Key
 	switch t.Operator {
@@ -58,22 +58,23 @@ func describe(t *v1.Toleration) string {
 	return "toleration " + text
 }
 
-// summary is what a change of a node's taints did to its pods.
+// summary counts what a change of a node's taints did to its pods. first and last are of the deadlines of those scheduled for later.
 type summary struct {
-	now, later, calledOff, stay int
+	now, later, cancelled, stay int
 	first, last                 time.Time
 }
 
-func (s *summary) add(did change, decision deadline.Decision, now time.Time) {
+// add counts one pod.
+func (s *summary) add(changed change, decision deadline.Decision, now time.Time) {
 	switch {
-	case did == calledOff && (decision.Reason == deadline.NoTaint || decision.Reason == deadline.Tolerated):
-		s.calledOff++
+	case changed == cancelled && (decision.Reason == deadline.NoTaint || decision.Reason == deadline.Tolerated):
+		s.cancelled++
 	case decision.Reason == deadline.IsTerminating:
-		// going anyway
+		// not counted: it is being deleted anyway
 	case !decision.Evict:
 		s.stay++
-	case did != scheduled:
-		// known already
+	case changed != scheduled:
+		// not counted: it was scheduled before
 	case decision.Due(now):
 		s.now++
 	default:
@@ -87,11 +88,10 @@ func (s *summary) add(did change, decision deadline.Decision, now time.Time) {
 	}
 }
 
-// summarise tells on the node what became of its pods: an Event when some became due or scheduled, one when scheduled evictions
-// were called off. What happens again is counted in the Event that is there: a taint may come and go for hours. The replica that
-// leads tells it.
-func (c *Controller) summarise(ctx context.Context, name string, s summary) {
-	if !c.leading.Load() || s.now+s.later+s.calledOff == 0 {
+// reportNode writes Events on the node: one if pods became due or scheduled, and one if scheduled evictions were cancelled. A repetition is
+// counted in the existing Event, because a taint may come and go for hours. Only the leader writes them.
+func (c *Controller) reportNode(ctx context.Context, name string, s summary) {
+	if !c.leading.Load() || s.now+s.later+s.cancelled == 0 {
 		return
 	}
 	about := v1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name}
@@ -99,13 +99,13 @@ func (c *Controller) summarise(ctx context.Context, name string, s summary) {
 		about.UID = node.(*podcache.Node).UID
 	}
 	klog.FromContext(ctx).Info("Taints of node changed", "node", klog.KRef("", name), "due", s.now, "scheduled", s.later,
-		"cancelled", s.calledOff, "stay", s.stay)
+		"cancelled", s.cancelled, "stay", s.stay)
 	if s.now+s.later > 0 {
 		taints := describeTaints(c.starts.Taints(name))
 		c.recorder.RecordSeries(about, scheduledEventReason, taints, s.message(taints, c.config.ServerClock))
 	}
-	if s.calledOff > 0 {
-		c.recorder.RecordSeries(about, calledOffEventReason, "", fmt.Sprintf("Cancelled the scheduled eviction of %s", pods(s.calledOff)))
+	if s.cancelled > 0 {
+		c.recorder.RecordSeries(about, cancelledEventReason, "", fmt.Sprintf("Cancelled the scheduled eviction of %s", pods(s.cancelled)))
 	}
 }
 
@@ -117,6 +117,7 @@ func describeTaints(taints []deadline.Taint) string {
 	return strings.Join(texts, ", ")
 }
 
+// message returns the message of the Event on pods that became due or scheduled.
 func (s *summary) message(taints string, clock *serverclock.Clock) string {
 	message := fmt.Sprintf("Taint %s: %s due now", taints, pods(s.now))
 	if s.later > 0 {

@@ -9,20 +9,20 @@ import (
 )
 
 const (
-	// timeInterval is the time between two looks at the API server's clock.
+	// timeInterval is the time between two checks of the API server's clock.
 	timeInterval = time.Second
-	// clockMoved is by how much the estimate of the API server's clock may differ from that by which deadlines were worked out.
+	// clockMoved is by how much the estimate of the API server's clock may differ from the one that deadlines were calculated with.
 	clockMoved = 50 * time.Millisecond
-	// confirmInterval is the time between two looks whether the nodes' state has to be confirmed, and confirmTimeout bounds
-	// the call that does so for all.
+	// confirmInterval is the time between two checks whether the state of nodes has to be confirmed, and confirmTimeout bounds the call that
+	// confirms all nodes.
 	confirmInterval, confirmTimeout = 5 * time.Second, 10 * time.Second
-	// maxConfirmed is how many nodes are read for that at a time.
+	// maxConfirmed is how many nodes are read one by one, at most, in one interval.
 	maxConfirmed = 50
 )
 
-// keepTime has deadlines follow what is known of the API server's clock, until ctx is over.
-func (c *Controller) keepTime(ctx context.Context) {
-	c.every(ctx, timeInterval, func() {
+// followServerClock evaluates all pods on tainted nodes again when the estimate of the API server's clock has moved, until ctx is done.
+func (c *Controller) followServerClock(ctx context.Context) {
+	every(ctx, timeInterval, func() {
 		if !c.config.ServerClock.Moved(clockMoved) {
 			return
 		}
@@ -32,22 +32,22 @@ func (c *Controller) keepTime(ctx context.Context) {
 	})
 }
 
-// every calls a function at intervals until ctx is over.
-func (c *Controller) every(ctx context.Context, interval time.Duration, do func()) {
-	ticker := c.config.Clock.NewTicker(interval)
+// every calls a function at intervals until ctx is done.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C():
+		case <-ticker.C:
 			do()
 		}
 	}
 }
 
-// confirmAll has the taint tracker know up to when all nodes are as it has them, where a not-ready period may depend on it. It reads
-// one node consistently: the answer's resourceVersion is at least that of all that had happened when it was asked for.
+// confirmAll tells the taint tracker up to when its state of all nodes is current, if a not-ready period may depend on it. It reads one node
+// consistently: the resourceVersion of the answer is not older than any change before the read.
 func (c *Controller) confirmAll(ctx context.Context) {
 	c.starts.Prune()
 	sent := c.config.Clock.Now()
@@ -58,23 +58,23 @@ func (c *Controller) confirmAll(ctx context.Context) {
 	defer cancel()
 	nodes, err := c.config.Informers.Nodes().List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
-		klog.FromContext(ctx).V(2).Info("Cannot confirm the state of nodes", "error", err.Error())
+		klog.FromContext(ctx).V(2).Info("Failed to confirm the state of nodes", "err", err.Error())
 		return
 	}
 	c.starts.Confirm(sent, nodes.ResourceVersion)
 }
 
-// settleNodes reads the nodes of which a record could not be proven otherwise, one after another.
-func (c *Controller) settleNodes(ctx context.Context) {
+// confirmNodes confirms, one after another, the nodes whose state could not be proven otherwise after a gap or a restart.
+func (c *Controller) confirmNodes(ctx context.Context) {
 	for _, name := range c.starts.Unconfirmed(c.config.Clock.Now(), maxConfirmed) {
 		if err := c.confirmNode(ctx, name); err != nil {
-			klog.FromContext(ctx).V(2).Info("Cannot confirm the state of a node", "node", klog.KRef("", name), "error", err.Error())
+			klog.FromContext(ctx).V(2).Info("Failed to confirm the state of a node", "node", klog.KRef("", name), "err", err.Error())
 			return
 		}
 	}
 }
 
-// confirmNode reads a node consistently. If it has the resourceVersion that was observed, it was like that when the read began.
+// confirmNode reads a node consistently. If the answer has the resourceVersion last observed, that was the state when the read began.
 func (c *Controller) confirmNode(ctx context.Context, name string) error {
 	node, err := c.evictor.ReadNode(ctx, name)
 	if err != nil {

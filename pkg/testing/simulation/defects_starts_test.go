@@ -51,7 +51,7 @@ func startDefects() []defect {
 		{"takes its own clock for the API server's", []edit{{"tainteviction/controller.go", "if config.ServerClock == nil {", "if true {"}}, ""},
 		{"takes the earlier time where the clock is in doubt", []edit{
 			{"serverclock/clock.go", "	return t.Add(-low)", "	_, high, _ := c.Offset()\n	return t.Add(-high)"}}, ""},
-		{"keeps to what the first answer told of the clock", []edit{{"tainteviction/time.go", "c.every(ctx, timeInterval,", "c.every(ctx, 1000*time.Hour,"}}, ""},
+		{"keeps to what the first answer told of the clock", []edit{{"tainteviction/time.go", "every(ctx, timeInterval,", "every(ctx, 1000*time.Hour,"}}, ""},
 	}
 }
 

@@ -25,10 +25,36 @@ func TestOverdue(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		want(true)
 		item := get(t, q)
-		want(false) // it is being tried
-		q.Done(item, Failed, 5*time.Second)
+		want(false) // an attempt is in flight
+		q.Retry(item, 5*time.Second)
 		want(false)
 		time.Sleep(7 * time.Second)
+		want(true)
+		q.Cancel("a")
+		want(false)
+	})
+}
+
+func TestDue(t *testing.T) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
+		want := func(want bool) {
+			t.Helper()
+			if q.Due("a") != want {
+				t.Errorf("due: %v", !want)
+			}
+		}
+		want(false)
+		q.Set(pod("a"), after(10))
+		want(false)
+		time.Sleep(10 * time.Second)
+		want(true)
+		item := get(t, q)
+		want(true) // in flight
+		q.Retry(item, time.Hour)
+		want(true) // a backoff does not move the deadline
+		q.Set(pod("a"), after(1))
+		want(false)
+		time.Sleep(time.Second)
 		want(true)
 		q.Cancel("a")
 		want(false)
