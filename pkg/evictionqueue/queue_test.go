@@ -329,7 +329,7 @@ func TestLowerPriorityGoesFirst(t *testing.T) {
 	})
 }
 
-// fill sets pods on so many nodes and in so many namespaces, and hands out all that have room.
+// fill sets pods on a number of nodes and in a number of namespaces, and hands out all that have room.
 func fill(q *Queue, name string, pods, nodes, namespaces int) (handed []Item) {
 	for i := range pods {
 		q.Set(pod(fmt.Sprint(name, i), fmt.Sprint(name, "-n", i%nodes), fmt.Sprint(name, "-ns", i%namespaces)), after(0))

@@ -35,7 +35,7 @@ func setCondition(api *apitest.Server, condition v1.PodCondition) {
 	api.UpdatePod("p", func(pod *v1.Pod) { pod.Status.Conditions = append(pod.Status.Conditions, condition) })
 }
 
-// slow is an API server that takes some time before it does anything, as webhooks make it; the client may give up meanwhile.
+// slow delays a request, as a webhook may. It returns early if the client gives up.
 func slow(req *http.Request, by time.Duration) (*http.Response, error) {
 	select {
 	case <-req.Context().Done():
@@ -49,7 +49,7 @@ func refuses(code int32) (*http.Response, error) {
 	return apitest.Failure(&apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Message: "no"}}), nil
 }
 
-// retried makes attempts a second apart until there is a result, and returns how many failed.
+// retried makes attempts, a second apart, until one does not fail, and returns how many failed.
 func retried(t *testing.T, e *Evictor, pod *podcache.Pod) (result Result, failed int) {
 	t.Helper()
 	for ; failed < 100; failed++ {
@@ -103,7 +103,7 @@ func TestCallsEndWithTheAttempt(t *testing.T) {
 	})
 }
 
-// TestConditionThatCannotBeWritten has the condition fail for ever in several ways: the pod goes without it, at once or later.
+// TestConditionThatCannotBeWritten has the PATCH fail for ever in several ways: the pod is deleted without the condition, at once or later.
 func TestConditionThatCannotBeWritten(t *testing.T) {
 	atOnce, afterThree, afterAMinute := 0, 2, 60
 	for code, failed := range map[int32]int{
@@ -138,7 +138,7 @@ func TestConditionThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestConditionThatIsWrittenLate has the condition fail for a while: it is there when the pod is deleted.
+// TestConditionThatIsWrittenLate has the PATCH fail for a while: the pod has the condition when it is deleted.
 func TestConditionThatIsWrittenLate(t *testing.T) {
 	for name, answer := range map[string]func(n int) int32{
 		"429 for 59 s":  func(n int) int32 { return map[bool]int32{true: 429, false: 0}[n < 59] },
@@ -191,7 +191,7 @@ func TestOutageCostsNoCondition(t *testing.T) {
 	})
 }
 
-// TestRefusalThatIsAboutAnotherPod has the name used again while the condition cannot be written.
+// TestRefusalThatIsAboutAnotherPod has the name reused while the condition cannot be written.
 func TestRefusalThatIsAboutAnotherPod(t *testing.T) {
 	for _, code := range []int32{404, 422, 500} {
 		bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
@@ -222,7 +222,7 @@ func TestRefusalsAreForgotten(t *testing.T) {
 	})
 }
 
-// TestSlowReadsOfTheNode has the read of the node take any time that an API server may: late, but done, by a fresh answer.
+// TestSlowReadsOfTheNode has the read of the node take as long as an API server may take: the pod is deleted late, on a fresh answer.
 func TestSlowReadsOfTheNode(t *testing.T) {
 	for _, takes := range []time.Duration{900 * time.Millisecond, time.Second, 5 * time.Second, time.Minute} {
 		t.Run(takes.String(), func(t *testing.T) {
@@ -283,7 +283,7 @@ func TestSlowReadIsShared(t *testing.T) {
 	})
 }
 
-func TestReadThatFailsEvictsNobody(t *testing.T) {
+func TestFailedReadEvictsNoPod(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
 		api.Intercept = func(req *http.Request) (*http.Response, error) {
 			if req.URL.Path != nodePath {
@@ -368,7 +368,7 @@ func TestPodThatKeepsChangingOfASlowServer(t *testing.T) {
 	}
 }
 
-// body is the body of a request, which can be read again.
+// body returns the body of a request, which can be read again.
 func body(req *http.Request) string {
 	data, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -378,7 +378,7 @@ func body(req *http.Request) string {
 	return string(data)
 }
 
-// TestPodThatKeepsChangingToStay has the pod replaced or spared, after DELETEs of as many versions as an attempt sends.
+// TestPodThatKeepsChangingToStay has the pod replaced, or its taint removed, after the last DELETE of one version.
 func TestPodThatKeepsChangingToStay(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(api *apitest.Server)
@@ -410,7 +410,7 @@ func TestPodThatKeepsChangingToStay(t *testing.T) {
 	}
 }
 
-// TestDisruptionTarget has the condition be there, in the cache and live, in several ways.
+// TestDisruptionTarget has the condition in the cache and live, in several ways.
 func TestDisruptionTarget(t *testing.T) {
 	foreign := v1.PodCondition{Type: v1.DisruptionTarget, Status: v1.ConditionTrue, Reason: "PreemptionByScheduler"}
 	for name, test := range map[string]struct {

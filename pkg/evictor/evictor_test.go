@@ -96,7 +96,7 @@ func terminate(api *apitest.Server) {
 	})
 }
 
-// TestPodThatChangesToStay has the pod replaced, or the taint go, between the condition and the DELETE.
+// TestPodThatChangesToStay has the pod replaced, or the taint removed, between the PATCH and the DELETE.
 func TestPodThatChangesToStay(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(api *apitest.Server)
@@ -105,7 +105,7 @@ func TestPodThatChangesToStay(t *testing.T) {
 		"replaced":     {func(api *apitest.Server) { api.RemovePod("p"); api.AddPod("p", "n") }, NameReused},
 		"gone":         {func(api *apitest.Server) { api.RemovePod("p") }, Gone},
 		"deleted":      {func(api *apitest.Server) { terminate(api) }, Terminating},
-		"taint is off": {func(api *apitest.Server) { api.Taint("n"); time.Sleep(2 * time.Second); terminateNot(api) }, NotDue},
+		"taint is off": {func(api *apitest.Server) { api.Taint("n"); time.Sleep(2 * time.Second); relabel(api) }, NotDue},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
@@ -123,7 +123,7 @@ func TestPodThatChangesToStay(t *testing.T) {
 	}
 }
 
-func terminateNot(api *apitest.Server) {
+func relabel(api *apitest.Server) {
 	api.UpdatePod("p", func(pod *v1.Pod) { pod.Labels = map[string]string{"a": "b"} })
 }
 
@@ -183,7 +183,7 @@ func TestReadsOfANodeAreSharedAndBounded(t *testing.T) {
 	})
 }
 
-// Pods that fall due one after another are not kept waiting for a second each, while there are reads to spare.
+// TestReadsForPodsThatFallDueOneAfterAnother has pods wait for less than a second each, while the burst of reads lasts.
 func TestReadsForPodsThatFallDueOneAfterAnother(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, _ *podcache.Pod) {
 		waits := func(howLong time.Duration) (worst time.Duration) {
@@ -209,7 +209,7 @@ func TestReadsForPodsThatFallDueOneAfterAnother(t *testing.T) {
 			t.Errorf("waited for %v", worst)
 		}
 		if worst := waits(5 * time.Minute); worst > readInterval {
-			t.Errorf("waited for %v when no read was left to spare", worst)
+			t.Errorf("waited for %v after the burst of reads", worst)
 		}
 		if n := api.Count("GET /api/v1/nodes/n"); n > 15+5*60+readBurst+1 {
 			t.Errorf("read the node %d times in 5 minutes and 15 s", n)

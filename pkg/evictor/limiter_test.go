@@ -44,7 +44,7 @@ func limiter(most int) (*ConcurrencyLimiter, *fakeQueue) {
 	return NewConcurrencyLimiter(q, &gauge{}, most, false), q
 }
 
-// server answers after a time that it takes at least, and works on so many evictions at the same time.
+// server takes a least time for each eviction, and has as many workers as evictions that it works on at the same time.
 type server struct {
 	limiter *ConcurrencyLimiter
 	queue   *fakeQueue
@@ -72,7 +72,7 @@ func (e *ends) Pop() any {
 	return last
 }
 
-// serve has evictions go on for some time, as many as there may, and returns how many ended in a second.
+// serve evicts for some time, as many pods at the same time as allowed, and returns the evictions per second.
 func (s *server) serve(d time.Duration, random *rand.Rand) float64 {
 	s.free = nil
 	for range s.workers {
@@ -113,7 +113,7 @@ func (s *server) serve(d time.Duration, random *rand.Rand) float64 {
 	return float64(done) / d.Seconds()
 }
 
-func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
+func TestLimiterHalvesWhenOverloaded(t *testing.T) {
 	for name, err := range map[string]error{
 		"429": apierrors.NewTooManyRequests("slow down", 1), "server timeout": apierrors.NewTimeoutError("later", 1),
 		"no answer": fmt.Errorf("reading: %w", context.DeadlineExceeded),
@@ -143,8 +143,7 @@ func TestLimiterHalvesWhenItIsTooMuch(t *testing.T) {
 	}
 }
 
-// TestLimiterDoublesWithinARoundTrip begins with few, so that the first pods do not wait for each other, and soon has as many as keep
-// an API server busy.
+// TestLimiterDoublesWithinARoundTrip starts low, so that the first pods do not wait for each other, and soon keeps an API server busy.
 func TestLimiterDoublesWithinARoundTrip(t *testing.T) {
 	l, q := limiter(400)
 	for _, want := range []int{32, 64, 64} {
@@ -157,8 +156,8 @@ func TestLimiterDoublesWithinARoundTrip(t *testing.T) {
 	}
 }
 
-// A small API server is seldom asked for too much.
-func TestLimiterComesBackSlowly(t *testing.T) {
+// TestLimiterRecoversSlowly has a small API server, which is seldom overloaded.
+func TestLimiterRecoversSlowly(t *testing.T) {
 	const workers, evictions = 8, 1000
 	l, q := limiter(400)
 	refused := 0
@@ -176,7 +175,7 @@ func TestLimiterComesBackSlowly(t *testing.T) {
 	}
 }
 
-func TestLimiterHalvesOnceForAllThatGoOn(t *testing.T) {
+func TestLimiterHalvesOnceForAllInFlight(t *testing.T) {
 	l, q := limiter(100)
 	var running []*Attempt
 	for range 20 {
@@ -206,7 +205,7 @@ func TestLimiterNeedsDemand(t *testing.T) {
 	}
 }
 
-// TestLimiterRaisesWhileAttemptsWait has attempts that use up all slots and do not end.
+// TestLimiterRaisesWhileAttemptsWait has attempts that use up the limit and do not end.
 func TestLimiterRaisesWhileAttemptsWait(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -263,7 +262,7 @@ func TestLimiterRaisesWhileAttemptsWait(t *testing.T) {
 	}
 }
 
-func TestLimiterForgetsWhenNoPodHasWaitedForLong(t *testing.T) {
+func TestLimiterForgetsAfterAMinuteWithoutBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, q := limiter(400)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-func TestOverdueIsWhatNobodyHasEvicted(t *testing.T) {
+func TestOverdue(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.api.AddPod("p", "n", tolerating("a", 10))
 		f.api.AddPod("q", "n", toleratingForever("a"))
@@ -42,8 +42,8 @@ func TestOverdueIsWhatNobodyHasEvicted(t *testing.T) {
 	})
 }
 
-// TestWhoAssistsBeginsWithFewAndLeavesTheConfigMapAlone has a replica evict in the place of a leader, and then lead.
-func TestWhoAssistsBeginsWithFewAndLeavesTheConfigMapAlone(t *testing.T) {
+// TestAssist has a replica assist the leader, and then lead. While it assists, it starts with a low limit and writes no ConfigMap.
+func TestAssist(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		var running, most atomic.Int32
 		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
@@ -77,11 +77,11 @@ func TestWhoAssistsBeginsWithFewAndLeavesTheConfigMapAlone(t *testing.T) {
 		written := func() int { return f.api.Count("PUT /api/v1/namespaces/kube-system/configmaps") }
 		f.wait(0.5)
 		if most.Load() != 4 {
-			t.Errorf("%d evictions go on at first, expected a tenth of 40", most.Load())
+			t.Errorf("%d evictions are in flight at first, want a tenth of 40", most.Load())
 		}
 		f.wait(1)
 		if most.Load() != 8 {
-			t.Errorf("%d evictions go on after the first four, expected 8", most.Load())
+			t.Errorf("%d evictions are in flight after the first four, want 8", most.Load())
 		}
 		f.wait(2)
 		cancel()
@@ -89,17 +89,17 @@ func TestWhoAssistsBeginsWithFewAndLeavesTheConfigMapAlone(t *testing.T) {
 		left, events := f.api.Pods(), f.api.Count("POST")
 		f.wait(20)
 		if f.api.Pods() != left || left == 200 || running.Load() != 0 {
-			t.Errorf("evicts although it does not assist any more: %d pods were left, and %d are", left, f.api.Pods())
+			t.Errorf("evicts after it stopped assisting: %d pods were left, now %d are", left, f.api.Pods())
 		}
 		if written() != 0 {
-			t.Error("wrote the ConfigMap, which has one writer")
+			t.Error("wrote the ConfigMap, which has a single writer")
 		}
 		if events == 0 {
-			t.Error("wrote no Events about what it evicted")
+			t.Error("wrote no Events on the pods it evicted")
 		}
 		for _, request := range f.api.Requests() {
 			if strings.HasPrefix(request, "POST") && !strings.Contains(request, "/namespaces/n") {
-				t.Errorf("%s: only the leader tells about nodes", request)
+				t.Errorf("%s: only the leader writes Events on nodes", request)
 			}
 		}
 		leading, stop := context.WithCancel(f.context())
@@ -107,7 +107,7 @@ func TestWhoAssistsBeginsWithFewAndLeavesTheConfigMapAlone(t *testing.T) {
 		go func() { defer close(led); f.c.Lead(leading) }()
 		f.wait(60)
 		if f.api.Pods() != 0 || most.Load() <= 16 || written() == 0 {
-			t.Errorf("as the leader, %d pods are left, %d went at the same time, and the ConfigMap was written %d times", f.api.Pods(), most.Load(), written())
+			t.Errorf("as the leader: %d pods are left, %d evictions were in flight, and the ConfigMap was written %d times", f.api.Pods(), most.Load(), written())
 		}
 		stop()
 		<-led

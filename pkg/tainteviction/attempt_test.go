@@ -11,7 +11,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
-// attempts returns how many pods were deleted, by the label attempt.
+// attempts returns the number of deleted pods by the label attempt.
 func (f *fixture) attempts() map[string]uint64 {
 	f.Helper()
 	families, err := f.registry.Gather()
@@ -30,7 +30,7 @@ func (f *fixture) attempts() map[string]uint64 {
 	return attempts
 }
 
-// TestOnlyAttemptsAfterAFailureAreRetries has a pod that is due by the caches only, and is looked at again until it is due.
+// TestOnlyAttemptsAfterAFailureAreRetries has a pod that is due by the caches only, and is checked again until it is due.
 func TestOnlyAttemptsAfterAFailureAreRetries(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.api.AddPod("p", "n", tolerating("a", 10))
@@ -42,7 +42,7 @@ func TestOnlyAttemptsAfterAFailureAreRetries(t *testing.T) {
 		f.wait(4) // A read serves for 1 s; the first attempt after that is the fifth at the latest, within 2.6 s of the first.
 		f.exists(true, "p")
 		if f.api.Count("GET /api/v1/nodes/n") < 2 {
-			t.Error("the node was not looked at again")
+			t.Error("the node was not read again")
 		}
 		f.api.Taint("n", taintOf("b"))
 		f.wait(5)

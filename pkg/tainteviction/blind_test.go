@@ -6,8 +6,8 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
-// TestBlindWhileAListDoesNotEnd has a proxy swallow the bookmarks that end streaming lists, when a controller has to list again: it
-// is not ready and says so of itself, and then lists in the old way.
+// TestBlindWhileAListDoesNotEnd has a proxy drop the bookmarks that end streaming lists while a controller lists again. The controller
+// reports that it is blind and not ready, and then lists in pages.
 func TestBlindWhileAListDoesNotEnd(t *testing.T) {
 	for _, resource := range []string{"pods", "nodes"} {
 		bubble(t, func(f *fixture) {

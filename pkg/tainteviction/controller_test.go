@@ -26,7 +26,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
-// fixture is a controller that runs against a model of the API server, in a bubble of virtual time.
+// fixture is a controller that runs against the model API server, in a synctest bubble.
 type fixture struct {
 	*testing.T
 	api      *apitest.Server
@@ -35,7 +35,7 @@ type fixture struct {
 	stop     func()
 }
 
-// bubble runs a test in virtual time, with a model that has the node "n" and no controller yet.
+// bubble runs a test in a synctest bubble, with a model API server that has the node "n", and no controller yet.
 func bubble(t *testing.T, test func(f *fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -48,7 +48,7 @@ func bubble(t *testing.T, test func(f *fixture)) {
 	})
 }
 
-// start starts a controller that leads, and waits until it stands still.
+// start starts a controller that leads, and waits until it is idle.
 func (f *fixture) start(options ...func(*Config)) {
 	f.Helper()
 	f.startFollower(options...)
@@ -61,7 +61,7 @@ func (f *fixture) start(options ...func(*Config)) {
 		leading.Wait()
 		stopRunning()
 	}
-	f.settle()
+	f.waitIdle()
 }
 
 func (f *fixture) context() context.Context {
@@ -95,11 +95,11 @@ func (f *fixture) startFollower(options ...func(*Config)) {
 		cancel()
 		running.Wait()
 	}
-	f.settle()
+	f.waitIdle()
 }
 
-// settle waits until nothing moves without time passing. Waiting for caches polls, so a moment passes first.
-func (f *fixture) settle() {
+// waitIdle waits until all goroutines are blocked. The wait for the caches polls, so some time passes first.
+func (f *fixture) waitIdle() {
 	time.Sleep(200 * time.Millisecond)
 	synctest.Wait()
 }
@@ -110,7 +110,7 @@ func (f *fixture) wait(seconds float64) {
 	synctest.Wait()
 }
 
-// exists fails the test unless the pods exist, or do not, as said.
+// exists fails the test unless the pods exist, or do not exist, as wanted.
 func (f *fixture) exists(want bool, names ...string) {
 	f.Helper()
 	for _, name := range names {
@@ -156,7 +156,7 @@ func TestEvictsWhenDue(t *testing.T) {
 	})
 }
 
-func TestCallsOffWhenTheTaintGoes(t *testing.T) {
+func TestCancelsWhenTheTaintGoes(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.api.AddPod("later", "n", tolerating("a", 30))
 		f.start()
@@ -181,8 +181,8 @@ func TestCallsOffWhenTheTaintGoes(t *testing.T) {
 	})
 }
 
-// A taint that comes and goes leaves few Events behind, which tell how often.
-func TestAFlappingTaintHasFewEvents(t *testing.T) {
+// TestFlappingTaintHasFewEvents has a taint come and go: the few Events count how often.
+func TestFlappingTaintHasFewEvents(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.api.AddPod("p", "n", tolerating("a", 300))
 		f.start()
@@ -314,7 +314,7 @@ func TestHowAPodGoes(t *testing.T) {
 	})
 }
 
-// What the watch still has to say of a pod from before its DELETE does not have us ask for it again.
+// TestWatchOfPodsBehindAnEviction has events of a pod from before its DELETE arrive after it: they cause no calls.
 func TestWatchOfPodsBehindAnEviction(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.api.Linger = true
@@ -337,8 +337,8 @@ func TestWatchOfPodsBehindAnEviction(t *testing.T) {
 	})
 }
 
-// An API server that has just started refuses what it allows a moment later. Nobody waits for long because of that, though
-// many attempts have failed before.
+// TestRefusedOnceAfterAnOutage has an API server that has just started refuse one call. The pod does not wait for long because of that,
+// though many attempts have failed before.
 func TestRefusedOnceAfterAnOutage(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		var away, starting atomic.Bool
@@ -422,7 +422,7 @@ func TestNameReusedBehindTheCache(t *testing.T) {
 	})
 }
 
-func TestStaleNodeCacheEvictsNobody(t *testing.T) {
+func TestStaleNodeCacheEvictsNoPod(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.start()
 		f.api.Taint("n", taintOf("a"))
@@ -588,7 +588,7 @@ func TestConditionThatMayNotBeWrittenDoesNotSave(t *testing.T) {
 	}
 }
 
-func TestSlowReadsOfANodeAreTold(t *testing.T) {
+func TestSlowReadsOfANodeAreCounted(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(req.URL.Path, "/nodes/n") {
@@ -676,7 +676,7 @@ func TestDeletionsDuringAGapAreNoticed(t *testing.T) {
 	})
 }
 
-func TestNodeThatGoesMakesNobodyDue(t *testing.T) {
+func TestDeletedNodeMakesNoPodDue(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.api.AddPod("p", "n", tolerating("a", 60))
 		f.start()
@@ -688,18 +688,18 @@ func TestNodeThatGoesMakesNobodyDue(t *testing.T) {
 	})
 }
 
-func TestIllnessHasOneStart(t *testing.T) {
+func TestNotReadyPeriodHasOneStart(t *testing.T) {
 	stamped := func(key string) v1.Taint {
 		taint := taintOf(key)
 		taint.TimeAdded = ptr.To(metav1.Now().Rfc3339Copy())
 		return taint
 	}
-	ill := func(pod *v1.Pod) {
+	tolerant := func(pod *v1.Pod) {
 		tolerating(v1.TaintNodeNotReady, 60)(pod)
 		tolerating(v1.TaintNodeUnreachable, 60)(pod)
 	}
 	bubble(t, func(f *fixture) {
-		f.api.AddPod("p", "n", ill)
+		f.api.AddPod("p", "n", tolerant)
 		f.start()
 		notReady := stamped(v1.TaintNodeNotReady)
 		f.api.Taint("n", notReady)
@@ -707,7 +707,7 @@ func TestIllnessHasOneStart(t *testing.T) {
 		f.api.Taint("n", notReady, stamped(v1.TaintNodeUnreachable))
 		f.api.Taint("n", stamped(v1.TaintNodeUnreachable))
 		f.wait(20)
-		f.api.Taint("n", stamped(v1.TaintNodeUnreachable)) // stamped anew, by a controller that restarted
+		f.api.Taint("n", stamped(v1.TaintNodeUnreachable)) // stamped again, by a controller that restarted
 		f.wait(19.9)
 		f.exists(true, "p")
 		f.wait(0.2)
@@ -737,7 +737,7 @@ func TestFollowerTakesOverWithItsDeadlines(t *testing.T) {
 		<-ended
 		f.wait(10)
 		if n := f.api.Pods(); n != 1 {
-			t.Errorf("evicts although it does not lead any more: %d pods are left", n)
+			t.Errorf("evicts after it stopped leading: %d pods are left", n)
 		}
 	})
 }
@@ -767,7 +767,7 @@ func TestStoppingFinishesWhatIsInFlight(t *testing.T) {
 			if took := time.Since(stopped); took > drainTimeout+time.Second {
 				t.Errorf("stopping took %v", took)
 			}
-			want := 8 // half of the 4 slots, for one namespace
+			want := 8 // half of the limit of 4, for one namespace
 			if hangs {
 				want = 10
 			}
@@ -778,7 +778,7 @@ func TestStoppingFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
-func TestBlockedNamespaceDoesNotHoldUpOthers(t *testing.T) {
+func TestBlockedNamespaceDelaysNoOther(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		blocked := func(pod *v1.Pod) { pod.Namespace = "blocked" }
 		for i := range 50 {
@@ -867,7 +867,7 @@ func TestReady(t *testing.T) {
 	})
 }
 
-func TestNewRejectsNoSlots(t *testing.T) {
+func TestNewRejectsNoConcurrency(t *testing.T) {
 	if _, err := New(Config{}); err == nil {
 		t.Error("no error")
 	}

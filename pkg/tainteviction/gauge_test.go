@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestScheduledGaugeIsWhatIsScheduled evaluates pods at the same time, over and over.
-func TestScheduledGaugeIsWhatIsScheduled(t *testing.T) {
+// TestScheduledGauge evaluates pods at the same time, again and again.
+func TestScheduledGauge(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		const pods, rounds = 8, 10000
 		for i := range pods {

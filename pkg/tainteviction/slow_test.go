@@ -42,9 +42,9 @@ func (f *fixture) left(namespace string, pods int) (n int) {
 	return n
 }
 
-// TestSlowNamespaceGetsAllSlotsButAReserve has a webhook that takes 6 s for each DELETE in the namespace "slow", of 200 pods on one
+// TestSlowNamespaceLeavesAReserve has a webhook that takes 6 s for each DELETE in the namespace "slow", of 200 pods on one
 // or several nodes, and 20 pods of another namespace on the same nodes.
-func TestSlowNamespaceGetsAllSlotsButAReserve(t *testing.T) {
+func TestSlowNamespaceLeavesAReserve(t *testing.T) {
 	for _, nodes := range []int{1, 10} {
 		for _, later := range []float64{0, 3} {
 			t.Run(fmt.Sprintf("%d nodes, others %v s later", nodes, later), func(t *testing.T) {
@@ -81,8 +81,8 @@ func TestSlowNamespaceGetsAllSlotsButAReserve(t *testing.T) {
 	}
 }
 
-// TestManySlowNamespacesHoldUpNobody has more slow calls than there are slots, in two namespaces.
-func TestManySlowNamespacesHoldUpNobody(t *testing.T) {
+// TestSlowNamespacesDelayNoOther has more slow calls than the concurrency limit, in two namespaces.
+func TestSlowNamespacesDelayNoOther(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		const nodes = 4
 		for i := range nodes {
