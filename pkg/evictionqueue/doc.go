@@ -14,7 +14,8 @@
 //   - A namespace that is alone may use the concurrency limit except for a reserve (a tenth, at least 4), a node except for half of that
 //     reserve. Where several namespaces or nodes have pods due, each may use what the others leave, except for such a reserve of it. So
 //     one that comes later can start, however many are slow.
-//   - Each node and each namespace has a limit of its own after failures. A failed attempt halves it, down to one, and another doubles it.
+//   - Each node and each namespace has a limit of its own after failures. A failed attempt halves it, down to one; any
+//     other attempt doubles it, until there is none.
 //   - Among the pods that are due and have room, nodes take turns of 0.8 s, because a node has to be read once a second for its evictions,
 //     however few they are. Half of what is handed out is of the node whose turn it is, and half of the node with the fewest pods left. So
 //     each node gets its turn, whatever is due on others, and a node with few pods does not wait for the turns of nodes with many.

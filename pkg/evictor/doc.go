@@ -35,9 +35,9 @@
 //   - No other pod of the same name is deleted: a mismatch of the UID ends the attempt.
 //   - An attempt makes a bounded number of calls. Each may take longer than the 60 s that the API server works on a call at most, webhooks
 //     included, and ends when the attempt is cancelled. client-go's own retries are off, because they would send an old decision later.
-//   - A node is read once a second at most, on average, and never twice at the same time. A node that was not read for a while has a
-//     burst of 30 reads. So pods of one node that fall due shortly after one another wait for up to 0.4 s; if that goes on
-//     for long, for a second; and where reads are slow, for two of them.
+//   - A node is read once a second at most, on average, and never twice at the same time. A node that was not read for a while has a burst of
+//     30 reads. So pods of one node that fall due shortly after one another wait for up to 0.4 s; if that goes on for long, for a second;
+//     and where reads are slow, for the duration of two reads.
 //   - Failures to write conditions are kept only for pods at which that failed in the last minutes.
 //   - The number of attempts in flight adapts: see ConcurrencyLimiter. An overloaded API server halves it.
 //   - A DELETE whose answer is lost may have taken effect. The next attempt finds the pod terminating or gone; it is not counted as ours

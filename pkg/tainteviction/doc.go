@@ -3,7 +3,8 @@
 //
 // # From a pod event to its DELETE
 //
-// Each arrow is a call or a queue, and all of them point down: nothing below calls back into what is above it.
+// Each arrow is a call or a queue, and all of them point down: nothing below calls back into what is above it. The result of an attempt is
+// returned to evict, which puts the pod back into taintEvictionQueue.
 //
 //	informer
 //	   │ event
