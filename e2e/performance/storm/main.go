@@ -56,7 +56,7 @@ func tell(ctx context.Context, o *options, out, progress io.Writer) error {
 	}
 	r.Goals = goals(r)
 	_, failure := io.WriteString(out, r.markdown())
-	return errors.Join(err, failure, figures.WriteJSON(o.jsonFile, r))
+	return errors.Join(err, failure, figures.WriteJSON(o.jsonFile, r), writeSVG(o.svgFile, r))
 }
 
 // measure fills the report, on a control plane that is there for as long as this takes.

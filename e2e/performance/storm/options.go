@@ -24,6 +24,7 @@ type options struct {
 	settle   time.Duration
 	liveHeap bool
 	jsonFile string
+	svgFile  string
 	// mechanisms are measured against plain ones. Only leaves everything else out.
 	mechanisms []mechanism
 	only       bool
@@ -55,6 +56,7 @@ func parse(arguments []string, complaints io.Writer) (*options, error) {
 	fs.DurationVar(&o.settle, "settle", 30*time.Second, "`time` that a process gets to come to rest, at most, before its memory is measured")
 	fs.BoolVar(&o.liveHeap, "live-heap", true, "measure live heaps, too, which takes up to two minutes for each size and contender")
 	fs.StringVar(&o.jsonFile, "json", "bin/bench.json", "write all figures to this `file`")
+	fs.StringVar(&o.svgFile, "svg", "bin/bench.svg", "draw the storms into this `file`; empty for none")
 	if err := fs.Parse(arguments); err != nil {
 		return nil, err
 	}

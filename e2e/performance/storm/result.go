@@ -33,9 +33,11 @@ type Storm struct {
 
 	// From the answer to the first taint.
 	FirstSeconds float64 `json:"firstSeconds"`
-	P50Seconds   float64 `json:"p50Seconds"`
-	P99Seconds   float64 `json:"p99Seconds"`
-	LastSeconds  float64 `json:"lastSeconds"`
+	// EvictedSeconds are when the first pod was evicted, and when each further percent of the pods was.
+	EvictedSeconds []float64 `json:"evictedSeconds,omitempty"`
+	P50Seconds     float64   `json:"p50Seconds"`
+	P99Seconds     float64   `json:"p99Seconds"`
+	LastSeconds    float64   `json:"lastSeconds"`
 	// LastEventSeconds is until the last Event, or the last eviction where that is later.
 	LastEventSeconds              float64 `json:"lastEventSeconds"`
 	EvictionsPerSecond            float64 `json:"evictionsPerSecond"`
@@ -100,6 +102,7 @@ type Goal struct {
 // time takes over when pods were evicted and Events arrived, both sorted, from the answer to the first taint.
 func (s *Storm) time(evicted, events []time.Duration) {
 	s.Evicted, s.Events = len(evicted), len(events)
+	s.EvictedSeconds = curve(evicted)
 	s.FirstSeconds = percentile(evicted, 0).Seconds()
 	s.P50Seconds = percentile(evicted, 50).Seconds()
 	s.P99Seconds = percentile(evicted, 99).Seconds()

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCurve(t *testing.T) {
+	var evicted []time.Duration
+	for i := 1; i <= 1000; i++ {
+		evicted = append(evicted, time.Duration(i)*time.Second)
+	}
+	points := curve(evicted)
+	if len(points) != 101 || points[0] != 1 || points[1] != 10 || points[50] != 500 || points[100] != 1000 || !slices.IsSorted(points) {
+		t.Errorf("%v", points)
+	}
+	if got := curve(nil); got != nil {
+		t.Errorf("of no evictions: %v", got)
+	}
+	s := Storm{Evicted: 1000, EvictedSeconds: points}
+	if line := s.points(); len(line) != 102 || line[0].Y != 0 || line[51].X != 500 || line[51].Y != 500 || line[101].Y != 1000 {
+		t.Errorf("%v", line)
+	}
+}
+
+// A contender that is measured twice is drawn once, and one with fewer pods is not compared.
+func TestPictured(t *testing.T) {
+	some := []float64{1, 2}
+	r := &report{Storms: []Storm{
+		{Contender: bareName, Title: "before", Pods: 5, EvictedSeconds: some}, {Contender: oursName, Pods: 5, EvictedSeconds: some},
+		{Contender: bareName, Title: "after", Pods: 5, EvictedSeconds: some}, {Contender: builtinName, Pods: 5},
+		{Contender: builtinDefaultName, Pods: 1, EvictedSeconds: some},
+	}}
+	var names []string
+	for _, s := range r.pictured() {
+		names = append(names, s.Contender+s.Title)
+	}
+	if got := strings.Join(names, ","); got != "barebefore,taint-manager" {
+		t.Errorf("pictured: %s", got)
+	}
+}
+
+// The picture is well-formed, names all contenders and has no background, so that it reads on white and on black.
+func TestSVG(t *testing.T) {
+	r := sample()
+	file := filepath.Join(t.TempDir(), "made", "storm.svg")
+	if err := writeSVG(file, r); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	for decoder := xml.NewDecoder(strings.NewReader(text)); ; {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"<svg", ">taint-manager<", ">bare client<", ">built-in<", "pods evicted", "seconds after the first taint", "4 pods on 2 nodes"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in the picture", want)
+		}
+	}
+	for _, not := range []string{"#000000", "#FFFFFF", "#ffffff"} {
+		if strings.Contains(text, not) {
+			t.Errorf("the picture has the colour %s, which does not show on every background:\n%s", not, text)
+		}
+	}
+	if err := writeSVG("", r); err != nil {
+		t.Error(err)
+	}
+	none := filepath.Join(t.TempDir(), "none.svg")
+	if err := writeSVG(none, &report{}); err != nil {
+		t.Error(err)
+	} else if _, err := os.Stat(none); err == nil {
+		t.Error("a picture of nothing was written")
+	}
+}
