@@ -18,8 +18,12 @@ import (
 
 const (
 	pictureWidth, pictureHeight = 24 * vg.Centimeter, 11 * vg.Centimeter
-	// sansSerif is the typeface: the library ships it as Liberation Sans, and an SVG falls back to any other.
-	sansSerif = "Liberation"
+	// margin is around the picture, and legendAt where the legend begins.
+	margin, legendAt = vg.Length(8), 15 * vg.Centimeter
+	// family is what the library writes as the font. Where that is missing, others of the same widths do.
+	family, families = "font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif"
+	// mostTicks is how many ticks an axis has at most, beside that at zero.
+	mostTicks = 10
 )
 
 // lineStyle returns how the line of a contender looks. The colours, and the one of axes and text, have enough contrast on
@@ -90,31 +94,43 @@ func (r *report) svg() (string, error) {
 		p.Legend.Add(s.Title, line)
 	}
 	canvas := vgsvg.New(pictureWidth, pictureHeight)
-	p.Draw(draw.New(canvas))
+	p.Draw(draw.Crop(draw.New(canvas), margin, -margin, margin, -margin))
 	var text strings.Builder
 	if _, err := canvas.WriteTo(&text); err != nil {
 		return "", fmt.Errorf("writing the picture: %w", err)
 	}
-	return text.String(), nil
+	return strings.ReplaceAll(text.String(), family, families), nil
+}
+
+// ticks returns round numbers along an axis from zero to most.
+func ticks(_, most float64) (marks []plot.Tick) {
+	step := 1.0
+	for factors := []float64{2, 2.5, 2}; most/step > mostTicks; factors = append(factors[1:], factors[0]) {
+		step *= factors[0] // 1, 2, 5, 10, 20, 50 …
+	}
+	for at := 0.0; at <= most; at += step {
+		marks = append(marks, plot.Tick{Value: at, Label: count(int(at))})
+	}
+	return marks
 }
 
 // newPicture returns an empty picture without a background.
 func newPicture(title string) *plot.Plot {
 	p := plot.New()
-	p.BackgroundColor = color.Transparent
+	p.BackgroundColor = nil
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, "seconds after the first taint", "pods evicted"
-	p.Legend.Left, p.Legend.Top = false, false
-	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(12), vg.Points(12)
-	p.Legend.Padding = vg.Points(3)
+	p.Legend.Left, p.Legend.Padding = true, vg.Points(3) // what begins on the left has its place whatever the font
+	p.Legend.XOffs, p.Legend.YOffs = legendAt, vg.Points(12)
 	p.Title.Padding = vg.Points(8)
 	for _, style := range []*draw.TextStyle{
 		&p.Title.TextStyle, &p.Legend.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label,
 	} {
 		style.Color = textColor()
-		style.Font.Typeface, style.Font.Variant, style.Font.Size = sansSerif, "Sans", font.Points(12)
+		style.Font.Typeface, style.Font.Variant, style.Font.Size = "Liberation", "Sans", font.Points(12)
 	}
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Color, axis.Tick.Color, axis.Min = textColor(), textColor(), 0
+		axis.Tick.Marker, axis.Label.Padding = plot.TickerFunc(ticks), vg.Points(4)
 	}
 	grid := plotter.NewGrid()
 	grid.Vertical.Color = nil

@@ -47,6 +47,18 @@ func TestPictured(t *testing.T) {
 	}
 }
 
+func TestTicks(t *testing.T) {
+	for most, want := range map[float64]string{38.1: "0 5 10 15 20 25 30 35", 94: "0 10 20 30 40 50 60 70 80 90", 5000: "0 500 1,000 1,500 2,000 2,500 3,000 3,500 4,000 4,500 5,000", 7: "0 1 2 3 4 5 6 7"} {
+		var labels []string
+		for _, tick := range ticks(0, most) {
+			labels = append(labels, tick.Label)
+		}
+		if got := strings.Join(labels, " "); got != want {
+			t.Errorf("up to %v: %s, want %s", most, got, want)
+		}
+	}
+}
+
 // The picture is well-formed, names all contenders and has no background, so that it reads on white and on black.
 func TestSVG(t *testing.T) {
 	r := sample()
@@ -71,7 +83,7 @@ func TestSVG(t *testing.T) {
 			t.Errorf("no %q in the picture", want)
 		}
 	}
-	for _, not := range []string{"#000000", "#FFFFFF", "#ffffff"} {
+	for _, not := range []string{"#000000", "#FFFFFF", "#ffffff", "fill:#-"} {
 		if strings.Contains(text, not) {
 			t.Errorf("the picture has the colour %s, which does not show on every background:\n%s", not, text)
 		}
