@@ -63,6 +63,10 @@ push: ## Build the image and push it: make push IMAGE=registry.example.com/taint
 	@echo "Building the image (the first time takes minutes)"
 	@$(BUILD_IMAGE) --push
 
+.PHONY: generate
+generate: ## Write the tables of flags, metrics, Events and log messages in cmd/taint-manager/README.md from the code.
+	go test -count=1 ./cmd/taint-manager/app -run '^TestReference$$' -update
+
 .PHONY: clean
 clean: ## Remove what was built here. (The control plane's programs stay in the user's cache directory.)
 	rm -rf bin coverage.out
@@ -139,7 +143,7 @@ e2e: ## Run the tests on real kubelets: image, kind cluster, deployment (12 minu
 	go run ./e2e/kind
 
 .PHONY: verify
-verify: verify-format verify-vet verify-tidy verify-layers lint vulncheck ## Check formatting, vet, go.mod files, layering, lint and vulnerabilities.
+verify: verify-format verify-vet verify-tidy verify-layers verify-generated lint vulncheck ## Check formatting, vet, go.mod files, layering, documents, lint and vulnerabilities.
 
 .PHONY: verify-format
 verify-format: ## Check that gofmt has nothing to change.
@@ -159,8 +163,12 @@ verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
 	cd .tools/image && go mod tidy -diff
 
 .PHONY: verify-layers
-verify-layers: ## Check that imports point down.
+verify-layers: ## Check that imports point down, and that what documents name exists.
 	go test ./pkg
+
+.PHONY: verify-generated
+verify-generated: ## Check that what make generate writes is up to date.
+	go test ./cmd/taint-manager/app -run '^TestReference$$'
 
 .PHONY: lint
 lint: ## Run golangci-lint.

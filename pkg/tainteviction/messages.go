@@ -15,10 +15,12 @@ import (
 )
 
 const (
-	// podEventReason is that of the built-in controller, so that what looks for it goes on working.
+	// podEventReason is the reason of the Event on a pod that was evicted, once the API server has accepted its deletion. The built-in
+	// controller's Event has the same reason. The message names the node, the taint, the toleration, the deadline and the lateness.
 	podEventReason = "TaintManagerEviction"
-	// scheduledEventReason and cancelledEventReason are the reasons of Events on nodes.
+	// scheduledEventReason is the reason of the Event on a node whose taints changed so that pods became due or got a deadline.
 	scheduledEventReason = "TaintManagerScheduled"
+	// cancelledEventReason is the reason of the Event on a node whose taints changed so that scheduled evictions were cancelled.
 	cancelledEventReason = "TaintManagerEvictionCancelled"
 )
 
