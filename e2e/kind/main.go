@@ -8,7 +8,7 @@
 //	IMAGE_ARCHIVE  an archive with the image, instead of building one by make image
 //	RUN            a regular expression: only the tests whose names match
 //	KEEP=1         do not delete the cluster, and say how to use it
-//	TAKEOVER_DOC   the document whose commands for switching over are tested, instead of README.md
+//	TAKEOVER_DOC   the document whose commands for switching over are tested, instead of manifests/README.md
 package main
 
 import (

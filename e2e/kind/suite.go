@@ -81,7 +81,7 @@ func takeoverDocument() string {
 	if document := os.Getenv("TAKEOVER_DOC"); document != "" {
 		return document
 	}
-	return "README.md"
+	return "manifests/README.md"
 }
 
 // follow notes and shows what go test says.

@@ -1,5 +1,5 @@
 // Command compare runs the tests of the comparison table against the built-in controller and against ours, and prints the
-// table of the README in Markdown. Progress goes to standard error.
+// table of e2e/README.md in Markdown. Progress goes to standard error.
 //
 // The tests of the built-in controller are expected to fail where it does not do what the rules ask for; what counts there
 // is what they saw. The exit status is 1 if ours failed one, or if nothing was seen of a row.

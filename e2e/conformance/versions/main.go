@@ -1,5 +1,5 @@
 // Command versions runs the black-box tests against the control plane of each minor version of Kubernetes that is supported,
-// and prints the table of the README in Markdown. Progress goes to standard error.
+// and prints a table in Markdown. Progress goes to standard error.
 //
 // Each control plane is built once, in minutes, and kept in the user's cache directory. The exit status is 1 if a test failed, a
 // version could not be built or a run has ended early, and 2 for wrong usage.
@@ -120,7 +120,7 @@ func olderVersions() []string {
 	return []string{"1.29.15", "1.30.14", "1.31.13", "1.32.9", "1.33.13", "1.34.12", "1.35.8", "1.36.5"}
 }
 
-// defaultTests are the tests of what the README promises to workloads, and those of failures that depend on the API server.
+// defaultTests are the tests of what manifests/README.md promises to workloads, and those of failures that depend on the API server.
 func defaultTests() string {
 	return "^(TestRow|TestParity|TestNotReady|TestAnotherValueIsAnotherTaint$|TestNodeEvents|" + strings.Join([]string{
 		"TestBothRestartDuringCountdown", "TestTimeAddedDisproved", "TestRejectedPodsGo", "TestEvictFinishedPods",

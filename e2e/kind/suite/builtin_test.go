@@ -26,7 +26,7 @@ const (
 
 	// documentVariable names the document that tells operators how to switch the built-in controller off and on.
 	documentVariable = "TAKEOVER_DOC"
-	defaultDocument  = "../../../README.md"
+	defaultDocument  = "../../../manifests/README.md"
 
 	// switching is how long the kubelet may take to run another kube-controller-manager and that one to lead: it waits for
 	// the end of the Lease of the one before.

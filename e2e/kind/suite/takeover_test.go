@@ -17,7 +17,7 @@ import (
 	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
-// TestSwitchingOverAndBack goes the way of an operator under kubeadm, by the commands of the README: the built-in
+// TestSwitchingOverAndBack goes the way of an operator under kubeadm, by the commands of manifests/README.md: the built-in
 // controller beside ours, then ours alone, then the built-in one beside ours again, and alone.
 func TestSwitchingOverAndBack(t *testing.T) {
 	s := alone(t)
