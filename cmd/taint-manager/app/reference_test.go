@@ -148,17 +148,17 @@ func describeMetric(t *testing.T, metric basemetrics.Registerable) (kind, help, 
 	var level basemetrics.StabilityLevel
 	switch m := metric.(type) {
 	case *basemetrics.Counter:
-		kind, help, level = "counter", m.CounterOpts.Help, m.CounterOpts.StabilityLevel
+		kind, help, level = "counter", m.Help, m.StabilityLevel
 	case *basemetrics.CounterVec:
-		kind, help, level = "counter", m.CounterOpts.Help, m.CounterOpts.StabilityLevel
+		kind, help, level = "counter", m.Help, m.StabilityLevel
 	case *basemetrics.Gauge:
-		kind, help, level = "gauge", m.GaugeOpts.Help, m.GaugeOpts.StabilityLevel
+		kind, help, level = "gauge", m.Help, m.StabilityLevel
 	case *basemetrics.GaugeVec:
-		kind, help, level = "gauge", m.GaugeOpts.Help, m.GaugeOpts.StabilityLevel
+		kind, help, level = "gauge", m.Help, m.StabilityLevel
 	case *basemetrics.Histogram:
-		kind, help, level = "histogram", m.HistogramOpts.Help, m.HistogramOpts.StabilityLevel
+		kind, help, level = "histogram", m.Help, m.StabilityLevel
 	case *basemetrics.HistogramVec:
-		kind, help, level = "histogram", m.HistogramOpts.Help, m.HistogramOpts.StabilityLevel
+		kind, help, level = "histogram", m.Help, m.StabilityLevel
 	default:
 		t.Fatalf("metric %s is of type %T: name that type here", metric.FQName(), metric)
 	}
