@@ -6,7 +6,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// The rules of the README, "When a pod must go", over one pod and the taints of its node. Nothing here is shared with the
+// The rules of package deadline, stated again, over one pod and the taints of its node. Nothing here is shared with the
 // product.
 
 // never is later than every deadline.
