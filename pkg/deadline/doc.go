@@ -32,7 +32,8 @@ limitations under the License.
 //     of at most 60 s.
 //   - Absence: a time in which a node does not carry a taint that it carried before.
 //   - Binding: when the pod came to its node. It is the later of the pod's creation and the transition time of
-//     PodScheduled=True, and no later than when we first saw the pod bound.
+//     PodScheduled=True, and no later than when we first saw the pod bound. For a pod that is made with a nodeName, the
+//     kubelet writes PodScheduled, by the clock of its node.
 //   - Deadline: the time from which the pod must go. From then on the pod is due.
 //   - API time: a time on the API server's clock. Objects carry whole seconds; a second counts as its end. Local times are
 //     on the steady clock of package serverclock.
@@ -55,6 +56,10 @@ limitations under the License.
 // toleration, or with zero or negative seconds, the pod is due at once. Without tolerationSeconds, this taint never evicts
 // the pod. The pod's deadline is the earliest over all taints. The decision names the taint and the toleration that it
 // comes from.
+//
+// Left alone, always: mirror pods, pods that are being deleted, and pods on a node that does not exist. Left alone unless asked
+// (see [Rules]): pods that have finished, which are those that are Succeeded, and those that are Failed after a container has
+// started. A pod that its kubelet rejected is Failed without that, and goes.
 //
 // For not-ready taints another formula gives the deadline. Let K be the taint that is on, s(K) the seconds that the pod
 // tolerates it, s(other) the seconds that it tolerates the other not-ready taint, period the start of the not-ready period,

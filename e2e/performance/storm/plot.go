@@ -14,6 +14,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/taint-manager/taint-manager/e2e/performance/figures"
 )
 
 const (
@@ -83,7 +85,7 @@ func (r *report) svg() (string, error) {
 	if len(storms) == 0 {
 		return "", nil
 	}
-	p := newPicture(fmt.Sprintf("%s pods on %s nodes that are tainted at the same moment", count(storms[0].Pods), count(storms[0].Nodes)))
+	p := newPicture(fmt.Sprintf("%s pods on %s nodes that are tainted at the same moment", figures.Count(storms[0].Pods), figures.Count(storms[0].Nodes)))
 	for _, s := range storms {
 		line, err := plotter.NewLine(s.points())
 		if err != nil {
@@ -109,7 +111,7 @@ func ticks(_, most float64) (marks []plot.Tick) {
 		step *= factors[0] // 1, 2, 5, 10, 20, 50 …
 	}
 	for at := 0.0; at <= most; at += step {
-		marks = append(marks, plot.Tick{Value: at, Label: count(int(at))})
+		marks = append(marks, plot.Tick{Value: at, Label: figures.Count(int(at))})
 	}
 	return marks
 }
