@@ -1,3 +1,19 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 // Command conformance runs Kubernetes' own end-to-end cases of the NoExecute taint manager against taint-manager: the test
 // binary k8s.io/kubernetes/test/e2e, unchanged, on a control plane whose built-in controller is off. It takes about 12
 // minutes, most of them waiting for tolerations to end.

@@ -1,3 +1,19 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 // Package nodes runs commands on the nodes of a kind cluster, each of which is a container of the Docker engine here.
 // Whatever a test does to a node from outside of Kubernetes goes through it, and so does kubectl: the control-plane node
 // has one, of the cluster's own version, so none is needed on this machine.

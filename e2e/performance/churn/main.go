@@ -1,3 +1,19 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 // Command churn measures what updates cost that change nothing that the rules read: 1,000 status updates of nodes and 5,000 of
 // pods in a second, which is what a large cluster makes, for our binary and for kube-controller-manager's taint-eviction-controller;
 // and beside them for one of ours that decodes whole objects, as client-go's informers do, before a transform distils them.

@@ -1,3 +1,19 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
 // Command storm measures evictions of taint-manager side by side with the built-in controller, and with a client that makes
 // the same calls, watches nothing and decides nothing. It prints tables in Markdown, and writes all figures as JSON. Progress goes to
 // standard error.
