@@ -36,17 +36,17 @@ import (
 type Outcome string
 
 const (
-	// Deleted: the API server accepted our DELETE.
+	// Deleted says that the API server accepted our DELETE.
 	Deleted Outcome = "Deleted"
-	// Gone: the pod did not exist any more.
+	// Gone says that the pod did not exist any more.
 	Gone Outcome = "Gone"
-	// Terminating: the pod was being deleted already.
+	// Terminating says that the pod was being deleted already.
 	Terminating Outcome = "Terminating"
-	// NameReused: another pod has the name now.
+	// NameReused says that another pod has the name now.
 	NameReused Outcome = "NameReused"
-	// NotDue: by the live node and pod, the pod need not go, or not yet.
+	// NotDue says that the pod need not go, or not yet, by the live node and pod.
 	NotDue Outcome = "NotDue"
-	// Failed: the pod may still be there and due.
+	// Failed says that the pod may still be there and due.
 	Failed Outcome = "Error"
 )
 

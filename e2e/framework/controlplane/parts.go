@@ -30,7 +30,7 @@ import (
 const (
 	serviceRange = "10.96.0.0/12"
 
-	// SilentLabel, on a node, stops the heartbeats of that node alone, whatever the label's value: kwok lets go of it
+	// SilentLabel stops the heartbeats of the node that has it, whatever the label's value: kwok lets go of the node
 	// and of its pods, as if its kubelet had died. Without the label kwok takes the node up again.
 	SilentLabel = "controlplane.taint-manager.test/silent"
 )

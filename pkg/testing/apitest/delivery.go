@@ -22,15 +22,15 @@ import apierrors "k8s.io/apimachinery/pkg/api/errors"
 type Delivery int
 
 const (
-	// Written: it reaches the client.
+	// Written says that it reaches the client.
 	Written Delivery = iota
-	// Torn: half of it does, and the connection breaks.
+	// Torn says that half of it does, and the connection breaks.
 	Torn
-	// Swallowed: it never does, as if there had been none.
+	// Swallowed says that it never does, as if there had been none.
 	Swallowed
-	// Expired: an error 410 takes its place, and the watch ends.
+	// Expired says that an error 410 takes its place, and the watch ends.
 	Expired
-	// TooMany: an error 429 does.
+	// TooMany says that an error 429 does.
 	TooMany
 )
 
