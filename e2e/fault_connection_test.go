@@ -78,6 +78,7 @@ func TestFaultStandbySwallowed(t *testing.T) {
 func TestFaultListWithoutEnd(t *testing.T) {
 	suite.OursOnly(t, "it is about our reading")
 	s := suite.Alone(t)
+	s.NeedsStreamingLists()
 	proxy := s.Proxy(0)
 	proxy.SwallowBookmarks(true)
 	node := s.Node()
@@ -107,6 +108,7 @@ func TestFaultListWithoutEnd(t *testing.T) {
 func TestFaultRelistWithoutEnd(t *testing.T) {
 	suite.OursOnly(t, "it is about our reading")
 	s := suite.Alone(t)
+	s.NeedsStreamingLists()
 	proxy := s.Proxy(0)
 	leader := s.Start(harness.Options{Name: "blind", LeaderElect: true, Proxy: proxy})
 	s.Eventually("leadership", 30*time.Second, func(context.Context) error { return leads(leader) })

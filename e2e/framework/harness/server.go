@@ -53,3 +53,13 @@ func watchListEnabled(metrics []byte) bool {
 	}
 	return false
 }
+
+// NeedsStreamingLists skips the test where the API server offers no lists that are streamed by a watch.
+func (s *Scene) NeedsStreamingLists() {
+	s.T.Helper()
+	streams, err := streamsLists(s.Context(), s.Client)
+	s.Must(err)
+	if !streams {
+		s.T.Skip("lists are not streamed by default")
+	}
+}
