@@ -19,73 +19,66 @@ package simulation
 // startDefects are of when a pod must go: since when taints, not-ready periods and bindings count.
 func startDefects() []defect {
 	const (
-		start, state, period = "taintstart/start.go", "taintstart/state.go", "taintstart/period.go"
-		pod, formula         = "podcache/pod.go", "deadline/deadline.go"
-	)
-	const (
-		changed = "		start.Server = endOf(o.Changed)\n"
-		later   = "		says = earliest(says, endOf(t.o.Changed))\n"
-		added   = "		start.Server = earliest(start.Server, endOf(taint.TimeAdded))\n"
-		bounded = "return !since.IsZero() && (!on ||"
-		swapped = "bySwap := addSeconds(own, seconds)\n"
-		confirm = "func (t *Tracker) Confirm(sent time.Time, resourceVersion string) {\n"
-		nothing = "\tif resourceVersion != \"\" {\n\t\treturn\n\t}\n"
+		startOf, carryOver = "taintstart.startOf", "taintstart.transition.carryOver"
+		resume, continues  = "taintstart.transition.resumePeriod", "taintstart.transition.continues"
+		unchanged          = "taintstart.transition.taintsUnchanged"
+		changed            = "start.Server = endOf(o.Changed)"
+		later              = "says = earliest(says, endOf(t.o.Changed))"
+		added              = "start.Server = earliest(start.Server, endOf(taint.TimeAdded))"
+		bounded            = "!since.IsZero() && (!on || _)"
 	)
 	return []defect{
-		{"counts from now at a start", []edit{{start, changed, "		_ = 0\n"}, {start, added, "		_ = 0\n"}, {state, later, "		_ = 0\n"}}, ""},
-		{"does not know managedFields", []edit{{start, changed, "		_ = 0\n"}, {state, later, "		_ = 0\n"}}, ""},
+		{"counts from now at a start", []edit{{startOf, changed, ""}, {startOf, added, ""}, {carryOver, later, ""}}, ""},
+		{"does not know managedFields", []edit{{startOf, changed, ""}, {carryOver, later, ""}}, ""},
 		{"honours a timeAdded in the future", []edit{
-			{start, added, "		if start.Server = endOf(taint.TimeAdded); taint.TimeAdded.After(o.Seen) {\n\t\t\tstart.Seen = time.Time{}\n\t\t}\n"}}, ""},
-		{"counts a stored second as its beginning", []edit{{start, "return t.Add(apiResolution)", "return t"}}, ""},
-		{"takes a relist for a watch without a gap", []edit{{"taintstart/observation.go", "o.List != before.List", "false"}}, ""},
-		{"keeps a start across any gap", []edit{{state, "	case unchanged || !t.o.Gap:\n		return t.carryOver", "	case true:\n		return t.carryOver"}}, ""},
+			{startOf, added, "if start.Server = endOf(taint.TimeAdded); taint.TimeAdded.After(o.Seen) {\n start.Seen = time.Time{}\n}"}}, ""},
+		{"counts a stored second as its beginning", []edit{{"taintstart.endOf", "t.Add(apiResolution)", "t"}}, ""},
+		{"takes a relist for a watch without a gap", []edit{{"taintstart.Observation.After", "o.List != before.List", "false"}}, ""},
+		{"keeps a start across any gap", []edit{{"taintstart.transition.nextTaint", "unchanged || !t.o.Gap", "true"}}, ""},
 		{"counts an old timeAdded that is put back", []edit{
-			{start, "certainlyAfter(taint.TimeAdded, before.until)", "!taint.TimeAdded.IsZero()"}, {state, "certainlyAfter(taint.TimeAdded, was.absent)", "!taint.TimeAdded.IsZero()"}}, ""},
-		{"counts it after an absence within a period", []edit{{period, "		if was.absent {\n			off :=", "		if false {\n			off :="}}, ""},
-		{"dates what an admission plugin added by the change before", []edit{{start, "certainlyAfter(o.Changed, before.changed)", "!o.Changed.IsZero()"}}, ""},
+			{startOf, "certainlyAfter(taint.TimeAdded, before.until)", "!taint.TimeAdded.IsZero()"},
+			{carryOver, "certainlyAfter(taint.TimeAdded, was.absent)", "!taint.TimeAdded.IsZero()"}}, ""},
+		{"counts it after an absence within a period", []edit{{resume, "own.absent, own.changed = _, _", "_ = off"}}, ""},
+		{"dates what an admission plugin added by the change before", []edit{{startOf, "certainlyAfter(o.Changed, before.changed)", "!o.Changed.IsZero()"}}, ""},
 		{"binds a pod by PodScheduled before its creation", []edit{
-			{pod, "max(p.boundAt, condition.LastTransitionTime.Unix())", "condition.LastTransitionTime.Unix()"}}, ""},
+			{"podcache.NewPod", "max(p.boundAt, condition.LastTransitionTime.Unix())", "condition.LastTransitionTime.Unix()"}}, ""},
 
-		{"begins anew when the two taints take turns", []edit{{period, "own = t.added(taint)\n", "own = t.added(taint)\n\t\t\tp.start = own.start\n"}}, ""},
-		{"begins anew when they are off for a moment", []edit{{period, "maxAbsence = time.Minute", "maxAbsence = time.Nanosecond"}}, ""},
-		{"lets them be off for ever", []edit{{period, "maxAbsence = time.Minute", "maxAbsence = 1000 * time.Hour"}}, ""},
-		{"goes on over any absence that a gap hid", []edit{{period, bounded, "return t.o.Gap || !since.IsZero() && (!on ||"}}, ""},
-		{"goes on over any absence across a restart", []edit{{period, bounded, "return t.before.last.List == 0 || !since.IsZero() && (!on ||"}}, ""},
+		{"begins anew when the two taints take turns", []edit{{resume, "own = t.added(taint)", "$0\n p.start = own.start"}}, ""},
+		{"begins anew when they are off for a moment", []edit{{"taintstart.maxAbsence", "", "time.Nanosecond"}}, ""},
+		{"lets them be off for ever", []edit{{"taintstart.maxAbsence", "", "1000 * time.Hour"}}, ""},
+		{"goes on over any absence that a gap hid", []edit{{continues, bounded, "t.o.Gap || $0"}}, ""},
+		{"goes on over any absence across a restart", []edit{{continues, bounded, "t.before.last.List == 0 || $0"}}, ""},
 		{"measures an absence from when it was seen", []edit{
-			{period, "now.absent, now.lastOn = true, t.confirmed", "now.absent, now.lastOn = true, t.clock.Latest(t.o.Seen)"}}, ""},
-		{"goes on over a time in which the node was ready", []edit{{period, "if t.o.NotReadySince.IsZero() ||", "if false && t.o.NotReadySince.IsZero() ||"}}, ""},
-		{"an absence moves the start of a taint of its own", []edit{{period, "		case !present:\n", "		case !present || was.absent:\n"}}, ""},
-		{"does not know a recorded node by its resourceVersion", []edit{
-			{state, "(before.ResourceVersion == t.o.ResourceVersion || provenUnchanged", "(provenUnchanged"}}, "-keep-starts -no-managed-fields"},
+			{"taintstart.transition.period", "now.absent, now.lastOn = true, t.confirmed", "now.absent, now.lastOn = true, t.clock.Latest(t.o.Seen)"}}, ""},
+		{"goes on over a time in which the node was ready", []edit{{continues, "t.o.NotReadySince.IsZero()", "false"}}, ""},
+		{"an absence moves the start of a taint of its own", []edit{{resume, "!present", "!present || was.absent"}}, ""},
+		{"does not know a recorded node by its resourceVersion", []edit{{unchanged, "before.ResourceVersion == t.o.ResourceVersion", "false"}}, "-keep-starts -no-managed-fields"},
 		{"takes any recorded node without managedFields for unchanged", []edit{
-			{state, "before.ResourceVersion == t.o.ResourceVersion", "(before.ResourceVersion == t.o.ResourceVersion || t.o.Changed.IsZero())"}}, "-keep-starts -no-managed-fields"},
+			{unchanged, "before.ResourceVersion == t.o.ResourceVersion", "($0 || t.o.Changed.IsZero())"}}, "-keep-starts -no-managed-fields"},
 		{"does not confirm what is on nodes that are not ready", []edit{
-			{"taintstart/tracker.go", confirm, confirm + nothing}}, ""},
-		{"counts the period alone, not from the swap", []edit{{formula, swapped, "bySwap := addSeconds(period, seconds)\n"}}, ""},
-		{"counts from the swap alone, not the period", []edit{{formula, "byPeriod.Before(bySwap)", "false"}}, ""},
+			{"taintstart.Tracker.Confirm", "", "if resourceVersion != \"\" {\n return\n}\n"}}, ""},
+		{"counts the period alone, not from the swap", []edit{{"deadline.notReadyDeadline", "bySwap := addSeconds(own, seconds)", "bySwap := addSeconds(period, seconds)"}}, ""},
+		{"counts from the swap alone, not the period", []edit{{"deadline.notReadyDeadline", "byPeriod.Before(bySwap)", "false"}}, ""},
 
-		{"takes its own clock for the API server's", []edit{{"tainteviction/controller.go", "if config.ServerClock == nil {", "if true {"}}, ""},
+		{"takes its own clock for the API server's", []edit{{"tainteviction.New", "config.ServerClock == nil", "true"}}, ""},
 		{"takes the earlier time where the clock is in doubt", []edit{
-			{"serverclock/clock.go", "	return t.Add(-low)", "	_, high, _ := c.Offset()\n	return t.Add(-high)"}}, ""},
-		{"keeps to what the first answer told of the clock", []edit{{"tainteviction/time.go", "every(ctx, timeInterval,", "every(ctx, 1000*time.Hour,"}}, ""},
+			{"serverclock.Clock.Local", "t.Add(-low)", "func() time.Time {\n _, high, _ := c.Offset()\n return t.Add(-high)\n}()"}}, ""},
+		{"keeps to what the first answer told of the clock", []edit{{"tainteviction.timeInterval", "", "1000 * time.Hour"}}, ""},
 	}
 }
 
 // refusalDefects are of pods that cannot go in the usual way.
 func refusalDefects() []defect {
-	const (
-		pod, refusals = "podcache/pod.go", "evictor/refusals.go"
-		calls, reader = "evictor/calls.go", "evictor/nodereader.go"
-	)
 	return []defect{
-		{"gives up a call after 10 s", []edit{{calls, "callTimeout = 70 * time.Second", "callTimeout = 10 * time.Second"}}, ""},
+		{"gives up a call after 10 s", []edit{{"evictor.callTimeout", "", "10 * time.Second"}}, ""},
 		{"counts the age of a read of the node from its beginning", []edit{
-			{reader, "r.clock.Since(read.answered) < freshFor", "r.clock.Since(read.began) < freshFor"}}, ""},
-		{"never evicts without the condition after errors of the server", []edit{{refusals, "r.serverErrors >= maxServerErrors", "false"}}, ""},
-		{"never evicts without the condition from an overloaded server", []edit{{refusals, "now.Sub(*since) >= patience", "false"}}, ""},
-		{"takes the condition of somebody else for ours", []edit{{pod, "condition.Reason == DisruptionReason", "true"}}, ""},
-		{"leaves pods that their kubelet rejected", []edit{{pod, "v1.PodFailed && started(&pod.Status)", "v1.PodFailed"}}, ""},
-		{"drops the Event at any 404", []edit{{"events/events.go", "return details != nil && details.Kind == \"namespaces\"", "return details == nil || details.Kind != \"\""}}, ""},
-		{"waits for the end of a streaming list for ever", []edit{{"podcache/progress.go", "stallAfter = 45 * time.Second", "stallAfter = 10000 * time.Hour"}}, ""},
+			{"evictor.nodeReader.serves", "r.clock.Since(read.answered)", "r.clock.Since(read.began)"}}, ""},
+		{"never evicts without the condition after errors of the server", []edit{{"evictor.refusal.add", "r.serverErrors >= maxServerErrors", "false"}}, ""},
+		{"never evicts without the condition from an overloaded server", []edit{{"evictor.outlasts", "now.Sub(*since) >= patience", "false"}}, ""},
+		{"takes the condition of somebody else for ours", []edit{{"podcache.NewPod", "condition.Reason == DisruptionReason", "true"}}, ""},
+		{"leaves pods that their kubelet rejected", []edit{{"podcache.NewPod", "started(&pod.Status)", "true"}}, ""},
+		{"drops the Event at any 404", []edit{
+			{"events.namespaceTerminating", "details != nil && details.Kind == \"namespaces\"", "details == nil || details.Kind != \"\""}}, ""},
+		{"waits for the end of a streaming list for ever", []edit{{"podcache.stallAfter", "", "10000 * time.Hour"}}, ""},
 	}
 }

@@ -36,9 +36,6 @@ var (
 	onlyDefect  = flag.String("defect", "", "the one defect that TestDefectsAreCaught tries")
 )
 
-// edit replaces a text, which occurs once, in a file of pkg.
-type edit struct{ file, from, to string }
-
 // defect is what the controller could do wrong.
 type defect struct {
 	name  string
@@ -115,25 +112,18 @@ func TestDefectsApply(t *testing.T) {
 // overlay writes the files with the defect, and returns them by those that they stand for.
 func (d defect) overlay(t *testing.T, dir string) map[string]string {
 	t.Helper()
+	edited := map[string][]byte{}
+	for _, e := range d.edits {
+		path, text, err := e.apply(edited)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edited[path] = text
+	}
 	replace := map[string]string{}
-	for i, e := range d.edits {
-		path, err := filepath.Abs(filepath.Join("..", "..", e.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		from := path
-		if earlier, edited := replace[path]; edited {
-			from = earlier
-		}
-		source, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count(string(source), e.from); n != 1 {
-			t.Fatalf("%s has %d times: %s", e.file, n, e.from)
-		}
-		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", i))
-		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(source), e.from, e.to, 1)), 0o600); err != nil {
+	for path, text := range edited {
+		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		if err := os.WriteFile(replace[path], text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
