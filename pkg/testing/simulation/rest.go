@@ -80,8 +80,8 @@ func (s *sim) checkSizes() {
 			"pods that are due":             {size(c, "taintEvictionQueue", "ready", "due"), due},
 			"nodes that are tainted":        {size(c, "starts", "nodes"), nodes},
 			"nodes that are read":           {size(c, "evictor", "nodes", "nodes"), s.plan.nodes},
-			"nodes in the queue":            {size(c, "nodeUpdateQueue", "queue"), 0},
-			"pods in the queue":             {size(c, "podUpdateQueue", "queue"), 0},
+			"nodes in the queue":            {size(c, "nodeUpdateQueue"), 0},
+			"pods in the queue":             {size(c, "podUpdateQueue"), 0},
 			"nodes whose evictions go on":   {size(c, "taintEvictionQueue", "ready", "nodes"), len(s.history.nodes)},
 			"namespaces they go on in":      {size(c, "taintEvictionQueue", "ready", "namespaces"), 2},
 		} {
@@ -92,23 +92,18 @@ func (s *sim) checkSizes() {
 	}
 }
 
-// size is the length of a field of a field and so on, or the number that it is. It reads what is not exported, because it is nobody else's business.
+// size returns the length of a field of a field and so on, or the number that it is. It reads fields of our own that are not exported,
+// because nobody else needs them; of what others made, it calls Len.
 func size(v reflect.Value, path ...string) int {
 	for _, name := range path {
-		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
-			v = v.Elem()
-		}
-		v = v.FieldByName(name)
+		v = reflect.Indirect(v).FieldByName(name)
 	}
-	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
-		v = v.Elem()
+	v = reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Elem() // allows calls of methods
+	if counted, ok := v.Interface().(interface{ Len() int }); ok {
+		return counted.Len()
 	}
-	switch v.Kind() {
-	case reflect.Struct: // a queue within a queue
-		return size(v, "items")
-	case reflect.Int:
+	if v.Kind() == reflect.Int {
 		return int(v.Int())
-	default:
-		return v.Len()
 	}
+	return v.Len()
 }
