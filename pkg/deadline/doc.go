@@ -29,7 +29,8 @@ limitations under the License.
 //   - Not-ready taints: node.kubernetes.io/not-ready and node.kubernetes.io/unreachable. The node lifecycle controller
 //     swaps one for the other while a node is not ready.
 //   - Not-ready period: the time in which a node is not ready and carries a not-ready taint. It spans swaps, and absences
-//     of at most 60 s.
+//     of at most 60 s. The node lifecycle controller gives its taints no value. Taints of another value have a period of
+//     their own.
 //   - Absence: a time in which a node does not carry a taint that it carried before.
 //   - Binding: when the pod came to its node. It is the later of the pod's creation and the transition time of
 //     PodScheduled=True, and no later than when we first saw the pod bound. For a pod that is made with a nodeName, the

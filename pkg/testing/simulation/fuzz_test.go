@@ -148,7 +148,9 @@ func naive(pod *v1.Pod, node *v1.Node, now time.Time) time.Time {
 	return deadlineOf(pod, first(now, boundBy(pod)), node, starts{taint: start, period: func(k v1.Taint) (period, own time.Time) {
 		own, period = start(k), start(k)
 		for _, taint := range notReadyTaints(node) {
-			period = first(period, start(taint))
+			if taint.Value == k.Value { // another value is another taint, and has no part in this period
+				period = first(period, start(taint))
+			}
 		}
 		return period, own
 	}})
