@@ -126,18 +126,18 @@ func odd(s *harness.Scene, taints []corev1.Taint, pods []oddPod) {
 		longest = max(longest, pod.seconds)
 	}
 	const slack = 3 * time.Second // this is not about being in time
-	fates := s.AwaitAll(created, tainted.After.Add(time.Duration(longest)*time.Second+harness.Punctual+slack))
+	outcomes := s.AwaitAll(created, tainted.After.Add(time.Duration(longest)*time.Second+harness.Punctual+slack))
 	due, gone, stay, wrong := 0, 0, 0, 0
-	for i, fate := range fates {
+	for i, outcome := range outcomes {
 		if i < len(pods) && pods[i].seconds != never {
 			due++
-			if s.Check(created[i], fate, harness.Due(tainted, pods[i].seconds).Extend(slack)); fate.Evicted {
+			if s.Check(created[i], outcome, harness.Due(tainted, pods[i].seconds).Extend(slack)); outcome.Evicted {
 				gone++
 			}
 			continue
 		}
 		stay++
-		if s.Stayed(created[i], fate, "by the rules it need not go"); fate.Evicted {
+		if s.Stayed(created[i], outcome, "by the rules it need not go"); outcome.Evicted {
 			wrong++
 		}
 	}

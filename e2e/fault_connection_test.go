@@ -89,11 +89,11 @@ func TestFaultListWithoutEnd(t *testing.T) {
 	s.Eventually("unreadiness", 30*time.Second, func(context.Context) error {
 		return unready(s, "[-]caches failed")
 	})
-	fate := s.AwaitAll([]*corev1.Pod{pod}, began.Add(time.Minute))[0]
-	if !fate.Evicted {
+	outcome := s.AwaitAll([]*corev1.Pod{pod}, began.Add(time.Minute))[0]
+	if !outcome.Evicted {
 		t.Error("nobody is evicted within a minute")
 	}
-	s.Saw("evicted %.1f s after the start", fate.At.Sub(began).Seconds())
+	s.Saw("evicted %.1f s after the start", outcome.At.Sub(began).Seconds())
 	if status, body := s.Ask("/readyz", ""); status != http.StatusOK {
 		t.Errorf("readyz: %d: %s", status, body)
 	}
@@ -121,11 +121,11 @@ func TestFaultRelistWithoutEnd(t *testing.T) {
 	time.Sleep(time.Second)
 	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Eventually("unreadiness", 20*time.Second, func(context.Context) error { return unready(s, "[-]caches failed") })
-	fate := s.AwaitAll([]*corev1.Pod{pod}, tainted.After.Add(25*time.Second))[0]
-	if !fate.Evicted || leads(standby) != nil {
-		t.Errorf("evicted: %v; the standby: %v", fate.Evicted, leads(standby))
+	outcome := s.AwaitAll([]*corev1.Pod{pod}, tainted.After.Add(25*time.Second))[0]
+	if !outcome.Evicted || leads(standby) != nil {
+		t.Errorf("evicted: %v; the standby: %v", outcome.Evicted, leads(standby))
 	}
-	s.Saw("evicted by the standby %.1f s after the taint", fate.At.Sub(tainted.After).Seconds())
+	s.Saw("evicted by the standby %.1f s after the taint", outcome.At.Sub(tainted.After).Seconds())
 	s.Eventually("readiness of the one that was blind", time.Minute, func(context.Context) error {
 		if status, body := s.Ask("/readyz", ""); status != http.StatusOK {
 			return errors.New(body)

@@ -46,8 +46,8 @@ func TestFaultNodesWatchBehind(t *testing.T) {
 	for _, node := range nodes {
 		tainted.After = s.Taint(node, builders.NoExecute("ill")).After
 	}
-	fates := s.AwaitAll(first, tainted.After.Add(10*time.Second)) // now the controller knows of all the taints
-	s.CheckAll(first, fates, func(int) timing.Window { return harness.Due(tainted, 0) })
+	outcomes := s.AwaitAll(first, tainted.After.Add(10*time.Second)) // now the controller knows of all the taints
+	s.CheckAll(first, outcomes, func(int) timing.Window { return harness.Due(tainted, 0) })
 
 	proxy.DelayNodes(behind)
 	untainted := timing.Now()
@@ -65,10 +65,10 @@ func TestFaultNodesWatchBehind(t *testing.T) {
 			stay = append(stay, pod)
 		}
 	}
-	fates = s.AwaitAll(due, untainted.After.Add(behind))
+	outcomes = s.AwaitAll(due, untainted.After.Add(behind))
 	gone := 0
-	for _, fate := range fates {
-		if fate.Evicted {
+	for _, outcome := range outcomes {
+		if outcome.Evicted {
 			gone++
 		}
 	}

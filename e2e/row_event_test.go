@@ -88,8 +88,8 @@ func TestRowEventsOfAStorm(t *testing.T) {
 	for _, node := range nodes {
 		s.Taint(node, builders.NoExecute("ill"))
 	}
-	fates := s.AwaitAll(pods, began.After.Add(90*time.Second))
-	last := s.CheckAll(pods, fates, func(int) timing.Window { return harness.Due(began, 0).Extend(90 * time.Second) })
+	outcomes := s.AwaitAll(pods, began.After.Add(90*time.Second))
+	last := s.CheckAll(pods, outcomes, func(int) timing.Window { return harness.Due(began, 0).Extend(90 * time.Second) })
 	// Writing goes on after the last eviction; when nothing has come for some time it is over.
 	events := s.EventsUntilQuiet(evictionReason, count, 10*time.Second)
 	row.Saw("%d arrive; the last pod is evicted after %.1f s", len(events), last.Seconds())

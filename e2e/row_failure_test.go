@@ -65,15 +65,15 @@ func awaySaw(s *harness.Scene, name string, builtinArgs ...string) string {
 	s.Must(server.Start(s.Context()))
 	back := timing.Now()
 
-	fates := s.AwaitAll(pods, back.After.Add(patience))
-	s.CheckAll(pods, fates, func(i int) timing.Window {
+	outcomes := s.AwaitAll(pods, back.After.Add(patience))
+	s.CheckAll(pods, outcomes, func(i int) timing.Window {
 		return harness.Due(tainted[i%2], tolerated).Extend(patience + back.After.Sub(killed))
 	})
 	evicted, last := 0, back.After
-	for _, fate := range fates {
-		if fate.Evicted {
+	for _, outcome := range outcomes {
+		if outcome.Evicted {
 			evicted++
-			last = timing.Later(last, fate.At)
+			last = timing.Later(last, outcome.At)
 		}
 	}
 	s.Must(controller.Stop())
@@ -99,9 +99,9 @@ func TestRowDeleteDenied(t *testing.T) {
 	// Attempts are 6.4 s apart after as many seconds of failures.
 	const patience = 10 * time.Second
 	allowed := timing.Now()
-	fate := s.Await(pod, allowed.After.Add(patience))
-	row.Saw("%s", fate.Since(allowed, "the end of the denial"))
-	if !fate.Evicted {
+	outcome := s.Await(pod, allowed.After.Add(patience))
+	row.Saw("%s", outcome.Since(allowed, "the end of the denial"))
+	if !outcome.Evicted {
 		t.Error("the eviction was lost")
 	}
 }
@@ -130,12 +130,12 @@ func TestRowNodesWatchBehind(t *testing.T) {
 		proxy.DelayNodes(behind)
 		s.Untaint(nodes[i])
 		pod, created := s.PodAt(nodes[i])
-		fate := s.Await(pod, created.After.Add(behind+2*time.Second))
-		row.Saw("%s: %s", when.name, fate.Since(created, "its binding"))
-		s.Stayed(pod, fate, "its node had no taint when it was bound")
+		outcome := s.Await(pod, created.After.Add(behind+2*time.Second))
+		row.Saw("%s: %s", when.name, outcome.Since(created, "its binding"))
+		s.Stayed(pod, outcome, "its node had no taint when it was bound")
 		proxy.DelayNodes(0)
 		s.Quiet(bystander, time.Now().Add(behind+time.Second)) // until what was held back has come
-		if !fate.Evicted {                                     // the delay was not for ever, and what comes afterwards works
+		if !outcome.Evicted {                                  // the delay was not for ever, and what comes afterwards works
 			again := s.Taint(nodes[i], builders.NoExecute("ill"))
 			s.Evicted(pod, harness.Due(again, 0))
 		}

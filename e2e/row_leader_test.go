@@ -69,19 +69,19 @@ func TestRowLeaderStopped(t *testing.T) {
 			s.Must(leader.Start(t.Context()))
 		}
 	}
-	fates := s.AwaitAll(pods, began.Add((first+each+30)*time.Second))
-	s.CheckAll(pods, fates, func(i int) timing.Window {
+	outcomes := s.AwaitAll(pods, began.Add((first+each+30)*time.Second))
+	s.CheckAll(pods, outcomes, func(i int) timing.Window {
 		return harness.Due(tainted[i%spread], float64(first+i/spread)).Extend(handOver)
 	})
 	// A replica that was started anew knows of a taint from the API alone, to the second, and such a second counts as its
 	// end: up to then nobody is late.
 	worst := time.Duration(0)
-	for i, fate := range fates {
+	for i, outcome := range outcomes {
 		end := tainted[i%spread].After.Truncate(time.Second).Add(time.Second)
 		due := end.Add(time.Duration(first+i/spread) * time.Second)
-		went := fate.At
-		if !fate.Evicted {
-			went = fate.Watched
+		went := outcome.At
+		if !outcome.Evicted {
+			went = outcome.Watched
 		}
 		worst = max(worst, went.Sub(due))
 	}

@@ -48,9 +48,9 @@ func TestRowFinishedAndMirrorPods(t *testing.T) {
 	s.Evicted(other, harness.Due(tainted, 0))
 	var gone []string
 	for _, kind := range kinds {
-		fate := s.Await(kind.pod, tainted.After.Add(4*time.Second))
-		s.Stayed(kind.pod, fate, "it is left alone: "+kind.name)
-		if fate.Evicted {
+		outcome := s.Await(kind.pod, tainted.After.Add(4*time.Second))
+		s.Stayed(kind.pod, outcome, "it is left alone: "+kind.name)
+		if outcome.Evicted {
 			gone = append(gone, kind.name)
 		}
 	}
@@ -70,9 +70,9 @@ func TestRowNodeDeletedDuringCountdown(t *testing.T) {
 	s.Quiet(pod, tainted.After.Add(counting))
 	deleted := s.DeleteNode(node)
 	// Pod garbage collection would take it, but not within 40 s.
-	fate := s.Await(pod, tainted.After.Add(8*time.Second))
-	row.Saw("%s", fate.Since(deleted, "that"))
-	s.Stayed(pod, fate, "pods of nodes that do not exist are another controller's")
+	outcome := s.Await(pod, tainted.After.Add(8*time.Second))
+	row.Saw("%s", outcome.Since(deleted, "that"))
+	s.Stayed(pod, outcome, "pods of nodes that do not exist are another controller's")
 }
 
 func TestRowNothingElseIndexesPods(t *testing.T) {
@@ -87,9 +87,9 @@ func TestRowNothingElseIndexesPods(t *testing.T) {
 	pod := s.Pod(nodes[1])
 	s.Running(pod)
 	tainted := s.Taint(nodes[1], builders.NoExecute("ill"))
-	fate := s.Await(pod, tainted.After.Add(8*time.Second))
-	row.Saw("%s", fate.Since(tainted, "the taint"))
-	if !fate.Evicted {
+	outcome := s.Await(pod, tainted.After.Add(8*time.Second))
+	row.Saw("%s", outcome.Since(tainted, "the taint"))
+	if !outcome.Evicted {
 		t.Error("not evicted")
 	}
 }

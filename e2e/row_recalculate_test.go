@@ -62,9 +62,9 @@ func TestRowSecondTaintEvictsSooner(t *testing.T) {
 	first := s.Taint(node, builders.NoExecute("ill"))
 	s.Quiet(pod, first.After.Add(counting))
 	second := s.Taint(node, builders.NoExecute("ill"), builders.NoExecute("worse"))
-	fate := s.Await(pod, first.After.Add(11*time.Second))
-	row.Saw("due after 2 s, %s", fate.Since(second, "it"))
-	s.Check(pod, fate, harness.Due(second, 2))
+	outcome := s.Await(pod, first.After.Add(11*time.Second))
+	row.Saw("due after 2 s, %s", outcome.Since(second, "it"))
+	s.Check(pod, outcome, harness.Due(second, 2))
 }
 
 func TestRowTaintRemovedOtherStays(t *testing.T) {
@@ -75,7 +75,7 @@ func TestRowTaintRemovedOtherStays(t *testing.T) {
 	tainted := s.Taint(node, builders.NoExecute("ill"), builders.NoExecute("known"))
 	s.Quiet(pod, tainted.After.Add(counting))
 	removed := s.Taint(node, builders.NoExecute("known"))
-	fate := s.Await(pod, tainted.After.Add(7*time.Second))
-	row.Saw("%s", fate.Since(removed, "the removal"))
-	s.Stayed(pod, fate, "it tolerates the taint that is left for ten minutes")
+	outcome := s.Await(pod, tainted.After.Add(7*time.Second))
+	row.Saw("%s", outcome.Since(removed, "the removal"))
+	s.Stayed(pod, outcome, "it tolerates the taint that is left for ten minutes")
 }

@@ -78,10 +78,10 @@ func TestRowRestartedDuringCountdown(t *testing.T) {
 	if err := controller.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	fate := s.Await(pod, tainted.After.Add(20*time.Second))
-	row.Saw("due after 10 s, killed and started after 6 s: %s", fate.Since(tainted, "the taint"))
+	outcome := s.Await(pod, tainted.After.Add(20*time.Second))
+	row.Saw("due after 10 s, killed and started after 6 s: %s", outcome.Since(tainted, "the taint"))
 	// All that is left of the taint's time is the API server's, which is in whole seconds, by a clock that is known to within one.
-	s.Check(pod, fate, harness.Due(tainted, 10).Extend(apiSecond+clockBound))
+	s.Check(pod, outcome, harness.Due(tainted, 10).Extend(apiSecond+clockBound))
 }
 
 func TestRowSecondsThatOverflow(t *testing.T) {
@@ -92,9 +92,9 @@ func TestRowSecondsThatOverflow(t *testing.T) {
 	finite := s.Pod(node, builders.Tolerates("ill", 2)) // by which the taint has been seen
 	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.Evicted(finite, harness.Due(tainted, 2))
-	fate := s.Await(pod, tainted.After.Add(5*time.Second))
-	row.Saw("%s", fate.Since(tainted, "the taint"))
-	s.Stayed(pod, fate, "it tolerates the taint for 584 years")
+	outcome := s.Await(pod, tainted.After.Add(5*time.Second))
+	row.Saw("%s", outcome.Since(tainted, "the taint"))
+	s.Stayed(pod, outcome, "it tolerates the taint for 584 years")
 }
 
 // TestRowControllerManagerRestarted has a node that dies, and the controller manager that tainted it restarted in the
@@ -115,10 +115,10 @@ func TestRowControllerManagerRestarted(t *testing.T) {
 	manager := s.CP.Part(controlplane.ControllerManager)
 	s.Must(manager.Kill())
 	s.Must(manager.Start(t.Context()))
-	fate := s.Await(pod, tainted.After.Add(2*tolerated*time.Second))
+	outcome := s.Await(pod, tainted.After.Add(2*tolerated*time.Second))
 	t.Logf("timeAdded was %s, and is %s", stamped, s.TimeAdded(node, corev1.TaintNodeUnreachable))
-	row.Saw("due after %d s, it was restarted after 4 s: %s", tolerated, fate.Since(tainted, "the taint"))
-	s.Check(pod, fate, harness.Due(tainted, tolerated))
+	row.Saw("due after %d s, it was restarted after 4 s: %s", tolerated, outcome.Since(tainted, "the taint"))
+	s.Check(pod, outcome, harness.Due(tainted, tolerated))
 }
 
 // TestBothRestartDuringCountdown has a node that dies, and in the middle of its pod's countdown both the controller manager,
@@ -146,7 +146,7 @@ func TestBothRestartDuringCountdown(t *testing.T) {
 		return nil
 	})
 	s.Must(controller.Start(t.Context()))
-	fate := s.Await(pod, tainted.After.Add(2*tolerated*time.Second))
+	outcome := s.Await(pod, tainted.After.Add(2*tolerated*time.Second))
 	// The Lease of the one that was killed has to end first; that is over by then.
-	s.Check(pod, fate, harness.Due(tainted, tolerated).Extend(5*time.Second))
+	s.Check(pod, outcome, harness.Due(tainted, tolerated).Extend(5*time.Second))
 }

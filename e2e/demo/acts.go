@@ -141,7 +141,7 @@ func (d *demo) taint(ctx context.Context) error {
 	return d.follow(ctx, func(now time.Time) bool {
 		for _, p := range d.ledger.affected() {
 			e := d.ledger.expectation(p)
-			if e.fate.goes() && p.tolerates.seconds <= 5 && !e.settled(p, now) {
+			if e.outcome.goes() && p.tolerates.seconds <= 5 && !e.settled(p, now) {
 				return false
 			}
 		}
@@ -161,7 +161,7 @@ func (d *demo) changeMinds(ctx context.Context) error {
 	}
 	d.ledger.nodes["node-2"].removed = &removed
 	d.report("the taint of node-2 is removed; its pods %s stay", names(d.ledger.sorted(func(p *pod) bool {
-		return d.ledger.expectation(p).fate == cancelled
+		return d.ledger.expectation(p).outcome == cancelled
 	})))
 	batch := d.ledger.sorted(func(p *pod) bool {
 		return p.node == "node-1" && p.tolerates.seconds == 12 && p.left.IsZero()

@@ -57,12 +57,12 @@ type change struct {
 	to tolerance
 }
 
-// fate is what the rules have in store for a pod.
-type fate int
+// outcome is what the rules have in store for a pod.
+type outcome int
 
 const (
 	// untouched: its node carries no taint.
-	untouched fate = iota
+	untouched outcome = iota
 	// tolerant: it tolerates the taint of its node for ever.
 	tolerant
 	// cancelled: the taint of its node went before the pod had to.
@@ -74,13 +74,13 @@ const (
 )
 
 // goes says whether the pod has to go.
-func (f fate) goes() bool { return f == atOnce || f == onTime }
+func (f outcome) goes() bool { return f == atOnce || f == onTime }
 
-// expectation is the fate of a pod and when it comes. Since a request takes effect between its being sent and its answer,
+// expectation is the outcome of a pod and when it comes. Since a request takes effect between its being sent and its answer,
 // there are two times: nobody may go before the first, and everybody must have gone by the second. For a pod that is
 // cancelled they say when it would have had to go.
 type expectation struct {
-	fate             fate
+	outcome          outcome
 	earliest, latest time.Time
 	// unclear says why the demo cannot tell, if it cannot.
 	unclear string
@@ -89,14 +89,14 @@ type expectation struct {
 // expect works out from what the demo did what the rules demand of a pod. node is nil if it was never tainted.
 func expect(p *pod, node *tainted) expectation {
 	if node == nil || p.node == "" || node.removed != nil && p.bound.After(node.removed.Before) {
-		return expectation{fate: untouched}
+		return expectation{outcome: untouched}
 	}
 	if p.tolerates.forever {
-		return expectation{fate: tolerant}
+		return expectation{outcome: tolerant}
 	}
-	e := expectation{fate: onTime}
+	e := expectation{outcome: onTime}
 	if p.tolerates == (tolerance{}) {
-		e.fate = atOnce
+		e.outcome = atOnce
 	}
 	// The watch shows a binding after it was made, so it counts for the later of the two times only.
 	e.earliest = node.set.Before.Add(p.tolerates.duration())
@@ -111,7 +111,7 @@ func expect(p *pod, node *tainted) expectation {
 	switch r := node.removed; {
 	case r == nil || r.Before.After(e.latest):
 	case r.After.Before(e.earliest):
-		e.fate = cancelled
+		e.outcome = cancelled
 	case !p.left.IsZero() && p.left.Before(r.Before):
 		// gone by then, which is right or wrong whatever came later
 	default:
@@ -134,9 +134,9 @@ func (e expectation) complaint(p *pod, now time.Time) string {
 	switch {
 	case e.unclear != "":
 		return e.unclear
-	case !e.fate.goes() && left:
+	case !e.outcome.goes() && left:
 		return "was evicted, which it should not have been: " + e.why(p)
-	case !e.fate.goes():
+	case !e.outcome.goes():
 		return ""
 	case !left && now.After(e.latest):
 		return fmt.Sprintf("was evicted by nobody, %s after it was due", seconds(e.lateness(now)))
@@ -152,9 +152,9 @@ func (e expectation) complaint(p *pod, now time.Time) string {
 	return ""
 }
 
-// why explains a fate.
+// why explains an outcome.
 func (e expectation) why(p *pod) string {
-	switch e.fate {
+	switch e.outcome {
 	case tolerant:
 		return "it tolerates everything"
 	case cancelled:

@@ -56,7 +56,7 @@ func TestExpect(t *testing.T) {
 		tolerates        tolerance
 		node             *tainted
 		change           func(*pod)
-		fate             fate
+		outcome          outcome
 		earliest, latest float64 // the latter without the slack
 		unclear          bool
 	}{
@@ -81,10 +81,10 @@ func TestExpect(t *testing.T) {
 				test.change(p)
 			}
 			got := expect(p, test.node)
-			if got.fate != test.fate || (got.unclear != "") != test.unclear {
-				t.Errorf("fate %d, unclear %q; want %d, %t", got.fate, got.unclear, test.fate, test.unclear)
+			if got.outcome != test.outcome || (got.unclear != "") != test.unclear {
+				t.Errorf("outcome %d, unclear %q; want %d, %t", got.outcome, got.unclear, test.outcome, test.unclear)
 			}
-			if got.fate == untouched || got.fate == tolerant {
+			if got.outcome == untouched || got.outcome == tolerant {
 				return
 			}
 			if !got.earliest.Equal(after(test.earliest)) || !got.latest.Equal(after(test.latest).Add(slack)) {

@@ -133,13 +133,13 @@ func (l *ledger) sorted(match func(*pod) bool) []*pod {
 
 // affected are the pods whom the demo's taints met on their nodes.
 func (l *ledger) affected() []*pod {
-	return l.sorted(func(p *pod) bool { return l.expectation(p).fate != untouched })
+	return l.sorted(func(p *pod) bool { return l.expectation(p).outcome != untouched })
 }
 
-// settled says whether all pods of a fate have had theirs.
-func (l *ledger) settled(now time.Time, fates ...fate) bool {
+// settled says whether all pods of an outcome have had theirs.
+func (l *ledger) settled(now time.Time, outcomes ...outcome) bool {
 	for _, p := range l.pods {
-		if e := l.expectation(p); slices.Contains(fates, e.fate) && !e.settled(p, now) {
+		if e := l.expectation(p); slices.Contains(outcomes, e.outcome) && !e.settled(p, now) {
 			return false
 		}
 	}

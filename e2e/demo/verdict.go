@@ -31,7 +31,7 @@ const quoted = 3
 // verdict says whether every pod did what the rules say.
 type verdict struct {
 	pods   int
-	counts map[fate]int // of the pods that kept the rules
+	counts map[outcome]int // of the pods that kept the rules
 	worst  time.Duration
 	events int
 	wrong  []string
@@ -40,14 +40,14 @@ type verdict struct {
 // judge compares what became of every pod with what the rules say. present has the UIDs of the pods that are there at
 // the end, from a reading of its own: a watch may have missed something.
 func judge(l *ledger, present map[types.UID]bool, now time.Time) *verdict {
-	v := &verdict{counts: make(map[fate]int)}
+	v := &verdict{counts: make(map[outcome]int)}
 	for _, p := range l.sorted(func(*pod) bool { return true }) {
 		v.pods++
 		e := l.expectation(p)
 		complaint := e.complaint(p, now)
 		switch {
 		case complaint != "":
-		case p.left.IsZero() && e.fate.goes():
+		case p.left.IsZero() && e.outcome.goes():
 			complaint = "is still to be evicted"
 		case p.left.IsZero() && !present[p.uid]:
 			complaint = "is not there any more, though nobody saw it go"
@@ -58,8 +58,8 @@ func judge(l *ledger, present map[types.UID]bool, now time.Time) *verdict {
 			v.add(fmt.Sprintf("%s on %s %s", p.name, nodeName(p), complaint))
 			continue
 		}
-		v.counts[e.fate]++
-		if e.fate.goes() {
+		v.counts[e.outcome]++
+		if e.outcome.goes() {
 			v.worst = max(v.worst, e.lateness(p.left))
 		}
 	}

@@ -48,7 +48,7 @@ func view(l *ledger, nodes []string, began, now time.Time) []line {
 
 // when says at which time after the taint a pod has to go.
 func when(p *pod, e expectation) string {
-	switch e.fate {
+	switch e.outcome {
 	case atOnce:
 		return "at once"
 	case onTime:
@@ -66,9 +66,9 @@ func state(p *pod, e expectation, now time.Time) (string, style) {
 		return complaint, bad
 	case !p.left.IsZero():
 		return "evicted, " + seconds(late) + " late", good
-	case e.fate == cancelled:
+	case e.outcome == cancelled:
 		return "cancelled: it stays", good
-	case !e.fate.goes():
+	case !e.outcome.goes():
 		return "stays", dim
 	case now.Before(e.earliest):
 		return fmt.Sprintf("goes in %.1f s", e.earliest.Sub(now).Seconds()), pending
@@ -85,9 +85,9 @@ func summary(l *ledger, began, now time.Time) line {
 		switch {
 		case !p.left.IsZero():
 			evicted++
-		case e.fate == cancelled:
+		case e.outcome == cancelled:
 			off++
-		case e.fate.goes():
+		case e.outcome.goes():
 			waiting++
 		}
 	}

@@ -128,20 +128,20 @@ func (st *Stream) Ends(patience time.Duration, from time.Time) (f Figures) {
 	s := st.scene
 	s.T.Helper()
 	last := st.dueAt(len(st.due) - 1).After
-	fates := s.AwaitAll(st.due, last.Add(patience))
+	outcomes := s.AwaitAll(st.due, last.Add(patience))
 	gone, wrong, before := 0, 0, time.Time{}
-	for i, fate := range fates {
+	for i, outcome := range outcomes {
 		due := st.dueAt(i)
 		switch {
-		case !fate.Evicted:
+		case !outcome.Evicted:
 			continue
-		case fate.At.Before(due.Before):
+		case outcome.At.Before(due.Before):
 			wrong++
-			s.T.Errorf("pod %s was evicted %s EARLY", st.due[i].Name, due.Before.Sub(fate.At))
+			s.T.Errorf("pod %s was evicted %s EARLY", st.due[i].Name, due.Before.Sub(outcome.At))
 			continue
 		}
 		gone++
-		late := fate.At.Sub(due.After)
+		late := outcome.At.Sub(due.After)
 		f.Late = max(f.Late, late)
 		if due.Before.After(from) {
 			f.LateFrom = max(f.LateFrom, late)

@@ -57,8 +57,8 @@ func (a ailment) afflicts(c *call) bool {
 	return (a.verb == "" || a.verb == c.verb()) && (a.resource == "" || a.resource == c.resource) && (a.namespace == "" || a.namespace == c.namespace)
 }
 
-// change is what becomes of a call's fate.
-func (a ailment) change(f *fate) {
+// change is what becomes of a call.
+func (a ailment) change(f *treatment) {
 	if f.manner != well {
 		return
 	}
@@ -129,8 +129,8 @@ func (s *sim) fallsIll() {
 	s.noteLocked("replica-all", "have one kind of requests always fail or be slow: %s", a)
 }
 
-// suffer is what the ailments make of a call's fate.
-func (s *sim) suffer(c *call, f *fate) {
+// suffer is what the ailments make of a call.
+func (s *sim) suffer(c *call, f *treatment) {
 	for _, a := range s.ailments {
 		if a.afflicts(c) {
 			a.change(f)

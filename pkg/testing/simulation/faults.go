@@ -57,8 +57,8 @@ func (m manner) String() string {
 	return [...]string{"well", "refused", "unsent", "hanging", "late", "lost", "silent", "truncated"}[m]
 }
 
-// fate is what becomes of one request.
-type fate struct {
+// treatment is what becomes of one request.
+type treatment struct {
 	manner
 	// connecting is the time until there is a connection, before and after are those to and from the API server.
 	connecting, before, after time.Duration
@@ -84,9 +84,9 @@ func dice(seed uint64, what string, n int) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h.Sum64()+uint64(n)*0x9e3779b97f4a7c15))
 }
 
-// fateOf decides about a request.
-func fateOf(r *rand.Rand, p profile, method string) fate {
-	f := fate{
+// drawTreatment decides about a request.
+func drawTreatment(r *rand.Rand, p profile, method string) treatment {
+	f := treatment{
 		before: time.Microsecond + time.Duration(r.Int64N(int64(8*time.Millisecond))),
 		after:  time.Microsecond + time.Duration(r.Int64N(int64(4*time.Millisecond))),
 	}

@@ -64,8 +64,8 @@ type podRead struct {
 	going    bool
 }
 
-// fate decides what becomes of a call, and counts it.
-func (r *replica) fate(c *call) fate {
+// treat decides what becomes of a call, and counts it.
+func (r *replica) treat(c *call) treatment {
 	s := r.sim
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -81,7 +81,7 @@ func (r *replica) fate(c *call) fate {
 		_ = apitest.Decode(c.body, event) // of what is no Event there is none
 		s.told[event.InvolvedObject.UID]++
 	}
-	f := fateOf(dice(s.seed, what, n), s.profile, c.method)
+	f := drawTreatment(dice(s.seed, what, n), s.profile, c.method)
 	if time.Now().Before(s.outages[r.name]) && f.manner == well {
 		f.manner = unsent
 	}
@@ -93,7 +93,7 @@ func (r *replica) fate(c *call) fate {
 }
 
 // sending is called when a request has a connection.
-func (r *replica) sending(c *call, f fate) {
+func (r *replica) sending(c *call, f treatment) {
 	r.sim.note(r.name, "sends %s (%s)", c, f.manner)
 	if c.verb() == "get" && c.resource == "nodes" {
 		r.spend(c)

@@ -36,7 +36,7 @@ const silence = 45 * time.Second
 // transport is between a replica and the model. It is an http.RoundTripper.
 type transport struct{ *replica }
 
-// RoundTrip has a request suffer its fate. The checks see what happens. Every answer has the Date of the API server's clock, as
+// RoundTrip has a request take its course. The checks see what happens. Every answer has the Date of the API server's clock, as
 // it was when the API server answered.
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	answer, err := t.roundTrip(req)
@@ -53,7 +53,7 @@ func (t transport) roundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := t.fate(c)
+	f := t.treat(c)
 	if err := t.pause(ctx, f.connecting); err != nil {
 		return nil, err
 	}
@@ -102,8 +102,8 @@ func (t transport) roundTrip(req *http.Request) (*http.Response, error) {
 	return t.answer(c, f, answer)
 }
 
-// read has a list or watch suffer its fate.
-func (t transport) read(ctx context.Context, c *call, f fate) (*http.Response, error) {
+// read has a list or watch take its course.
+func (t transport) read(ctx context.Context, c *call, f treatment) (*http.Response, error) {
 	if err := t.pause(ctx, f.before); err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (t transport) effect(c *call) (*http.Response, error) {
 }
 
 // answer gives the client the answer, or its half.
-func (t transport) answer(c *call, f fate, answer *http.Response) (*http.Response, error) {
+func (t transport) answer(c *call, f treatment, answer *http.Response) (*http.Response, error) {
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return nil, err

@@ -29,8 +29,8 @@ import (
 // Punctual is how late an eviction may be that nothing holds up, on a machine that also runs the whole control plane.
 const Punctual = 1500 * time.Millisecond
 
-// Fate is what became of a pod up to some moment.
-type Fate struct {
+// Outcome is what became of a pod up to some moment.
+type Outcome struct {
 	// Evicted says that its deletion began, and At when we heard of it.
 	Evicted bool
 	At      time.Time
@@ -39,33 +39,33 @@ type Fate struct {
 }
 
 // Await waits until the pod begins to go or the time is over.
-func (s *Scene) Await(pod *corev1.Pod, until time.Time) Fate {
+func (s *Scene) Await(pod *corev1.Pod, until time.Time) Outcome {
 	s.T.Helper()
 	return s.AwaitAll([]*corev1.Pod{pod}, until)[0]
 }
 
 // AwaitAll waits until all pods begin to go or the time is over.
-func (s *Scene) AwaitAll(pods []*corev1.Pod, until time.Time) []Fate {
+func (s *Scene) AwaitAll(pods []*corev1.Pod, until time.Time) []Outcome {
 	s.T.Helper()
-	fates := make([]Fate, len(pods))
+	outcomes := make([]Outcome, len(pods))
 	s.watch.Await(s.Context(), until, func(seen *podwatch.Sightings) bool {
 		all := true
 		for i, pod := range pods {
-			fates[i] = Fate{Watched: time.Now()}
+			outcomes[i] = Outcome{Watched: time.Now()}
 			if going := seen.Of(pod).Going; !going.IsZero() {
-				fates[i].Evicted, fates[i].At = true, going
+				outcomes[i].Evicted, outcomes[i].At = true, going
 			} else {
 				all = false
 			}
 		}
 		return all
 	})
-	for i := range fates {
-		if !fates[i].Evicted {
-			fates[i].Watched = time.Now()
+	for i := range outcomes {
+		if !outcomes[i].Evicted {
+			outcomes[i].Watched = time.Now()
 		}
 	}
-	return fates
+	return outcomes
 }
 
 // Going says for each pod when it began to go, as far as is known now; zero where it has not. It is for many pods, whom
@@ -107,50 +107,50 @@ func (s *Scene) AwaitGone(pods []*corev1.Pod, until time.Time) (last time.Time) 
 // Quiet watches until the moment and fails the test if the pod begins to go before.
 func (s *Scene) Quiet(pod *corev1.Pod, until time.Time) {
 	s.T.Helper()
-	if fate := s.Await(pod, until); fate.Evicted {
-		s.T.Fatalf("pod %s went %s before %s", pod.Name, until.Sub(fate.At), until.Format(time.StampMilli))
+	if outcome := s.Await(pod, until); outcome.Evicted {
+		s.T.Fatalf("pod %s went %s before %s", pod.Name, until.Sub(outcome.At), until.Format(time.StampMilli))
 	}
 }
 
 // Due is the window of a pod whose seconds count from the action: it ends Punctual after them.
 func Due(m timing.Moment, seconds float64) timing.Window { return timing.Due(m, seconds, Punctual) }
 
-// Outside says by how much a fate misses the window; empty if it does not.
-func (f Fate) Outside(w timing.Window) string { return w.Outside(f.At, f.Watched) }
+// Outside says by how much an outcome misses the window; empty if it does not.
+func (f Outcome) Outside(w timing.Window) string { return w.Outside(f.At, f.Watched) }
 
 // Evicted waits for the pod's eviction within the window, and fails the test if it comes earlier, later or not at all.
-func (s *Scene) Evicted(pod *corev1.Pod, w timing.Window) Fate {
+func (s *Scene) Evicted(pod *corev1.Pod, w timing.Window) Outcome {
 	s.T.Helper()
-	fate := s.Await(pod, w.To.Add(5*time.Second)) // to say how late it was
-	s.Check(pod, fate, w)
-	return fate
+	outcome := s.Await(pod, w.To.Add(5*time.Second)) // to say how late it was
+	s.Check(pod, outcome, w)
+	return outcome
 }
 
-// Check fails the test if the fate misses the window.
-func (s *Scene) Check(pod *corev1.Pod, fate Fate, w timing.Window) {
+// Check fails the test if the outcome misses the window.
+func (s *Scene) Check(pod *corev1.Pod, outcome Outcome, w timing.Window) {
 	s.T.Helper()
-	if complaint := fate.Outside(w); complaint != "" {
+	if complaint := outcome.Outside(w); complaint != "" {
 		s.T.Errorf("pod %s: %s", pod.Name, complaint)
 	} else {
-		s.T.Logf("pod %s: evicted %s after the earliest moment it was due at", pod.Name, timing.Round(fate.At.Sub(w.From)))
+		s.T.Logf("pod %s: evicted %s after the earliest moment it was due at", pod.Name, timing.Round(outcome.At.Sub(w.From)))
 	}
 }
 
 // maxComplaints is how many pods of many a failed test names.
 const maxComplaints = 5
 
-// CheckAll fails the test if one of many fates misses its window, and returns how late the latest was, the time that it
+// CheckAll fails the test if one of many outcomes misses its window, and returns how late the latest was, the time that it
 // was watched for if it did not come about.
-func (s *Scene) CheckAll(pods []*corev1.Pod, fates []Fate, window func(i int) timing.Window) (worst time.Duration) {
+func (s *Scene) CheckAll(pods []*corev1.Pod, outcomes []Outcome, window func(i int) timing.Window) (worst time.Duration) {
 	s.T.Helper()
 	wrong := 0
-	for i, fate := range fates {
-		end := fate.Watched
-		if fate.Evicted {
-			end = fate.At
+	for i, outcome := range outcomes {
+		end := outcome.Watched
+		if outcome.Evicted {
+			end = outcome.At
 		}
 		worst = max(worst, end.Sub(window(i).From))
-		complaint := fate.Outside(window(i))
+		complaint := outcome.Outside(window(i))
 		if complaint == "" {
 			continue
 		}
@@ -165,9 +165,9 @@ func (s *Scene) CheckAll(pods []*corev1.Pod, fates []Fate, window func(i int) ti
 }
 
 // Stayed fails the test if the pod was evicted.
-func (s *Scene) Stayed(pod *corev1.Pod, fate Fate, why string) {
+func (s *Scene) Stayed(pod *corev1.Pod, outcome Outcome, why string) {
 	s.T.Helper()
-	if fate.Evicted {
+	if outcome.Evicted {
 		s.T.Errorf("pod %s was evicted, though %s", pod.Name, why)
 	}
 }
@@ -190,8 +190,8 @@ func (s *Scene) deleted(pods []*corev1.Pod) (n int) {
 	return n
 }
 
-// Since tells the fate in words, counted from an action.
-func (f Fate) Since(m timing.Moment, action string) string {
+// Since tells the outcome in words, counted from an action.
+func (f Outcome) Since(m timing.Moment, action string) string {
 	if !f.Evicted {
 		return fmt.Sprintf("not evicted (watched for %.0f s)", f.Watched.Sub(m.After).Seconds())
 	}
