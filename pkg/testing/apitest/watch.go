@@ -102,7 +102,7 @@ func (s *Server) lagOf(client, resource string) time.Duration {
 }
 
 // CutWatches ends all watches of a resource. Where the history is forgotten, they cannot be taken up again where they ended,
-// and clients list anew.
+// and clients list again.
 func (s *Server) CutWatches(resource string, forget bool) {
 	s.cutWatches(func(w *watcher) bool { return w.resource == resource })
 	if forget {

@@ -23,11 +23,11 @@ limitations under the License.
 // runs to a standstill, and what happened is checked against the model's own history of every node and pod. In the end the
 // faults stop, and everything has to come to rest.
 //
-//   - rules.go states the rules anew, for one pod and the taints of its node. It can be checked against package deadline by eye.
+//   - rules.go states the rules again, for one pod and the taints of its node. It can be checked against package deadline by eye.
 //   - history.go is the model's truth; truth.go says how early it allows a pod to go, whatever a replica was shown.
 //   - view.go is what one replica was shown; latest.go says how late that allows a pod to go.
 //   - steps.go, nodes.go and pods.go change the cluster as its writers do; trouble.go is what else goes wrong.
-//   - faults.go, ailment.go and transport.go are between a replica and the API server; clocks.go has the clocks of both.
+//   - faults.go, kindfault.go and transport.go are between a replica and the API server; clocks.go has the clocks of both.
 //   - replica.go is the controller, from its start to its end; election.go who of several leads.
 //   - requests.go, schedule.go and rest.go are the checks.
 //

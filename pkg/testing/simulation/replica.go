@@ -102,7 +102,7 @@ func (s *sim) start() *replica {
 	m, err := metrics.New(func(basemetrics.Registerable) error { return nil })
 	s.must(err)
 	c := tainteviction.Config{
-		Informers: reading, Evictions: reading, Events: client, Clock: r.clock, ServerClock: serverClock, ConcurrentEvictions: s.plan.slots, Metrics: m,
+		Informers: reading, Evictions: reading, Events: client, Clock: r.clock, ServerClock: serverClock, ConcurrentEvictions: s.plan.concurrency, Metrics: m,
 	}
 	if s.plan.keeps {
 		c.Starts = nameOf(keptStarts())

@@ -85,7 +85,7 @@ func (r *replica) treat(c *call) treatment {
 	if time.Now().Before(s.outages[r.name]) && f.manner == well {
 		f.manner = unsent
 	}
-	s.suffer(c, &f)
+	s.applyKindFaults(c, &f)
 	if c.verb() == "patch" && f.manner != well {
 		r.unmarkable[metaOf(c.body).UID] = true
 	}

@@ -43,7 +43,7 @@ func (s *sim) checkEvents() {
 		}
 	}
 	for uid, e := range s.history.evictions {
-		if s.plan.incurable != nil && s.plan.incurable.resource == "events" {
+		if s.plan.permanent != nil && s.plan.permanent.resource == "events" {
 			break // written when it is well again
 		}
 		if e.answered && !e.by.ended && events[uid] == 0 && s.told[uid] < eventTries {
@@ -64,7 +64,7 @@ func (s *sim) checkSizes() {
 			}
 		}
 		due := 0
-		if s.plan.incurable != nil {
+		if s.plan.permanent != nil {
 			due = scheduled // they wait for those that take long
 		}
 		nodes := 0

@@ -29,7 +29,7 @@ const (
 	// 30 s, and one that began in the meantime for a call that hangs for 10 s.
 	settled = silence + 60*time.Second + 30*time.Second + 15*time.Second
 	// onTime is how late a pod may go when nothing is wrong: a read of the node is waited for up to a second, the calls take
-	// up to 50 ms, and the pods of one slot go one after another.
+	// up to 50 ms, and at a concurrency of one the pods go one after another.
 	onTime = 3 * time.Second
 	// starting is how long after its first lists a replica may take until it works: it looks for them at intervals.
 	starting = 300 * time.Millisecond

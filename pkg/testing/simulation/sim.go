@@ -39,7 +39,7 @@ const (
 
 // plan is what a seed fixes for the whole run.
 type plan struct {
-	steps, nodes, pods, slots int
+	steps, nodes, pods, concurrency int
 	// calm says that nothing fails: then every pod goes on time.
 	calm bool
 	// keeps says that there is a ConfigMap which keeps starts over restarts.
@@ -50,8 +50,8 @@ type plan struct {
 	crowds bool
 	// noStreaming says that the API server streams no lists, and noManagedFields that nodes have none.
 	noStreaming, noManagedFields bool
-	// incurable is what is wrong for the whole run, and swallows that a proxy swallows the bookmark that ends a streaming list.
-	incurable *ailment
+	// permanent is what is wrong for the whole run, and swallows that a proxy swallows the bookmark that ends a streaming list.
+	permanent *kindFault
 	swallows  bool
 	// bookmarks is the time between two bookmarks of a watch, maxPage how long a page of a list is; 0 for none.
 	bookmarks time.Duration
@@ -62,7 +62,7 @@ type plan struct {
 }
 
 func newPlan(r *rand.Rand) plan {
-	p := plan{steps: 6 + r.IntN(16), nodes: 1 + r.IntN(3), pods: 2 + r.IntN(8), slots: []int{1, 2, 4, 6}[r.IntN(4)]}
+	p := plan{steps: 6 + r.IntN(16), nodes: 1 + r.IntN(3), pods: 2 + r.IntN(8), concurrency: []int{1, 2, 4, 6}[r.IntN(4)]}
 	if r.IntN(10) == 0 {
 		p.steps = 60
 	}
@@ -72,8 +72,8 @@ func newPlan(r *rand.Rand) plan {
 	p.noStreaming = r.IntN(4) == 0
 	p.noManagedFields = r.IntN(8) == 0
 	if !p.calm && r.IntN(5) == 0 {
-		a := incurable(r)
-		p.incurable, p.crowds, p.slots = &a, false, max(p.slots, 4)
+		a := drawPermanent(r)
+		p.permanent, p.crowds, p.concurrency = &a, false, max(p.concurrency, 4)
 	}
 	p.elects = r.IntN(3) == 0
 	p.swallows = !p.calm && r.IntN(16) == 0
@@ -105,17 +105,17 @@ type sim struct {
 	began   time.Time
 	options Options
 
-	lock     sync.Mutex
-	history  *history
-	profile  profile
-	outages  map[string]time.Time
-	ailments []ailment
-	bequests map[types.UID]bequest
-	replicas []*replica
-	byName   map[string]*replica
-	names    int
-	total    int
-	cuts     map[string]int
+	lock       sync.Mutex
+	history    *history
+	profile    profile
+	outages    map[string]time.Time
+	kindFaults []kindFault
+	bequests   map[types.UID]bequest
+	replicas   []*replica
+	byName     map[string]*replica
+	names      int
+	total      int
+	cuts       map[string]int
 	// told counts the tries to write the Event of a pod.
 	told map[types.UID]int
 	// calmSince is when all faults ended; zero before.

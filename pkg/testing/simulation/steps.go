@@ -66,7 +66,7 @@ func steps() []step {
 		{weight: 6, trouble: true, do: (*sim).watchBreaks},
 		{weight: 3, trouble: true, do: (*sim).outage},
 		{weight: 4, trouble: true, do: (*sim).weatherChanges},
-		{weight: 3, trouble: true, do: (*sim).fallsIll},
+		{weight: 3, trouble: true, do: (*sim).kindFails},
 		{weight: 4, trouble: true, do: (*sim).replicaDies},
 		{weight: 4, trouble: true, do: (*sim).replicaStarts},
 		{weight: 4, trouble: true, do: (*sim).leadershipMoves},
@@ -91,7 +91,7 @@ func (s *sim) next() {
 	}
 }
 
-// crowdComes has many pods come to one node, one after another: each may have to be decided on anew.
+// crowdComes has many pods come to one node, one after another: each may have to be decided on again.
 func (s *sim) crowdComes() {
 	if !s.plan.crowds {
 		return
@@ -239,7 +239,7 @@ func (s *sim) taintsPause() {
 	}
 }
 
-// lifecycleControllerRestarts takes the taints of nodes that are not ready off all nodes and puts them back, stamped anew.
+// lifecycleControllerRestarts takes the taints of nodes that are not ready off all nodes and puts them back, stamped again.
 func (s *sim) lifecycleControllerRestarts() {
 	for i := range s.plan.nodes {
 		s.dropTaints(nodeName(i), isNotReadyTaint)

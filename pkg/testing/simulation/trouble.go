@@ -163,7 +163,7 @@ func (s *sim) watchBreaks() {
 	forget := s.rng.IntN(3) > 0
 	s.note("replica-all", "have their watches of %s cut, history lost: %t", resource, forget)
 	s.api.CutWatches(resource, forget)
-	if s.rng.IntN(2) == 0 { // something happens before they list anew
+	if s.rng.IntN(2) == 0 { // something happens before they list again
 		s.reuseName()
 		s.taintBlinks()
 		s.taintBlinks()
@@ -244,7 +244,7 @@ func (s *sim) calmDown() {
 	s.setProfile(profile{})
 	s.lock.Lock()
 	clear(s.outages)
-	s.ailments = nil
+	s.kindFaults = nil
 	s.lock.Unlock()
 	for _, r := range s.replicas {
 		s.api.LagOf(r.name, "pods", 0)
@@ -253,8 +253,8 @@ func (s *sim) calmDown() {
 	if len(s.alive()) == 0 {
 		s.start()
 	}
-	if s.plan.incurable != nil {
-		s.note("replica-all", "have one kind of requests fail or be slow for ever: %s", s.plan.incurable)
+	if s.plan.permanent != nil {
+		s.note("replica-all", "have one kind of requests fail or be slow for ever: %s", s.plan.permanent)
 	}
 	alive := s.alive()
 	if !slices.ContainsFunc(alive, func(r *replica) bool { return r.stopLeading != nil }) {

@@ -29,15 +29,15 @@ import (
 // serverLimit is how long the API server works on a request.
 const serverLimit = 60 * time.Second
 
-// ailment is what is wrong with one kind of requests, for as long as it lasts: they are slow, or are refused. What is empty is
+// kindFault is what is wrong with one kind of requests, for as long as it lasts: they are slow, or are refused. What is empty is
 // every verb, resource or namespace.
-type ailment struct {
+type kindFault struct {
 	verb, resource, namespace string
 	delay                     time.Duration
 	refusal                   *apierrors.StatusError
 }
 
-func (a ailment) String() string {
+func (a kindFault) String() string {
 	kind := fmt.Sprintf("%s %s in %s", orEvery(a.verb), orEvery(a.resource), orEvery(a.namespace))
 	if a.refusal != nil {
 		return fmt.Sprintf("%s: %d", kind, a.refusal.Status().Code)
@@ -52,13 +52,13 @@ func orEvery(s string) string {
 	return s
 }
 
-// afflicts says whether a call is of the kind.
-func (a ailment) afflicts(c *call) bool {
+// concerns reports whether a call is of the kind.
+func (a kindFault) concerns(c *call) bool {
 	return (a.verb == "" || a.verb == c.verb()) && (a.resource == "" || a.resource == c.resource) && (a.namespace == "" || a.namespace == c.namespace)
 }
 
-// change is what becomes of a call.
-func (a ailment) change(f *treatment) {
+// change changes how a call is treated.
+func (a kindFault) change(f *treatment) {
 	if f.manner != well {
 		return
 	}
@@ -74,9 +74,9 @@ func someDelay(r *rand.Rand) time.Duration {
 	return 100*time.Millisecond + time.Duration(r.Int64N(int64(most)))
 }
 
-// someAilment is of any kind of requests.
-func someAilment(r *rand.Rand) ailment {
-	a := ailment{resource: []string{"pods", "pods", "nodes", "events", "configmaps", ""}[r.IntN(6)]}
+// drawKindFault draws a fault of any kind of requests.
+func drawKindFault(r *rand.Rand) kindFault {
+	a := kindFault{resource: []string{"pods", "pods", "nodes", "events", "configmaps", ""}[r.IntN(6)]}
 	if r.IntN(3) > 0 {
 		a.verb = []string{"get", "list", "watch", "patch", "delete", "post"}[r.IntN(6)]
 	}
@@ -92,12 +92,12 @@ func someAilment(r *rand.Rand) ailment {
 	return a
 }
 
-// incurable is an ailment for a whole run, with which evictions go on all the same: webhooks of pods that are slow or down, slow
+// drawPermanent draws a kindFault for a whole run, with which evictions go on all the same: webhooks of pods that are slow or down, slow
 // reads of nodes, Events or ConfigMaps that cannot be written, or one namespace whose pods cannot be deleted.
-func incurable(r *rand.Rand) ailment {
+func drawPermanent(r *rand.Rand) kindFault {
 	internal := apierrors.NewInternalError(errReset)
 	delay := time.Second + time.Duration(r.Int64N(int64(25*time.Second)))
-	all := []ailment{
+	all := []kindFault{
 		{verb: "delete", resource: "pods", delay: delay},
 		{verb: "patch", resource: "pods", delay: delay},
 		{verb: "patch", resource: "pods", refusal: internal},
@@ -115,29 +115,29 @@ func incurable(r *rand.Rand) ailment {
 	return all[r.IntN(len(all))]
 }
 
-// fallsIll has one kind of requests fail or be slow until it is well again, or nothing has failed for long.
-func (s *sim) fallsIll() {
+// kindFails has one kind of requests fail or be slow until it is well again, or nothing has failed for long.
+func (s *sim) kindFails() {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	if len(s.ailments) > 1 || s.rng.IntN(3) == 0 {
-		s.ailments = nil
+	if len(s.kindFaults) > 1 || s.rng.IntN(3) == 0 {
+		s.kindFaults = nil
 		s.noteLocked("replica-all", "have no kind of requests any more that always fails")
 		return
 	}
-	a := someAilment(s.rng)
-	s.ailments = append(s.ailments, a)
+	a := drawKindFault(s.rng)
+	s.kindFaults = append(s.kindFaults, a)
 	s.noteLocked("replica-all", "have one kind of requests always fail or be slow: %s", a)
 }
 
-// suffer is what the ailments make of a call.
-func (s *sim) suffer(c *call, f *treatment) {
-	for _, a := range s.ailments {
-		if a.afflicts(c) {
+// applyKindFaults changes how a call is treated by the kind faults.
+func (s *sim) applyKindFaults(c *call, f *treatment) {
+	for _, a := range s.kindFaults {
+		if a.concerns(c) {
 			a.change(f)
 		}
 	}
-	if s.plan.incurable != nil && s.plan.incurable.afflicts(c) {
-		s.plan.incurable.change(f)
+	if s.plan.permanent != nil && s.plan.permanent.concerns(c) {
+		s.plan.permanent.change(f)
 	}
 	if f.before >= serverLimit {
 		f.before, f.manner, f.refusal = serverLimit, refused, apierrors.NewTimeoutError("it takes too long", 0)
@@ -146,14 +146,14 @@ func (s *sim) suffer(c *call, f *treatment) {
 
 // mayBeLate is how late a pod may go at the end of a run.
 func (s *sim) mayBeLate() time.Duration {
-	if s.plan.incurable != nil {
+	if s.plan.permanent != nil {
 		return 10 * time.Minute
 	}
 	return onTime
 }
 
-// spared says whether an ailment for the whole run keeps a pod from being evicted.
+// spared reports whether a kindFault for the whole run keeps a pod from being evicted.
 func (s *sim) spared(pod *v1.Pod) bool {
-	a := s.plan.incurable
+	a := s.plan.permanent
 	return a != nil && a.refusal != nil && a.verb == "delete" && a.namespace == pod.Namespace
 }
