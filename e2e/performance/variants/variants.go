@@ -17,55 +17,49 @@ limitations under the License.
 // Package variants builds taint-manager with a plain mechanism in place of a clever one, so that a benchmark can measure in one run what
 // the clever one buys.
 //
-// The product has no flags for that. A variant is a few replaced texts of its source, laid over the files while it is built. A text
-// that does not occur exactly once is an error, so a variant cannot silently measure what it does not change.
+// The product has no flags for that: see package mutation.
 package variants
 
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
+	"github.com/taint-manager/taint-manager/pkg/testing/mutation"
 )
 
 // Variant is taint-manager with one mechanism replaced.
 type Variant struct {
 	// Name names the directory that the binary is built into.
 	Name  string
-	edits []edit
+	edits []mutation.Edit
 }
-
-// edit replaces a text, which occurs once, in a file of pkg.
-type edit struct{ file, from, to string }
 
 // FixedLimit evicts as many pods at the same time as --max-concurrent-evictions says. The limit is still halved when the API server has
 // too much to do, and raised again afterwards.
 func FixedLimit() Variant {
-	const limiter = "evictor/limiter.go"
-	return Variant{"fixed-limit", []edit{
-		{limiter, "backlog: clock.Now()}\n\tl.set(firstLimit)", "backlog: clock.Now()}\n\tl.set(most)"},
-		{limiter, "l.before = 0\n\t\tl.set(firstLimit)", "l.before = 0\n\t\tl.set(l.most)"},
-		{limiter, "if l.limited || l.before > 0 || l.limit == l.most {", "if true {"},
+	return Variant{"fixed-limit", []mutation.Edit{
+		{In: "evictor.NewConcurrencyLimiter", Find: "l.setLimit(initialLimit)", Put: "l.setLimit(highest)"},
+		{In: "evictor.ConcurrencyLimiter.backlogBegan", Find: "l.setLimit(initialLimit)", Put: "l.setLimit(l.max)"},
+		{In: "evictor.ConcurrencyLimiter.check", Find: "l.rateLimited || l.recoverTo > 0 || l.limit == l.max", Put: "true"},
 	}}
 }
 
 // WholeObjects decodes pods and nodes whole, as every client does, and has the informers' transform distil them.
 func WholeObjects() Variant {
-	const codecs = "rest.CodecFactoryForGeneratedClient(scheme.Scheme, scheme.Codecs).WithoutConversion()"
-	return Variant{"whole-objects", []edit{{"podcache/fieldmask.go", "withPartialDecoder(" + codecs + ")", codecs}}}
+	return Variant{"whole-objects", []mutation.Edit{{In: "podcache.NewClient", Find: "withPartialDecoder", Put: ""}}}
 }
 
 // PolledLease does not watch the Lease: it knows what client-go's leader election reads of it once in each retry period.
 func PolledLease() Variant {
-	return Variant{"polled-lease", []edit{
-		{"leader/leader.go", "\twatching.Go(func() { e.watch.run(ctx) })\n", ""},
+	return Variant{"polled-lease", []mutation.Edit{
+		{In: "leader.Elector.Run", Find: "watching.Go(func() { e.watch.run(ctx) })", Put: ""},
 		{
-			"leader/leasewatch.go", "record, raw, err := l.Interface.Get(ctx)\n", "record, raw, err := l.Interface.Get(ctx)\n" +
-				"\tif err == nil {\n\t\tl.watch.observe(&coordinationv1.Lease{Spec: resourcelock.LeaderElectionRecordToLeaseSpec(record)})\n\t}\n",
+			In: "leader.lock.Get", Find: "record, raw, err := l.Interface.Get(ctx)",
+			Put: "$0\n if err == nil {\n l.watch.observe(&coordinationv1.Lease{Spec: resourcelock.LeaderElectionRecordToLeaseSpec(record)})\n}\n",
 		},
 	}}
 }
@@ -95,21 +89,13 @@ func (v Variant) overlay(ctx context.Context, dir string) (flag string, err erro
 	if err != nil {
 		return "", fmt.Errorf("finding the module: %w", err)
 	}
+	edited, err := mutation.Apply(filepath.Join(strings.TrimSpace(string(root)), "pkg"), v.edits)
+	if err != nil {
+		return "", err
+	}
 	changed := map[string]string{}
-	for _, e := range v.edits {
-		path := filepath.Join(strings.TrimSpace(string(root)), "pkg", filepath.FromSlash(e.file))
-		source, edited := changed[path]
-		if !edited {
-			content, err := os.ReadFile(path)
-			if err != nil {
-				return "", err
-			}
-			source = string(content)
-		}
-		if n := strings.Count(source, e.from); n != 1 {
-			return "", fmt.Errorf("%s has %d times, not once: %s", e.file, n, e.from)
-		}
-		changed[path] = strings.Replace(source, e.from, e.to, 1)
+	for path, text := range edited {
+		changed[path] = string(text)
 	}
 	return launcher.Overlay(dir, changed)
 }

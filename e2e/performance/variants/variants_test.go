@@ -19,6 +19,8 @@ package variants
 import (
 	"os/exec"
 	"testing"
+
+	"github.com/taint-manager/taint-manager/pkg/testing/mutation"
 )
 
 // TestVariantsCompile has each variant apply to the source as it is now, and compile.
@@ -39,8 +41,8 @@ func TestVariantsCompile(t *testing.T) {
 }
 
 func TestAVariantThatChangesNothingIsAnError(t *testing.T) {
-	for name, from := range map[string]string{"no such text": "no such text", "more than once": "return"} {
-		v := Variant{Name: name, edits: []edit{{"evictor/limiter.go", from, ""}}}
+	for name, find := range map[string]string{"nothing like it": "l.noSuchMethod()", "more than once": "l.ended"} {
+		v := Variant{Name: name, edits: []mutation.Edit{{In: "evictor.ConcurrencyLimiter.check", Find: find}}}
 		if _, err := v.overlay(t.Context(), t.TempDir()); err == nil {
 			t.Errorf("%s: no error", name)
 		}

@@ -27,6 +27,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/taint-manager/taint-manager/pkg/testing/mutation"
 )
 
 var (
@@ -35,6 +37,9 @@ var (
 	replays     = flag.Int("defect-replays", 0, "how many of the seeds that notice a defect are repeated, 20 times each")
 	onlyDefect  = flag.String("defect", "", "the one defect that TestDefectsAreCaught tries")
 )
+
+// edit is a mutation.Edit that is written in one line.
+type edit struct{ In, Find, Put string }
 
 // defect is what the controller could do wrong.
 type defect struct {
@@ -112,13 +117,13 @@ func TestDefectsApply(t *testing.T) {
 // overlay writes the files with the defect, and returns them by those that they stand for.
 func (d defect) overlay(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	edited := map[string][]byte{}
+	var edits []mutation.Edit
 	for _, e := range d.edits {
-		path, text, err := e.apply(edited)
-		if err != nil {
-			t.Fatal(err)
-		}
-		edited[path] = text
+		edits = append(edits, mutation.Edit(e))
+	}
+	edited, err := mutation.Apply(filepath.Join("..", ".."), edits)
+	if err != nil {
+		t.Fatal(err)
 	}
 	replace := map[string]string{}
 	for path, text := range edited {

@@ -14,7 +14,12 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package simulation
+// Package mutation changes the source of packages of pkg for a build, by an overlay: to put a known defect into the controller, or a plain
+// mechanism in place of a clever one. The product has no flags and no hooks for that.
+//
+// A change is found in the syntax tree, by the name of a declaration, so that neither comments nor layout matter. What does not occur
+// exactly once is an error: a mutation cannot silently change nothing.
+package mutation
 
 import (
 	"fmt"
@@ -28,15 +33,29 @@ import (
 	"strings"
 )
 
-// edit changes the source of one declaration. It finds what it changes in the syntax tree, so that neither comments nor layout matter.
-type edit struct {
-	// in names the declaration, as in "evictor.Evictor.deletePod" for a method, or "taintstart.maxAbsence" for a constant.
-	in string
-	// find is an expression, or statements that follow each other, which the declaration has once. The identifier _ in it stands for any
+// Edit changes the source of one declaration.
+type Edit struct {
+	// In names the declaration, as in "evictor.Evictor.deletePod" for a method, or "taintstart.maxAbsence" for a constant.
+	In string
+	// Find is an expression, or statements that follow each other, which the declaration has once. The identifier _ in it stands for any
 	// expression. If find is empty, it is the value of a constant, and the empty place before the first statement of a function.
-	find string
-	// put is what takes its place. It may have the found source in it, as $0.
-	put string
+	Find string
+	// Put is what takes its place. It may have the found source in it, as $0.
+	Put string
+}
+
+// Apply returns the files that the edits change, with their new text, by path. Pkg is the directory of pkg. Later edits see what earlier ones
+// did.
+func Apply(pkg string, edits []Edit) (map[string][]byte, error) {
+	edited := map[string][]byte{}
+	for _, e := range edits {
+		path, text, err := e.apply(pkg, edited)
+		if err != nil {
+			return nil, err
+		}
+		edited[path] = text
+	}
+	return edited, nil
 }
 
 // source is a file of a package of pkg.
@@ -63,9 +82,9 @@ func parse(path string, text []byte) (*source, error) {
 
 // apply returns the path of the file that has the declaration, and its text after the edit. Edited are the texts of earlier edits by
 // path.
-func (e edit) apply(edited map[string][]byte) (path string, text []byte, err error) {
-	dir, name, _ := strings.Cut(e.in, ".")
-	paths, err := filepath.Glob(filepath.Join("..", "..", dir, "*.go"))
+func (e Edit) apply(pkg string, edited map[string][]byte) (path string, text []byte, err error) {
+	dir, name, _ := strings.Cut(e.In, ".")
+	paths, err := filepath.Glob(filepath.Join(pkg, dir, "*.go"))
 	if err != nil {
 		return "", nil, err
 	}
@@ -85,7 +104,7 @@ func (e edit) apply(edited map[string][]byte) (path string, text []byte, err err
 			return path, text, err
 		}
 	}
-	return "", nil, fmt.Errorf("there is no %s", e.in)
+	return "", nil, fmt.Errorf("there is no %s", e.In)
 }
 
 // declaration returns the function, method, constant, variable or type of a name, or nil.
@@ -129,16 +148,16 @@ func functionName(d *ast.FuncDecl) string {
 }
 
 // replace returns the text of the file with the edit in one of its declarations.
-func (s *source) replace(decl ast.Node, e edit) ([]byte, error) {
+func (s *source) replace(decl ast.Node, e Edit) ([]byte, error) {
 	places, err := e.places(decl)
 	if err != nil {
 		return nil, err
 	}
 	if len(places) != 1 {
-		return nil, fmt.Errorf("%s has %d times: %s", e.in, len(places), e.find)
+		return nil, fmt.Errorf("%s has %d times: %s", e.In, len(places), e.Find)
 	}
 	from, to := s.fset.Position(places[0].from).Offset, s.fset.Position(places[0].to).Offset
-	put := strings.ReplaceAll(e.put, "$0", string(s.text[from:to]))
+	put := strings.ReplaceAll(e.Put, "$0", string(s.text[from:to]))
 	return slices.Concat(s.text[:from], []byte(put), s.text[to:]), nil
 }
 
@@ -146,18 +165,18 @@ func (s *source) replace(decl ast.Node, e edit) ([]byte, error) {
 type place struct{ from, to token.Pos }
 
 // places returns where a declaration has what the edit finds.
-func (e edit) places(decl ast.Node) (places []place, err error) {
-	if e.find == "" {
+func (e Edit) places(decl ast.Node) (places []place, err error) {
+	if e.Find == "" {
 		switch d := decl.(type) {
 		case *ast.FuncDecl:
 			return []place{{d.Body.Lbrace + 1, d.Body.Lbrace + 1}}, nil
 		case *ast.ValueSpec:
-			_, name, _ := strings.Cut(e.in, ".")
+			_, name, _ := strings.Cut(e.In, ".")
 			i := slices.IndexFunc(d.Names, func(n *ast.Ident) bool { return n.Name == name })
 			return []place{{d.Values[i].Pos(), d.Values[i].End()}}, nil
 		}
 	}
-	if expression, err := parser.ParseExpr(e.find); err == nil {
+	if expression, err := parser.ParseExpr(e.Find); err == nil {
 		ast.Inspect(decl, func(n ast.Node) bool {
 			if n, ok := n.(ast.Expr); ok && matches(reflect.ValueOf(expression), reflect.ValueOf(n)) {
 				places = append(places, place{n.Pos(), n.End()})
@@ -166,9 +185,9 @@ func (e edit) places(decl ast.Node) (places []place, err error) {
 		})
 		return places, nil
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+e.find+"\n}\n", parser.SkipObjectResolution)
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+e.Find+"\n}\n", parser.SkipObjectResolution)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.find, err)
+		return nil, fmt.Errorf("%s: %w", e.Find, err)
 	}
 	find := file.Decls[0].(*ast.FuncDecl).Body.List
 	ast.Inspect(decl, func(n ast.Node) bool {
