@@ -228,7 +228,7 @@ func matches(find, in reflect.Value) bool {
 		return false
 	}
 	switch find.Type() {
-	case reflect.TypeFor[token.Pos](), reflect.TypeFor[*ast.CommentGroup](), reflect.TypeFor[*ast.Object]():
+	case reflect.TypeFor[token.Pos](), reflect.TypeFor[*ast.CommentGroup]():
 		return true
 	}
 	switch find.Kind() {

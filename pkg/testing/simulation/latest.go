@@ -179,8 +179,11 @@ func (e evidence) bounded(off, on sighting) bool {
 	return !secondEnd(changed).Before(confirmed) && secondEnd(changed).Sub(confirmed) <= maxAbsence-margin
 }
 
-// stayedNotReady says whether the Ready condition is proven not to have been True between two sightings, both included.
+// stayedNotReady says whether the Ready condition is proven not to have been True between two sightings, both included. Not across a gap
+// from False to Unknown: the kubelet writes the one and the node lifecycle controller the other, each by its own clock, so that an equal
+// time proves nothing.
 func stayedNotReady(earlier, later sighting) bool {
 	from, to := notReadySince(earlier.node), notReadySince(later.node)
-	return !from.IsZero() && !to.IsZero() && (!later.gap || unmoved(from, to, earlier.node))
+	sameWriter := readyStatus(earlier.node) == readyStatus(later.node)
+	return !from.IsZero() && !to.IsZero() && (!later.gap || sameWriter && unmoved(from, to, earlier.node))
 }

@@ -199,6 +199,16 @@ func notReadySince(node *v1.Node) time.Time {
 
 func isReady(node *v1.Node) bool { return notReadySince(node).IsZero() }
 
+// readyStatus is the status of the Ready condition of a node, or empty.
+func readyStatus(node *v1.Node) v1.ConditionStatus {
+	for _, c := range node.Status.Conditions {
+		if c.Type == v1.NodeReady {
+			return c.Status
+		}
+	}
+	return ""
+}
+
 func first(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
