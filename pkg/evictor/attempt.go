@@ -99,8 +99,8 @@ func (a *attempt) evictVersion(ctx context.Context, mayBeMarked bool) (Result, e
 
 // readAndDecide waits for the client's rate limit, reads the node, and decides. The next call can be sent at once.
 func (a *attempt) readAndDecide(ctx context.Context, pod *podcache.Pod) (NodeReading, deadline.Decision, bool, error) {
-	if err := a.limiter.Wait(ctx); err != nil {
-		return NodeReading{}, deadline.Decision{}, false, fmt.Errorf("waiting for the client's rate limit: %w", err)
+	if err := a.waitForLimiter(ctx); err != nil {
+		return NodeReading{}, deadline.Decision{}, false, err
 	}
 	node, err := a.readNode(ctx, pod.Node(), a.dueSince(pod))
 	if err != nil {

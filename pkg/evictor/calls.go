@@ -128,11 +128,19 @@ func (e *Evictor) getNode(ctx context.Context, name string) (*v1.Node, error) {
 // call makes a call with a timeout. With limited set, it waits for the limiter before.
 func (e *Evictor) call(ctx context.Context, limited bool, do func(context.Context, rest.Interface) error) error {
 	if limited {
-		if err := e.limiter.Wait(ctx); err != nil {
-			return fmt.Errorf("waiting for the client's rate limit: %w", err)
+		if err := e.waitForLimiter(ctx); err != nil {
+			return err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return do(ctx, e.client.RESTClient())
+}
+
+// waitForLimiter returns when the client's rate limit allows a call.
+func (e *Evictor) waitForLimiter(ctx context.Context) error {
+	if err := e.limiter.Wait(ctx); err != nil {
+		return fmt.Errorf("waiting for the client's rate limit: %w", err)
+	}
+	return nil
 }
