@@ -184,6 +184,6 @@ func (e evidence) bounded(off, on sighting) bool {
 // time proves nothing.
 func stayedNotReady(earlier, later sighting) bool {
 	from, to := notReadySince(earlier.node), notReadySince(later.node)
-	sameWriter := readyStatus(earlier.node) == readyStatus(later.node)
+	sameWriter := readyCondition(earlier.node).Status == readyCondition(later.node).Status
 	return !from.IsZero() && !to.IsZero() && (!later.gap || sameWriter && unmoved(from, to, earlier.node))
 }

@@ -189,24 +189,22 @@ func writtenAt(node *v1.Node) (t time.Time) {
 
 // notReadySince is the transition time of the Ready condition, or zero while that is True.
 func notReadySince(node *v1.Node) time.Time {
-	for _, c := range node.Status.Conditions {
-		if c.Type == v1.NodeReady && c.Status != v1.ConditionTrue {
-			return c.LastTransitionTime.Time
-		}
+	if c := readyCondition(node); c.Status != v1.ConditionTrue {
+		return c.LastTransitionTime.Time
 	}
 	return time.Time{}
 }
 
 func isReady(node *v1.Node) bool { return notReadySince(node).IsZero() }
 
-// readyStatus is the status of the Ready condition of a node, or empty.
-func readyStatus(node *v1.Node) v1.ConditionStatus {
+// readyCondition is the Ready condition of a node, empty if it has none.
+func readyCondition(node *v1.Node) v1.NodeCondition {
 	for _, c := range node.Status.Conditions {
 		if c.Type == v1.NodeReady {
-			return c.Status
+			return c
 		}
 	}
-	return ""
+	return v1.NodeCondition{}
 }
 
 func first(a, b time.Time) time.Time {
