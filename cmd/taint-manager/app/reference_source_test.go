@@ -37,7 +37,7 @@ func sources(t *testing.T, directory string, do func(path string, file *ast.File
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && slices.Contains([]string{"testing", "apitest", "simulation", "testdata"}, entry.Name()):
+		case entry.IsDir() && slices.Contains([]string{"testing", "testdata"}, entry.Name()):
 			return filepath.SkipDir
 		case entry.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
 			return nil
