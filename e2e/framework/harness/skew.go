@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
+	"github.com/taint-manager/taint-manager/pkg/testing/mutation"
 )
 
 // skewVariable tells a binary of SkewedBinary what its wall clock does: by how many seconds it is wrong at first, by how many
@@ -81,9 +82,9 @@ func (s *Scene) SkewedBinary() string {
 	if n := strings.Count(string(source), nowLine); n != 1 {
 		s.T.Fatalf("%s has %d times: %s", original, n, nowLine)
 	}
-	overlay, err := launcher.Overlay(dir, map[string]string{
-		original: strings.Replace(string(source), nowLine, skewedNow, 1),
-		filepath.Join(filepath.Dir(original), "zz_wall_clock.go"): skewSource,
+	overlay, err := mutation.Overlay(dir, map[string][]byte{
+		original: []byte(strings.Replace(string(source), nowLine, skewedNow, 1)),
+		filepath.Join(filepath.Dir(original), "zz_wall_clock.go"): []byte(skewSource),
 	})
 	s.Must(err)
 	ctx, cancel := context.WithTimeout(s.Context(), startTimeout)

@@ -93,9 +93,5 @@ func (v Variant) overlay(ctx context.Context, dir string) (flag string, err erro
 	if err != nil {
 		return "", err
 	}
-	changed := map[string]string{}
-	for path, text := range edited {
-		changed[path] = string(text)
-	}
-	return launcher.Overlay(dir, changed)
+	return mutation.Overlay(dir, edited)
 }

@@ -17,10 +17,8 @@ limitations under the License.
 package simulation
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -114,8 +112,8 @@ func TestDefectsApply(t *testing.T) {
 	}
 }
 
-// overlay writes the files with the defect, and returns them by those that they stand for.
-func (d defect) overlay(t *testing.T, dir string) map[string]string {
+// overlay writes the files with the defect, and returns the flag of go build that takes them.
+func (d defect) overlay(t *testing.T, dir string) (flag string) {
 	t.Helper()
 	var edits []mutation.Edit
 	for _, e := range d.edits {
@@ -125,29 +123,19 @@ func (d defect) overlay(t *testing.T, dir string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replace := map[string]string{}
-	for path, text := range edited {
-		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
-		if err := os.WriteFile(replace[path], text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	flag, err = mutation.Overlay(dir, edited)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return replace
+	return flag
 }
 
 // build compiles the tests of this package with the defect laid over the files.
 func (d defect) build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	overlay, err := json.Marshal(map[string]any{"Replace": d.overlay(t, dir)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "simulation.test")
-	if err := os.WriteFile(config, overlay, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", config, "-o", binary, ".")
+	binary := filepath.Join(dir, "simulation.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", d.overlay(t, dir), "-o", binary, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
