@@ -24,10 +24,12 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Taint is a NoExecute taint of a node and its start.
+// Taint is a taint of a node and its start.
 type Taint struct {
-	// Key and Value are those of the API's Taint. The effect is always NoExecute.
+	// Key and Value are those of the API's Taint.
 	Key, Value string
+	// Effect is NoExecute, or NoSchedule for a taint that evicts only where a policy names it. The zero value is NoExecute.
+	Effect v1.TaintEffect
 	// Start is the start of the taint. For a not-ready taint it is when this one replaced the other, or Period if the other
 	// has not been on since.
 	Start time.Time
@@ -35,10 +37,17 @@ type Taint struct {
 	Period time.Time
 }
 
-// String returns the taint as kubectl writes it: key=value:NoExecute, or key:NoExecute without a value.
+// String returns the taint as kubectl writes it: key=value:effect, or key:effect without a value.
 func (t Taint) String() string {
-	taint := v1.Taint{Key: t.Key, Value: t.Value, Effect: v1.TaintEffectNoExecute}
+	taint := v1.Taint{Key: t.Key, Value: t.Value, Effect: t.effect()}
 	return taint.ToString()
+}
+
+func (t Taint) effect() v1.TaintEffect {
+	if t.Effect == "" {
+		return v1.TaintEffectNoExecute
+	}
+	return t.Effect
 }
 
 // Pod holds what the rules read of a pod that is bound to a node.
@@ -53,6 +62,8 @@ type Pod struct {
 	Terminating bool
 	// Finished is true if the phase is Succeeded, or Failed after a container started.
 	Finished bool
+	// Labels are what policies select by. Without policies they are not read.
+	Labels Labels
 }
 
 // Rules are the operator's choices.
@@ -62,6 +73,9 @@ type Rules struct {
 	ComparisonOperators bool
 	// EvictFinished makes finished pods subject to taints, as the built-in controller does.
 	EvictFinished bool
+	// Policies are in the order in which they apply: for a taint and a pod, the first that matches does. Decide does not change
+	// them.
+	Policies []Policy
 }
 
 // Reason explains a decision.
@@ -82,6 +96,8 @@ const (
 	IsTerminating Reason = "Terminating"
 	// IsFinished means that the pod has finished, and Rules.EvictFinished is not set.
 	IsFinished Reason = "Finished"
+	// HeldByPolicy means that the pod would go, but for a policy of mode Keep or Preview. Decision.Held says which.
+	HeldByPolicy Reason = "HeldByPolicy"
 )
 
 // Decision tells whether, when and why a pod must go.
@@ -96,11 +112,20 @@ type Decision struct {
 	Taint Taint
 	// Toleration is the toleration that tolerates Taint for a limited time, or nil. It points into Pod.Tolerations.
 	Toleration *v1.Toleration
+	// Mode is how the pod goes at Deadline: ModeDelete or ModeEvict. It is empty unless Evict is set.
+	Mode Mode
+	// Policy is the policy that applies to Taint, or nil. It points into Rules.Policies.
+	Policy *Policy
+	// Then are the changes after Deadline, in order of time, if the pod is still there.
+	Then []Step
+	// Held is what policies of mode Keep and Preview hold back, one step for each taint and policy.
+	Held []Step
 }
 
 // Due reports whether the pod is due at a time.
 func (d Decision) Due(now time.Time) bool {
-	return d.Evict && !now.Before(d.Deadline)
+	_, due := d.At(now)
+	return due
 }
 
 // latest is the last second that the API can express, in Unix time: 9999-12-31T23:59:59Z. metav1.Time is RFC 3339, which
@@ -119,8 +144,14 @@ func Decide(pod Pod, taints []Taint, rules Rules) Decision {
 	case len(taints) == 0:
 		return Decision{Reason: NoTaint}
 	}
+	if len(rules.Policies) > 0 {
+		return decideByPolicies(pod, taints, rules)
+	}
 	decision := Decision{Reason: Tolerated}
 	for i := range taints {
+		if taints[i].effect() != v1.TaintEffectNoExecute {
+			continue
+		}
 		one := decideTaint(pod, &taints[i], rules)
 		if one.Evict && (!decision.Evict || one.Deadline.Before(decision.Deadline)) {
 			decision = one
@@ -129,9 +160,9 @@ func Decide(pod Pod, taints []Taint, rules Rules) Decision {
 	return decision
 }
 
-// decideTaint applies the rules to one taint.
+// decideTaint applies the rules to one taint, as without policies.
 func decideTaint(pod Pod, taint *Taint, rules Rules) Decision {
-	toleration := firstTolerating(pod.Tolerations, taint.Key, taint.Value, rules)
+	toleration := firstTolerating(pod.Tolerations, taint, rules)
 	seconds := secondsOf(toleration)
 	if seconds == forever {
 		return Decision{Reason: Tolerated}
@@ -139,17 +170,18 @@ func decideTaint(pod Pod, taint *Taint, rules Rules) Decision {
 	start := later(taint.Start, pod.Bound)
 	deadline := addSeconds(start, seconds)
 	if !taint.Period.IsZero() {
-		other := secondsOf(firstTolerating(pod.Tolerations, otherNotReadyTaint(taint.Key), taint.Value, rules))
+		swapped := Taint{Key: otherNotReadyTaint(taint.Key), Value: taint.Value, Effect: taint.Effect}
+		other := secondsOf(firstTolerating(pod.Tolerations, &swapped, rules))
 		deadline = notReadyDeadline(later(taint.Period, pod.Bound), start, seconds, other)
 	}
-	switch {
-	case !deadline.Before(never()):
+	if !deadline.Before(never()) {
 		return Decision{Reason: Tolerated}
-	case toleration == nil:
-		return Decision{Evict: true, Deadline: deadline, Reason: Untolerated, Taint: *taint}
-	default:
-		return Decision{Evict: true, Deadline: deadline, Reason: TolerationEnds, Taint: *taint, Toleration: toleration}
 	}
+	decision := Decision{Evict: true, Deadline: deadline, Reason: Untolerated, Taint: *taint, Mode: ModeDelete}
+	if toleration != nil {
+		decision.Reason, decision.Toleration = TolerationEnds, toleration
+	}
+	return decision
 }
 
 // notReadyDeadline returns the deadline for a not-ready taint that came on at own, in a not-ready period that began at
@@ -193,12 +225,15 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// firstTolerating returns the first toleration in spec order that tolerates a NoExecute taint, or nil.
-func firstTolerating(tolerations []v1.Toleration, key, value string, rules Rules) *v1.Toleration {
-	apiTaint := v1.Taint{Key: key, Value: value, Effect: v1.TaintEffectNoExecute}
+// firstTolerating returns the first toleration in spec order that tolerates a taint, or nil. A NoSchedule taint that evicts is
+// tolerated by a toleration of either effect.
+func firstTolerating(tolerations []v1.Toleration, taint *Taint, rules Rules) *v1.Toleration {
+	noExecute := v1.Taint{Key: taint.Key, Value: taint.Value, Effect: v1.TaintEffectNoExecute}
+	own := v1.Taint{Key: taint.Key, Value: taint.Value, Effect: taint.effect()}
 	for i := range tolerations {
 		// The zero logger discards what the helper logs about values that are not numbers: this package does no I/O.
-		if tolerations[i].ToleratesTaint(klog.Logger{}, &apiTaint, rules.ComparisonOperators) {
+		if tolerations[i].ToleratesTaint(klog.Logger{}, &noExecute, rules.ComparisonOperators) ||
+			own.Effect != noExecute.Effect && tolerations[i].ToleratesTaint(klog.Logger{}, &own, rules.ComparisonOperators) {
 			return &tolerations[i]
 		}
 	}
