@@ -31,7 +31,7 @@ const module = "github.com/taint-manager/taint-manager/"
 // layers are the packages from the bottom up. A package imports what stands in a line below its own, and nothing else of
 // ours.
 var layers = [][]string{
-	{"pkg/deadline", "pkg/serverclock", "pkg/connection", "pkg/strictyaml"},
+	{"pkg/deadline", "pkg/serverclock", "pkg/connection", "pkg/strictyaml", "pkg/apis/config/v1alpha1"},
 	{"pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events", "pkg/leader"},
 	{"pkg/podcache", "pkg/startstore"},
 	{"pkg/evictor"},
