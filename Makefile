@@ -28,10 +28,16 @@ VULNDB ?= https://vuln.go.dev
 # GOVULNCHECK is a version of its own: in .tools/go.mod it would raise the versions of modules that golangci-lint uses.
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# CONTROLLER_GEN is a version of its own, for the same reason.
+CONTROLLER_GEN := sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
+# GENERATE_API writes, in the current directory, what is generated from the API types.
+GENERATE_API := go run $(CONTROLLER_GEN) object:headerFile=.tools/boilerplate.go.txt crd paths=./pkg/apis/... output:crd:dir=manifests/crd
+
 # FUZZTIME bounds the search of the fuzzer in `make test`.
 FUZZTIME ?= 5s
-# LINT is golangci-lint of the version that .tools pins. Go builds it once, which takes minutes, and keeps it in its cache.
-LINT := go tool -modfile='$(CURDIR)/.tools/go.mod' golangci-lint
+# LINT is golangci-lint with kube-api-linter built in, of the versions that .tools pins. Go builds it once, which takes minutes, and keeps
+# it in its cache.
+LINT := go tool -modfile='$(CURDIR)/.tools/go.mod' golangci-lint-kube-api-linter
 
 ##@ See it run
 
@@ -64,7 +70,8 @@ push: ## Build the image and push it: make push IMAGE=registry.example.com/taint
 	@$(BUILD_IMAGE) --push
 
 .PHONY: generate
-generate: ## Write the tables of flags, metrics, Events and log messages in cmd/taint-manager/README.md from the code.
+generate: ## Write what is made from code: the CustomResourceDefinition, and the tables of flags, configuration, metrics, Events and log messages.
+	$(GENERATE_API)
 	go test -count=1 ./cmd/taint-manager/app -run '^TestReference$$' -update
 
 .PHONY: clean
@@ -124,7 +131,7 @@ test-image: ## Build the image twice, compare, look into it, and push it to a re
 test-e2e: ## Run the built binary against a real control plane (the first time builds it, in minutes).
 	go run ./e2e/framework/controlplane/cmd/cluster --build-only
 	go test -race -timeout 10m -count=1 $$(go list ./e2e/... | grep -v '/e2e$$')
-	go test -race -timeout 30m -count=1 -v ./e2e
+	go test -race -timeout 45m -count=1 -v ./e2e
 
 .PHONY: test-faults
 test-faults: ## Kill, pause and withhold what the controller needs, in storms, and count the pods (7 minutes; part of test-e2e).
@@ -168,6 +175,9 @@ verify-layers: ## Check that imports point down, and that what documents name ex
 
 .PHONY: verify-generated
 verify-generated: ## Check that what make generate writes is up to date.
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && \
+	tar -cf - go.mod go.sum .tools/boilerplate.go.txt pkg/apis manifests/crd | tar -xf - -C "$$copy" && (cd "$$copy" && $(GENERATE_API)) && \
+	diff -ru pkg/apis "$$copy/pkg/apis" && diff -ru manifests/crd "$$copy/manifests/crd" || { echo 'run: make generate'; exit 1; }
 	go test ./cmd/taint-manager/app -run '^TestReference$$'
 
 .PHONY: lint

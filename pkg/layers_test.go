@@ -31,9 +31,10 @@ const module = "github.com/taint-manager/taint-manager/"
 // layers are the packages from the bottom up. A package imports what stands in a line below its own, and nothing else of
 // ours.
 var layers = [][]string{
-	{"pkg/deadline", "pkg/serverclock", "pkg/connection", "pkg/strictyaml", "pkg/apis/config/v1alpha1"},
-	{"pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events", "pkg/leader"},
+	{"pkg/deadline", "pkg/serverclock", "pkg/connection", "pkg/strictyaml", "pkg/apis/policy/v1alpha1", "pkg/apis/config/v1alpha1"},
+	{"pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events", "pkg/leader", "pkg/budget"},
 	{"pkg/podcache", "pkg/startstore"},
+	{"pkg/policy"},
 	{"pkg/evictor"},
 	{"pkg/tainteviction"},
 	{"cmd/taint-manager/app"},
@@ -44,7 +45,7 @@ var layers = [][]string{
 var forTests = []string{"pkg/testing/", "e2e/", "manifests"}
 
 // pure is what the bottom may import besides the standard library.
-var pure = []string{"k8s.io/api/core/v1", "k8s.io/klog/v2"}
+var pure = []string{"k8s.io/api/core/v1", "k8s.io/apimachinery/pkg/labels", "k8s.io/klog/v2"}
 
 type goPackage struct {
 	ImportPath string
@@ -97,6 +98,18 @@ func TestTheBottomIsPure(t *testing.T) {
 			}
 			if imported == "os" || imported == "net" || imported == "sync" || imported == "context" {
 				t.Errorf("pkg/deadline imports %s, and is to be pure", imported)
+			}
+		}
+	}
+}
+
+// TestAPITypesAreLight guards that a program can import the API of policies without more of Kubernetes than its own API types.
+func TestAPITypesAreLight(t *testing.T) {
+	for _, p := range list(t, module+"pkg/apis/policy/...") {
+		for _, imported := range p.Imports {
+			api := strings.HasPrefix(imported, "k8s.io/api/") || strings.HasPrefix(imported, "k8s.io/apimachinery/")
+			if strings.Contains(imported, ".") && !api {
+				t.Errorf("%s imports %s", strings.TrimPrefix(p.ImportPath, module), imported)
 			}
 		}
 	}

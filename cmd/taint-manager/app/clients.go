@@ -21,8 +21,10 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/flowcontrol"
@@ -38,6 +40,9 @@ type clients struct {
 	pods typedcorev1.CoreV1Interface
 	// reviews authenticates and authorizes callers of our server.
 	events, leases, reviews, others kubernetes.Interface
+	// dynamic reads policies and writes their status. metadata reads the labels of namespaces.
+	dynamic  dynamic.Interface
+	metadata metadata.Interface
 	// evictionLimiter limits the rate of requests for evictions. It is nil for no limit.
 	evictionLimiter flowcontrol.RateLimiter
 }
@@ -77,6 +82,12 @@ func newClients(o *Options, server *serverclock.Clock) (*clients, error) {
 		if *client.to, err = kubernetes.NewForConfig(client.config); err != nil {
 			return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 		}
+	}
+	if c.dynamic, err = dynamic.NewForConfig(config); err != nil {
+		return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
+	}
+	if c.metadata, err = metadata.NewForConfig(config); err != nil {
+		return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 	}
 	return c, nil
 }

@@ -21,11 +21,12 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
-	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/component-base/cli"
 	cliflag "k8s.io/component-base/cli/flag"
 	logsapi "k8s.io/component-base/logs/api/v1"
@@ -48,6 +49,8 @@ kube-controller-manager, which must be disabled:
 
 Several replicas may run. One leads and evicts. The others stand by with warm caches.
 
+A configuration file may stand in for flags, and has some settings that no flag has: see taint-manager config --help.
+
 Exit codes: 0 when stopped by a signal, 1 on a failure, 2 on wrong usage.`
 
 // usageError is an error in the arguments of the command.
@@ -57,13 +60,19 @@ func (e usageError) Unwrap() error { return e.error }
 
 // Main runs the command with the process's arguments and returns its exit code.
 func Main() int {
-	err := cli.RunNoErrOutput(NewCommand())
+	return report(cli.RunNoErrOutput(NewCommand()), os.Stderr)
+}
+
+// report writes an error of the command, and returns the exit code.
+func report(err error, to io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(os.Stderr, "taint-manager: %v\n", err)
+	for line := range strings.SplitSeq(err.Error(), "\n") { // all that is wrong with the configuration, say
+		fmt.Fprintf(to, "taint-manager: %s\n", line)
+	}
 	if errors.As(err, &usageError{}) {
-		fmt.Fprintln(os.Stderr, "See taint-manager --help.")
+		fmt.Fprintln(to, "See taint-manager --help.")
 		return exitUsage
 	}
 	return exitFailure
@@ -79,22 +88,18 @@ func NewCommand() *cobra.Command {
 		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("takes flags only, not %q", args)}
-			}
-			return nil
-		},
+		Args:          flagsOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := utilerrors.NewAggregate(options.Validate()); err != nil {
+			effective, err := options.complete(cmd.Flags())
+			if err != nil {
 				return usageError{err}
 			}
-			if err := logsapi.ValidateAndApply(options.Logging, options.FeatureGate); err != nil {
+			if err := logsapi.ValidateAndApply(effective.Logging, effective.FeatureGate); err != nil {
 				return usageError{err}
 			}
 			ctx, stop := signalContext(cmd.Context())
 			defer stop()
-			return Run(ctx, options)
+			return Run(ctx, effective)
 		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -106,9 +111,24 @@ func NewCommand() *cobra.Command {
 	for _, set := range flagSets.FlagSets {
 		cmd.Flags().AddFlagSet(set)
 	}
+	setHelp(cmd, flagSets)
+	cmd.AddCommand(newConfigCommand())
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	return cmd
+}
+
+// setHelp has --help print the flags in groups.
+func setHelp(cmd *cobra.Command, flagSets cliflag.NamedFlagSets) {
 	columns, _, _ := term.TerminalSize(cmd.OutOrStdout()) // 0 without a terminal: no wrapping
 	cliflag.SetUsageAndHelpFunc(cmd, flagSets, columns)
-	return cmd
+}
+
+// flagsOnly returns an error if there are arguments that are not flags.
+func flagsOnly(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("takes flags only, not %q", args)}
+	}
+	return nil
 }
 
 func versionText() string {

@@ -17,27 +17,27 @@ limitations under the License.
 package app
 
 import (
-	"fmt"
 	"net"
-	"time"
 
 	"github.com/spf13/pflag"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	cliflag "k8s.io/component-base/cli/flag"
 	componentconfig "k8s.io/component-base/config"
 	"k8s.io/component-base/config/options"
 	"k8s.io/component-base/featuregate"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
-	"github.com/taint-manager/taint-manager/pkg/tainteviction"
+	"github.com/taint-manager/taint-manager/pkg/apis/config/v1alpha1"
 )
 
 // TaintTolerationComparisonOperators enables the toleration operators Gt and Lt (KEP-5471). Name and default are those
 // of Kubernetes 1.36. The gate of the API server decides whether such tolerations can be written.
 const TaintTolerationComparisonOperators featuregate.Feature = "TaintTolerationComparisonOperators"
 
-// Options are the values of the flags. To add one, add a field, its line in Flags and its check in Validate.
+// Options are the values of the flags and of the configuration file. To add one, see "A flag" in CONTRIBUTING.md.
 type Options struct {
+	// ConfigFile is the path of a configuration file. Empty is none.
+	ConfigFile string
 	// Kubeconfig is the path of a kubeconfig. If empty, the in-cluster configuration is used.
 	Kubeconfig string
 	// KubeAPIQPS and KubeAPIBurst limit the rate of requests for evictions and for Events. 0 is no limit.
@@ -47,15 +47,25 @@ type Options struct {
 	MaxConcurrentEvictions int
 	// EvictFinishedPods makes pods that succeeded or failed subject to taints.
 	EvictFinishedPods bool
+	// DryRun evicts nothing, and shows what would be evicted.
+	DryRun bool
 	// TaintStartConfigMap is the name of the ConfigMap for starts of taints, in the namespace of the Lease. Empty is none.
 	TaintStartConfigMap string
 	// LeaderElection configures leader election.
 	LeaderElection componentconfig.LeaderElectionConfiguration
 	// Serving configures the server for health and metrics.
 	Serving ServingOptions
+	// EvictionBrake and NodePace are set by a configuration file only.
+	EvictionBrake v1alpha1.EvictionBrakeConfiguration
+	NodePace      v1alpha1.NodePaceConfiguration
 	// Logging and FeatureGate are those of component-base.
 	Logging     *logsapi.LoggingConfiguration
 	FeatureGate featuregate.MutableVersionedFeatureGate
+
+	// file is the configuration file that the options have values of, or nil. given are the names of the flags that were on the
+	// command line; without a file nothing reads them.
+	file  *configFile
+	given sets.Set[string]
 }
 
 // ServingOptions configure the server for health and metrics.
@@ -72,6 +82,15 @@ type ServingOptions struct {
 
 // NewOptions returns the defaults.
 func NewOptions() *Options {
+	o := &Options{Logging: logsapi.NewLoggingConfiguration(), FeatureGate: newFeatureGate()}
+	if err := o.apply(v1alpha1.Default()); err != nil {
+		panic(err) // defaults that are not valid: a bug
+	}
+	return o
+}
+
+// newFeatureGate returns our feature gates and those of component-base.
+func newFeatureGate() featuregate.MutableVersionedFeatureGate {
 	gate := featuregate.NewFeatureGate()
 	for _, err := range []error{
 		gate.Add(map[featuregate.Feature]featuregate.FeatureSpec{
@@ -83,32 +102,13 @@ func NewOptions() *Options {
 			panic(err) // two gates with one name: a bug
 		}
 	}
-	return &Options{
-		MaxConcurrentEvictions: tainteviction.DefaultConcurrentEvictions,
-		TaintStartConfigMap:    "taint-manager-starts",
-		LeaderElection: componentconfig.LeaderElectionConfiguration{
-			LeaderElect:   true,
-			LeaseDuration: metav1.Duration{Duration: 15 * time.Second},
-			RenewDeadline: metav1.Duration{Duration: 10 * time.Second},
-			// The default of Kubernetes' own components. A released Lease is acquired at once all the same, because we
-			// watch it.
-			RetryPeriod:       metav1.Duration{Duration: 2 * time.Second},
-			ResourceLock:      "leases",
-			ResourceName:      "taint-manager",
-			ResourceNamespace: metav1.NamespaceSystem,
-		},
-		Serving: ServingOptions{
-			BindAddress:      net.IPv4zero,
-			SecurePort:       10290,
-			AlwaysAllowPaths: []string{"/healthz", "/livez", "/readyz"},
-		},
-		Logging:     logsapi.NewLoggingConfiguration(),
-		FeatureGate: gate,
-	}
+	return gate
 }
 
 // Flags returns the flags in groups.
 func (o *Options) Flags() (groups cliflag.NamedFlagSets) {
+	groups.FlagSet("configuration").StringVar(&o.ConfigFile, "config", o.ConfigFile,
+		"Path of a configuration file: see taint-manager config --help. Flags win over the file. If empty, there is none.")
 	o.addClusterFlags(groups.FlagSet("cluster"))
 	o.addEvictionFlags(groups.FlagSet("eviction"))
 	options.BindLeaderElectionFlags(&o.LeaderElection, groups.FlagSet("leader election"))
@@ -136,6 +136,9 @@ func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.EvictFinishedPods, "evict-finished-pods", o.EvictFinishedPods,
 		"Also evict pods that have succeeded or failed, as the controller of kube-controller-manager does. "+
 			"Failed pods of which no container started, because their kubelet rejected them, are always evicted.")
+	fs.BoolVar(&o.DryRun, "dry-run", o.DryRun,
+		"Evict no pod, and show in Events and in the log what would be evicted. It writes nothing else but its own Lease, whose name ends "+
+			"with -dry-run, so it can run beside another taint-manager.")
 }
 
 func (o *Options) addServingFlags(fs *pflag.FlagSet) {
@@ -149,44 +152,10 @@ func (o *Options) addServingFlags(fs *pflag.FlagSet) {
 		"Paths that are served to anyone. For other paths the API server authenticates and authorizes the caller.")
 }
 
-// Validate returns all errors in the options.
-func (o *Options) Validate() (errs []error) {
-	wrong := func(flag string, value any, want string) {
-		errs = append(errs, fmt.Errorf("--%s=%v: %s", flag, value, want))
+// leaseName returns the name of the Lease.
+func (o *Options) leaseName() string {
+	if o.DryRun {
+		return o.LeaderElection.ResourceName + "-dry-run"
 	}
-	if o.KubeAPIQPS < 0 {
-		wrong("kube-api-qps", o.KubeAPIQPS, "must be 0 (no limit) or more")
-	}
-	if o.KubeAPIBurst < 0 {
-		wrong("kube-api-burst", o.KubeAPIBurst, "must be 0 (twice --kube-api-qps) or more")
-	}
-	if o.MaxConcurrentEvictions < 1 || o.MaxConcurrentEvictions > 1000 {
-		wrong("max-concurrent-evictions", o.MaxConcurrentEvictions, "must be from 1 to 1000")
-	}
-	if o.Serving.SecurePort < 0 || o.Serving.SecurePort > 65535 {
-		wrong("secure-port", o.Serving.SecurePort, "must be 0 (off) or a port up to 65535")
-	}
-	if (o.Serving.CertFile == "") != (o.Serving.KeyFile == "") {
-		wrong("tls-cert-file", o.Serving.CertFile, "must be given together with --tls-private-key-file, or neither")
-	}
-	if le := &o.LeaderElection; le.LeaderElect {
-		// The Lease stores whole seconds, and the API server rejects 0.
-		if le.LeaseDuration.Duration < time.Second {
-			wrong("leader-elect-lease-duration", le.LeaseDuration.Duration, "must be 1s or more: a Lease stores whole seconds, and a fraction is cut off")
-		}
-		if le.LeaseDuration.Duration <= le.RenewDeadline.Duration {
-			wrong("leader-elect-lease-duration", le.LeaseDuration.Duration, "must be longer than --leader-elect-renew-deadline")
-		}
-		if le.RetryPeriod.Duration <= 0 || le.RenewDeadline.Seconds() <= 1.2*le.RetryPeriod.Seconds() {
-			wrong("leader-elect-retry-period", le.RetryPeriod.Duration,
-				"must be above 0, and --leader-elect-renew-deadline longer than 1.2 times it")
-		}
-		if le.ResourceLock != "leases" {
-			wrong("leader-elect-resource-lock", le.ResourceLock, "only leases are supported")
-		}
-		if le.ResourceName == "" || le.ResourceNamespace == "" {
-			wrong("leader-elect-resource-name", le.ResourceName, "must be set, and --leader-elect-resource-namespace too")
-		}
-	}
-	return errs
+	return o.LeaderElection.ResourceName
 }

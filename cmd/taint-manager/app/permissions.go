@@ -57,7 +57,7 @@ func newPermissions(o *Options, client kubernetes.Interface, clock clock.Clock) 
 		for _, verb := range []string{"get", "list", "watch", "create", "update"} {
 			lease := authorizationv1.ResourceAttributes{Verb: verb, Group: "coordination.k8s.io", Resource: "leases", Namespace: le.ResourceNamespace}
 			if verb != "create" { // which cannot be granted by name
-				lease.Name = le.ResourceName
+				lease.Name = o.leaseName()
 			}
 			p.needed = append(p.needed, lease)
 		}

@@ -39,7 +39,8 @@ const reference = "../README.md"
 // update makes TestReference write the tables instead of comparing them: see make generate.
 var update = flag.Bool("update", false, "write the tables of "+reference+" that are made from the code")
 
-// TestReference compares the tables of the command's README with the flags, metrics, Event reasons and log messages of the code.
+// TestReference compares the tables of the command's README with the flags, fields of the configuration, metrics, Event reasons and log messages of
+// the code.
 func TestReference(t *testing.T) {
 	data, err := os.ReadFile(reference)
 	if err != nil {
@@ -47,7 +48,7 @@ func TestReference(t *testing.T) {
 	}
 	document := string(data)
 	for name, table := range map[string]string{
-		"flags": flagTables(), "metrics": metricTable(t), "events": eventTable(t), "log": logTable(t),
+		"flags": flagTables(), "configuration": configurationTable(t), "metrics": metricTable(t), "events": eventTable(t), "log": logTable(t),
 	} {
 		begin, end := "<!-- "+name+": begin (make generate) -->\n", "<!-- "+name+": end -->"
 		before, rest, begins := strings.Cut(document, begin)

@@ -40,6 +40,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/leader"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/policy"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
@@ -66,12 +67,27 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	policies, err := policy.NewSource(policy.Config{
+		Discovery: clients.others.Discovery(), Policies: clients.dynamic, Namespaces: clients.metadata, Clock: server,
+	})
+	if err != nil {
+		return err
+	}
+	evictionBrake, err := newBrake(o, local)
+	if err != nil {
+		return err
+	}
 	controller, err := tainteviction.New(tainteviction.Config{
 		Informers:           clients.pods,
 		Evictions:           clients.pods,
 		EvictionLimiter:     clients.evictionLimiter,
 		Events:              clients.events,
+		Budgets:             clients.others,
+		Policies:            policies,
+		PolicyStatus:        clients.dynamic,
 		Starts:              types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.TaintStartConfigMap},
+		Brake:               evictionBrake,
+		Deployment:          types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.LeaderElection.ResourceName},
 		Clock:               local,
 		ServerClock:         server,
 		ConcurrentEvictions: o.MaxConcurrentEvictions,
@@ -79,6 +95,7 @@ func Run(ctx context.Context, o *Options) error {
 		Rules: deadline.Rules{
 			ComparisonOperators: o.FeatureGate.Enabled(TaintTolerationComparisonOperators),
 			EvictFinished:       o.EvictFinishedPods,
+			DryRun:              o.DryRun,
 		},
 	})
 	if err != nil {
@@ -100,7 +117,7 @@ func Run(ctx context.Context, o *Options) error {
 		serving, err := newServer(background, &o.Serving, clients.others, clients.reviews, []healthz.HealthChecker{healthz.PingHealthz, elector},
 			healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }),
 			healthz.NamedCheck("permissions", func(*http.Request) error { return permissions.err() }),
-			clocks)
+			clocks, brakeCheck{controller.BrakeText})
 		if err != nil {
 			return err
 		}
@@ -131,7 +148,7 @@ func newElector(o *Options, clients *clients, controller *tainteviction.Controll
 	return leader.New(leader.Config{
 		Client:        clients.leases,
 		Watch:         clients.others,
-		Lease:         types.NamespacedName{Namespace: le.ResourceNamespace, Name: le.ResourceName},
+		Lease:         types.NamespacedName{Namespace: le.ResourceNamespace, Name: o.leaseName()},
 		Identity:      host + "_" + string(uuid.NewUUID()),
 		LeaseDuration: le.LeaseDuration.Duration,
 		RenewDeadline: le.RenewDeadline.Duration,
