@@ -21,14 +21,17 @@ package manifests
 import (
 	"embed"
 	"fmt"
+	"path"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-//go:embed base components
+//go:embed base components crd examples overlays
 var files embed.FS
 
 // ClusterRole returns the permissions of a deployment in the whole cluster.
@@ -47,6 +50,44 @@ func Role() (*rbacv1.Role, error) {
 func TaintStartConfigMap() (*corev1.ConfigMap, error) {
 	config := &corev1.ConfigMap{}
 	return config, decode("base/configmap.yaml", config)
+}
+
+// PolicyCRD returns the CustomResourceDefinition of policies.
+func PolicyCRD() (*unstructured.Unstructured, error) { return decodeCustom(policyCRD) }
+
+// PolicyExamples returns the policies that are examples.
+func PolicyExamples() ([]*unstructured.Unstructured, error) {
+	entries, err := files.ReadDir(examples)
+	if err != nil {
+		return nil, fmt.Errorf("reading the examples: %w", err)
+	}
+	var policies []*unstructured.Unstructured
+	for _, entry := range entries {
+		policy, err := decodeCustom(path.Join(examples, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		policies = append(policies, policy)
+	}
+	return policies, nil
+}
+
+const (
+	policyCRD = "crd/policy.taint-manager.io_taintevictionpolicies.yaml"
+	examples  = "examples"
+)
+
+// decodeCustom reads an object whose type is not one of client-go's.
+func decodeCustom(path string) (*unstructured.Unstructured, error) {
+	data, err := files.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a manifest: %w", err)
+	}
+	object := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal(data, &object.Object); err != nil {
+		return nil, fmt.Errorf("manifests/%s: %w", path, err)
+	}
+	return object, nil
 }
 
 func decode(path string, into runtime.Object) error {

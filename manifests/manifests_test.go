@@ -17,25 +17,36 @@ limitations under the License.
 package manifests
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
+
+	policyv1alpha1 "github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
 
-// partial are files that are not built-in API objects: kustomizations, patches, and custom resources.
-var partial = []string{"kustomization.yaml", "servicemonitor.yaml"}
+// partial are files of types that the scheme does not know: kustomizations, patches, others' custom resources, and our configuration, which a
+// test of cmd/taint-manager/app reads.
+var partial = []string{"kustomization.yaml", "servicemonitor.yaml", path.Base(policyCRD), "taint-manager.yaml"}
 
 // objects returns all objects of the manifests, decoded strictly: unknown and duplicate fields are errors.
 func objects(t *testing.T) map[string]runtime.Object {
 	t.Helper()
-	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme.Scheme, scheme.Scheme, json.SerializerOptions{Yaml: true, Strict: true})
+	types := runtime.NewScheme()
+	if err := errors.Join(scheme.AddToScheme(types), policyv1alpha1.AddToScheme(types)); err != nil {
+		t.Fatal(err)
+	}
+	strict := json.NewSerializerWithOptions(json.DefaultMetaFactory, types, types, json.SerializerOptions{Yaml: true, Strict: true})
 	found := map[string]runtime.Object{}
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || slices.Contains(partial, path.Base(name)) {
@@ -126,5 +137,64 @@ func TestDangerousRulesAreFound(t *testing.T) {
 		if dangerous(bad) == "" {
 			t.Errorf("not found: %v", bad)
 		}
+	}
+}
+
+// TestProductionIsConfigured sees that the ConfigMap with the configuration is made, mounted and named.
+func TestProductionIsConfigured(t *testing.T) {
+	const overlay = "overlays/production"
+	data, err := files.ReadFile(path.Join(overlay, "kustomization.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kustomization struct {
+		ConfigMapGenerator []struct {
+			Name, Namespace string
+			Files           []string
+		}
+		Patches []struct {
+			Target struct{ Kind, Name string }
+			Patch  string
+		}
+	}
+	if err := yaml.Unmarshal(data, &kustomization); err != nil {
+		t.Fatal(err)
+	}
+	if len(kustomization.ConfigMapGenerator) != 1 || len(kustomization.Patches) != 1 {
+		t.Fatalf("got %+v", kustomization)
+	}
+	generated, patch := kustomization.ConfigMapGenerator[0], kustomization.Patches[0]
+	if len(generated.Files) != 1 || generated.Name != "taint-manager-config" || generated.Namespace != "kube-system" {
+		t.Fatalf("got %+v", generated)
+	}
+	if _, err := files.ReadFile(path.Join(overlay, generated.Files[0])); err != nil {
+		t.Error(err)
+	}
+	deployment, ok := objects(t)["base/deployment.yaml"].(*appsv1.Deployment)
+	if !ok || patch.Target.Kind != "Deployment" || patch.Target.Name != deployment.Name || deployment.Namespace != generated.Namespace {
+		t.Fatalf("patches %+v", patch.Target)
+	}
+	container := deployment.Spec.Template.Spec.Containers[0]
+	if len(container.Args) == 0 || len(container.VolumeMounts)+len(deployment.Spec.Template.Spec.Volumes) > 0 {
+		t.Error("the patch adds to arguments, and whole lists of mounts and volumes: the base must have the one and not the others")
+	}
+	var operations []struct {
+		Op, Path string
+		Value    any
+	}
+	if err := yaml.Unmarshal([]byte(patch.Patch), &operations); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, operation := range operations {
+		got = append(got, fmt.Sprint(operation.Op, " ", operation.Path, " ", operation.Value))
+	}
+	want := []string{
+		"add /spec/template/spec/containers/0/args/- --config=/etc/taint-manager/" + generated.Files[0],
+		"add /spec/template/spec/containers/0/volumeMounts [map[mountPath:/etc/taint-manager name:config readOnly:true]]",
+		"add /spec/template/spec/volumes [map[configMap:map[name:" + generated.Name + "] name:config]]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the patch is\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -32,7 +32,7 @@ const module = "github.com/taint-manager/taint-manager/"
 // ours.
 var layers = [][]string{
 	{"pkg/deadline", "pkg/serverclock", "pkg/connection", "pkg/strictyaml", "pkg/apis/policy/v1alpha1", "pkg/apis/config/v1alpha1"},
-	{"pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events", "pkg/leader", "pkg/budget"},
+	{"pkg/brake", "pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events", "pkg/leader", "pkg/budget"},
 	{"pkg/podcache", "pkg/startstore"},
 	{"pkg/policy"},
 	{"pkg/evictor"},

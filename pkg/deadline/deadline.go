@@ -76,6 +76,8 @@ type Rules struct {
 	// Policies are in the order in which they apply: for a taint and a pod, the first that matches does. Decide does not change
 	// them.
 	Policies []Policy
+	// DryRun evicts nothing: where a pod would be deleted or evicted, it is previewed.
+	DryRun bool
 }
 
 // Reason explains a decision.
@@ -96,7 +98,7 @@ const (
 	IsTerminating Reason = "Terminating"
 	// IsFinished means that the pod has finished, and Rules.EvictFinished is not set.
 	IsFinished Reason = "Finished"
-	// HeldByPolicy means that the pod would go, but for a policy of mode Keep or Preview. Decision.Held says which.
+	// HeldByPolicy means that the pod would go, but for a policy of mode Keep or Preview, or Rules.DryRun. Decision.Held says which.
 	HeldByPolicy Reason = "HeldByPolicy"
 )
 
@@ -118,7 +120,7 @@ type Decision struct {
 	Policy *Policy
 	// Then are the changes after Deadline, in order of time, if the pod is still there.
 	Then []Step
-	// Held is what policies of mode Keep and Preview hold back, one step for each taint and policy.
+	// Held is what policies of mode Keep and Preview hold back, and Rules.DryRun, one step for each taint and policy.
 	Held []Step
 }
 
@@ -144,7 +146,7 @@ func Decide(pod Pod, taints []Taint, rules Rules) Decision {
 	case len(taints) == 0:
 		return Decision{Reason: NoTaint}
 	}
-	if len(rules.Policies) > 0 {
+	if len(rules.Policies) > 0 || rules.DryRun {
 		return decideByPolicies(pod, taints, rules)
 	}
 	decision := Decision{Reason: Tolerated}

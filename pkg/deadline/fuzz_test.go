@@ -23,6 +23,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 // input reads small choices out of a fuzzer's bytes. Small alphabets make taints and tolerations meet.
@@ -79,13 +80,13 @@ func oracle(pod Pod, taints []Taint, rules Rules) *big.Int {
 }
 
 func oracleTaint(pod Pod, taint Taint, rules Rules) *big.Int {
-	seconds := oracleSeconds(pod, taint.Key, taint.Value, rules)
+	seconds := oracleSeconds(pod, taint.Key, taint, rules)
 	own := latestOf(nanos(taint.Start), nanos(pod.Bound))
 	if taint.Period.IsZero() {
 		return expressible(plus(own, seconds))
 	}
 	others := map[string]string{v1.TaintNodeNotReady: v1.TaintNodeUnreachable, v1.TaintNodeUnreachable: v1.TaintNodeNotReady}
-	other := oracleSeconds(pod, others[taint.Key], taint.Value, rules)
+	other := oracleSeconds(pod, others[taint.Key], taint, rules)
 	period := latestOf(nanos(taint.Period), nanos(pod.Bound))
 	inner := expressible(plus(own, seconds))
 	if byPeriod := expressible(plus(period, latestOrNever(seconds, other))); inner == nil || (byPeriod != nil && byPeriod.Cmp(inner) < 0) {
@@ -94,10 +95,11 @@ func oracleTaint(pod Pod, taint Taint, rules Rules) *big.Int {
 	return expressible(latestOrNever(plus(period, seconds), inner))
 }
 
-// oracleSeconds returns for how long a taint is tolerated, in nanoseconds, or nil for ever.
-func oracleSeconds(pod Pod, key, value string, rules Rules) *big.Int {
+// oracleSeconds returns for how long a taint is tolerated under a key, in nanoseconds, or nil for ever.
+func oracleSeconds(pod Pod, key string, taint Taint, rules Rules) *big.Int {
+	taint.Key = key
 	for _, toleration := range pod.Tolerations {
-		if !oracleTolerates(toleration, Taint{Key: key, Value: value}, rules) {
+		if !oracleTolerates(toleration, taint, rules) {
 			continue
 		}
 		if toleration.TolerationSeconds == nil {
@@ -139,7 +141,7 @@ func expressible(t *big.Int) *big.Int {
 }
 
 func oracleTolerates(toleration v1.Toleration, taint Taint, rules Rules) bool {
-	effect := toleration.Effect == "" || toleration.Effect == "NoExecute"
+	effect := toleration.Effect == "" || toleration.Effect == "NoExecute" || toleration.Effect == taint.Effect
 	key := toleration.Key == "" || toleration.Key == taint.Key
 	var value bool
 	switch toleration.Operator {
@@ -191,6 +193,10 @@ func FuzzDecide(f *testing.F) {
 		for range in.next(6) {
 			pod.Tolerations = append(pod.Tolerations, in.toleration(seconds))
 		}
+		plain := rules
+		rules.Policies = in.policies(started)
+		checkPolicies(t, pod, taints, rules)
+		rules = plain
 		got, want := Decide(pod, taints, rules), oracle(pod, taints, rules)
 		if got.Evict != (want != nil) || (want != nil && nanos(got.Deadline).Cmp(want) != 0) {
 			t.Errorf("pod %+v\ntaints %+v\nrules %+v\ngot %+v\nwant %v", pod, taints, rules, got, want)
@@ -200,6 +206,131 @@ func FuzzDecide(f *testing.F) {
 		}
 	})
 }
+
+// policies reads a few policies whose times are close to each other.
+func (in *input) policies(started int64) []Policy {
+	policies := make([]Policy, in.next(4))
+	soon := func() time.Time { return fuzzTime(started).Add(time.Duration(in.next(200)) * time.Second) }
+	for i := range policies {
+		p := &policies[i]
+		p.Mode = Mode(in.pick("Delete", "Evict", "Preview", "Keep"))
+		p.MinTaintAge, p.Since = int64(in.next(3)*20), soon()
+		if in.next(2) == 1 {
+			p.Expires = soon()
+		}
+		if in.next(2) == 1 {
+			p.DeleteAfter = ptr.To(int64(in.next(100)))
+		}
+		for range in.next(3) {
+			pattern := TaintPattern{Key: in.pick("a", "b", v1.TaintNodeNotReady), Effect: v1.TaintEffect(in.pick("NoExecute", "NoSchedule"))}
+			if in.next(3) == 1 {
+				pattern.Value = ptr.To(in.pick(fuzzValues...))
+			}
+			p.Taints = append(p.Taints, pattern)
+		}
+	}
+	return policies
+}
+
+// checkPolicies compares the decision with the oracle at each time at which something may change, and right before.
+func checkPolicies(t *testing.T, pod Pod, taints []Taint, rules Rules) {
+	if pod.Mirror || pod.Terminating || (pod.Finished && !rules.EvictFinished) {
+		return
+	}
+	for i := range taints {
+		if i%2 == 1 {
+			taints[i].Effect = v1.TaintEffectNoSchedule
+			defer func() { taints[i].Effect = "" }()
+		}
+	}
+	decision := Decide(pod, taints, rules)
+	times := []time.Time{{}}
+	if decision.Evict {
+		times = append(times, decision.Deadline)
+	}
+	for _, step := range decision.Then {
+		times = append(times, step.From)
+	}
+	for _, taint := range taints {
+		for seconds := range 20 {
+			times = append(times, taint.Start.Add(time.Duration(seconds)*10*time.Second))
+		}
+	}
+	for _, policy := range rules.Policies {
+		times = append(times, policy.Expires)
+	}
+	for _, at := range times {
+		for _, now := range []time.Time{at.Add(-1), at} {
+			mode := Mode("")
+			if step, due := decision.At(now); due {
+				mode = step.Mode
+			}
+			if want := oracleAt(pod, taints, rules, now); mode != want {
+				t.Errorf("pod %+v\ntaints %+v\nrules %+v\ndecision %+v\nat %v: got %q, want %q", pod, taints, rules, decision, now, mode, want)
+			}
+		}
+	}
+}
+
+// oracleAt says how a pod goes at one moment: for each taint, by the first policy that matches and has not expired.
+func oracleAt(pod Pod, taints []Taint, rules Rules, now time.Time) Mode {
+	mode := Mode("")
+	for _, taint := range taints {
+		switch oracleTaintAt(pod, taint, rules, nanos(now)) {
+		case ModeDelete:
+			return ModeDelete
+		case ModeEvict:
+			mode = ModeEvict
+		}
+	}
+	return mode
+}
+
+func oracleTaintAt(pod Pod, taint Taint, rules Rules, now *big.Int) Mode {
+	var from *big.Int // since when the policy applies
+	for _, p := range rules.Policies {
+		matches := len(p.Taints) == 0 && taint.Effect == ""
+		for _, pattern := range p.Taints {
+			effect := pattern.Effect == v1.TaintEffectNoSchedule
+			matches = matches || pattern.Key == taint.Key && (pattern.Value == nil || *pattern.Value == taint.Value) &&
+				effect == (taint.Effect == v1.TaintEffectNoSchedule)
+		}
+		if !matches {
+			continue
+		}
+		if !p.Expires.IsZero() && now.Cmp(nanos(p.Expires)) >= 0 {
+			if from == nil || from.Cmp(nanos(p.Expires)) < 0 {
+				from = nanos(p.Expires)
+			}
+			continue
+		}
+		if taint.Effect != "" && p.Since.After(taint.Start) {
+			taint.Start = p.Since
+		}
+		due := oracleTaint(pod, taint, rules)
+		if due == nil || p.Mode == ModeKeep || p.Mode == ModePreview {
+			return ""
+		}
+		due = latestOf(due, plus(nanos(taint.Start), seconds(p.MinTaintAge)))
+		if from != nil {
+			due = latestOf(due, from)
+		}
+		switch {
+		case now.Cmp(due) < 0:
+			return ""
+		case p.Mode == ModeDelete, p.DeleteAfter != nil && now.Cmp(plus(due, seconds(*p.DeleteAfter))) >= 0:
+			return ModeDelete
+		default:
+			return ModeEvict
+		}
+	}
+	if due := oracleTaint(pod, taint, rules); due == nil || taint.Effect != "" || now.Cmp(due) < 0 {
+		return ""
+	}
+	return ModeDelete
+}
+
+func seconds(n int64) *big.Int { return new(big.Int).Mul(big.NewInt(n), big.NewInt(1e9)) }
 
 // fuzzTime is a time that the API can express: seconds of the years 1 to 9998, and nanoseconds.
 func fuzzTime(n int64) time.Time {

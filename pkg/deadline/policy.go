@@ -89,7 +89,7 @@ type Step struct {
 	// Mode is ModeDelete or ModeEvict; or ModeKeep, if nothing evicts the pod from then on. In Decision.Held it is ModeKeep or
 	// ModePreview.
 	Mode Mode
-	// Reason, Taint, Toleration and Policy are as in Decision.
+	// Reason, Taint, Toleration and Policy are as in Decision. In Decision.Held no policy stands for Rules.DryRun.
 	Reason     Reason
 	Taint      Taint
 	Toleration *v1.Toleration
@@ -175,8 +175,10 @@ func timeline(pod Pod, taint Taint, rules Rules) (line, held []Step) {
 			continue
 		}
 		first := firstStep(pod, taint, rules, policy, from)
-		first.Mode = mode
-		if holds := mode == ModeKeep || mode == ModePreview; holds && first.From.Before(never()) && !policy.expired(first.From) {
+		if first.Mode = mode; rules.DryRun && mode != ModeKeep {
+			first.Mode = ModePreview
+		}
+		if holds := first.Mode == ModeKeep || first.Mode == ModePreview; holds && first.From.Before(never()) && !policy.expired(first.From) {
 			held = append(held, first)
 		}
 		line = append(line, policy.steps(first, from)...)
@@ -189,10 +191,15 @@ func timeline(pod Pod, taint Taint, rules Rules) (line, held []Step) {
 	if taint.effect() != v1.TaintEffectNoExecute {
 		last.From = never()
 	}
-	if from.Before(last.From) {
+	evicts := last.From.Before(never())
+	if evicts && rules.DryRun {
+		last.Mode, evicts = ModePreview, false
+		held = append(held, last)
+	}
+	if !evicts || from.Before(last.From) {
 		line = append(line, Step{From: from, Mode: ModeKeep})
 	}
-	if last.From.Before(never()) {
+	if evicts {
 		line = append(line, last)
 	}
 	return line, held

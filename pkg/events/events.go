@@ -132,6 +132,8 @@ func (r *Recorder) admit() bool {
 type record struct {
 	about           v1.ObjectReference
 	reason, message string
+	// warning says that the Event is of type Warning.
+	warning bool
 	// at is when it was recorded. The Event's name contains it.
 	at time.Time
 	// series is nil for an Event that occurs once.
@@ -166,6 +168,9 @@ func (r *record) event() *v1.Event {
 		FirstTimestamp:      metav1.NewTime(r.at),
 		LastTimestamp:       metav1.NewTime(r.at),
 		Count:               1,
+	}
+	if r.warning {
+		event.Type = v1.EventTypeWarning
 	}
 	if r.series != nil {
 		r.series.fillIn(event)

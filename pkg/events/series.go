@@ -67,10 +67,20 @@ type series struct {
 // RecordSeries queues an Event of type Normal about an object, or counts it in the existing Event with the same object,
 // reason and kind. The message is that of the last occurrence.
 func (r *Recorder) RecordSeries(about v1.ObjectReference, reason, kind, message string) {
+	r.recordSeries(false, about, reason, kind, message)
+}
+
+// RecordWarningSeries is RecordSeries for Events of type Warning. The kind must not be one of a series of type Normal.
+func (r *Recorder) RecordWarningSeries(about v1.ObjectReference, reason, kind, message string) {
+	r.recordSeries(true, about, reason, kind, message)
+}
+
+func (r *Recorder) recordSeries(warning bool, about v1.ObjectReference, reason, kind, message string) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	now := r.clock.Now()
 	record, combined := r.seriesOf(about, reason, kind, now)
+	record.warning = warning
 	s := record.series
 	if combined {
 		message = "(combined from similar events): " + message

@@ -84,6 +84,18 @@ func TestWhatOccursAgainIsCounted(t *testing.T) {
 	})
 }
 
+func TestWarningsAreCounted(t *testing.T) {
+	bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, _ func()) {
+		for range 3 {
+			r.RecordWarningSeries(node("n"), "Reason", "kind", "message")
+		}
+		time.Sleep(2 * updateInterval)
+		if e := only(t, api); e.Count != 3 || e.Type != v1.EventTypeWarning {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
 func TestOneObjectHasFewEvents(t *testing.T) {
 	bubble(t, func(t *testing.T, api *apitest.Server, r *Recorder, _ func()) {
 		for i := range 500 {

@@ -19,7 +19,8 @@ limitations under the License.
 // The map from UID to deadline is the truth, so moving or cancelling an eviction is a change of the map. There is no goroutine and no
 // timer per pod: the callers of Get share one heap, and have one timer each while they wait.
 //
-// An item is in flight from Get until Done (nothing is left to do), Recheck (look again later) or Retry (the attempt failed).
+// An item is in flight from Get until Done (nothing is left to do), Recheck (look again later), Retry (the attempt failed) or Park (the pod
+// waits for something else).
 //
 // # Guarantees
 //
@@ -40,8 +41,9 @@ limitations under the License.
 //   - On one node, the pods that fell due in an earlier second go first, then those of lower priority, and then namespaces take turns.
 //   - When an attempt succeeds in a namespace after five or more failed in a row, the backoffs of all failed pods of that namespace are
 //     reset.
+//   - A parked pod takes no room, and does not count as due. Wake has it handed out; it does not end a backoff after a failure.
 //   - The failures of a node or namespace are kept while it has pods due, and for 10 minutes after.
-//   - Set, Cancel, Get and the end of an attempt cost O(log n) for each namespace that has pods due on the pod's node and for what is full
+//   - Set, Cancel, Get, Wake and the end of an attempt cost O(log n) for each namespace that has pods due on the pod's node and for what is full
 //     at the moment (no more than the concurrency limit). The reset of backoffs costs O(n).
 //   - The gauge is set under the lock of the number that it shows.
 package evictionqueue

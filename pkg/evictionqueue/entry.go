@@ -47,6 +47,8 @@ type state uint8
 const (
 	// waiting: in the heap of those that are not due, or back off.
 	waiting state = iota
+	// parked: in the same heap, until Wake.
+	parked
 	// ready: due, and in the fair queue.
 	ready
 	// inFlight: handed out by Get, and in neither.
@@ -57,7 +59,7 @@ const (
 )
 
 // backsOff reports whether the entry waits because its last attempt failed.
-func (e *entry) backsOff() bool { return e.failedAttempts > 0 && e.rechecks == 0 }
+func (e *entry) backsOff() bool { return e.failedAttempts > 0 && e.rechecks == 0 && e.state != parked }
 
 func newEntry(pod Pod) *entry {
 	return &entry{uid: pod.UID, namespace: pod.Namespace, name: pod.Name, node: pod.Node, priority: pod.Priority}

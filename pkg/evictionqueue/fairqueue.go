@@ -289,6 +289,17 @@ func (f *fairQueue) attemptEnded(pod Pod, failed bool, now time.Time) (recovered
 	return recovered
 }
 
+// returned ends what take began, without an attempt.
+func (f *fairQueue) returned(pod Pod, now time.Time) {
+	n, ns := f.nodes[pod.Node], f.namespaces[pod.Namespace]
+	f.inFlight--
+	n.inFlight--
+	ns.inFlight--
+	f.fix(n)
+	f.release(&n.key, now)
+	f.release(&ns.key, now)
+}
+
 // keep marks a key as not idle.
 func (f *fairQueue) keep(k *key) {
 	if k.idle != nil {

@@ -46,7 +46,7 @@ type Item struct {
 	Deadline time.Time
 	// FailedAttempts counts the attempts that failed since the pod was first set. The reset of a backoff sets it to 1. It stops at 32767.
 	FailedAttempts int
-	// Rechecks counts the calls of Recheck since the last failed attempt. It stops at 255.
+	// Rechecks counts the attempts that ended with Recheck or Park since the last failed one. It stops at 255.
 	Rechecks int
 }
 
@@ -327,7 +327,9 @@ func (q *Queue) untilNext(now time.Time) time.Duration {
 
 // wait adds an entry to the heap, and wakes a call of Get if that would sleep past the entry.
 func (q *Queue) wait(e *entry) {
-	e.state = waiting
+	if e.state != parked {
+		e.state = waiting
+	}
 	heap.Push(q.waiting, e)
 	if e.index == 0 {
 		q.wake()
@@ -337,7 +339,7 @@ func (q *Queue) wait(e *entry) {
 // remove removes an entry from the heap or the fair queue. An entry in flight is in neither.
 func (q *Queue) remove(e *entry) {
 	switch e.state {
-	case waiting:
+	case waiting, parked:
 		heap.Remove(q.waiting, int(e.index))
 	case ready:
 		q.ready.remove(e, q.clock.Now())

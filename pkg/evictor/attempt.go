@@ -25,15 +25,16 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/taint-manager/taint-manager/pkg/brake"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 )
 
 const (
-	// versionedDeletes is how many DELETEs of one version of the pod an attempt sends. After these it reads node and pod at the same time,
-	// pairedReads times at most, until the two answers arrive close enough to each other.
+	// versionedDeletes is how many DELETEs or evictions of one version of the pod an attempt sends. After these it reads node and pod at the
+	// same time, pairedReads times at most, until the two answers arrive close enough to each other.
 	versionedDeletes, pairedReads = 4, 4
-	// maxAge is the maximum age of an answer, when a DELETE is sent that was decided on it.
+	// maxAge is the maximum age of an answer, when a DELETE or an eviction is sent that was decided on it.
 	maxAge = time.Second
 )
 
@@ -44,6 +45,8 @@ type attempt struct {
 	pod *podcache.Pod
 	// refused says that the condition could not be written, and that the pod is deleted without it.
 	refused bool
+	// unmarked says that the condition was not written, because the pod was to be evicted.
+	unmarked bool
 	// nodeRead is Result.NodeRead.
 	nodeRead time.Duration
 }
@@ -61,15 +64,45 @@ func (a *attempt) run(ctx context.Context) (Result, error) {
 	return a.deleteUnversioned(ctx)
 }
 
+// decided is what was decided on a read of the node.
+type decided struct {
+	decision deadline.Decision
+	// due says that the pod has to go now, and step how.
+	due  bool
+	step deadline.Step
+	// changed is when the way in which the pod goes changed since the read began, or zero: then another read has to begin.
+	changed time.Time
+	// held is what holds the pod, or "", and holdFor for how long.
+	held    brake.Hold
+	holdFor time.Duration
+	// answered is when the read was answered.
+	answered time.Time
+}
+
+// stays returns the result for a pod that need not go, or is held.
+func (d decided) stays() Result {
+	if d.held != "" {
+		return Result{Outcome: Held, Decision: d.decision, By: d.held, RetryAfter: d.holdFor}
+	}
+	return Result{Outcome: NotDue, Decision: d.decision}
+}
+
+// result returns the result for a pod that goes, or has to wait.
+func (d decided) result(outcome Outcome) Result {
+	return Result{Outcome: outcome, Decision: d.decision, Step: d.step}
+}
+
 // evictVersion reads the node and decides, marks the pod with the condition DisruptionTarget, decides again on the live pod and a fresh
-// read of the node, and deletes that version of the pod. A pod that may be marked already is read first. It returns errChanged if the pod
-// changed before the DELETE.
+// read of the node, and deletes that version of the pod. A pod that may be marked already is read first. A pod that is to be evicted is read
+// instead of marked: the API server writes a condition of its own. It returns errChanged if the pod changed before the DELETE or the
+// eviction.
 func (a *attempt) evictVersion(ctx context.Context, mayBeMarked bool) (Result, error) {
 	var live *v1.Pod
 	var err error
 	pod, marked := a.pod, false
+	a.unmarked = false
 	if mayBeMarked {
-		if live, err = a.getPod(ctx, a.pod); err != nil {
+		if live, err = a.getPod(ctx, a.pod, true); err != nil {
 			return Result{}, err
 		}
 		if outcome := unfit(live, a.pod); outcome != "" {
@@ -79,10 +112,20 @@ func (a *attempt) evictVersion(ctx context.Context, mayBeMarked bool) (Result, e
 		marked = a.refused || pod.DisruptionTarget
 	}
 	if !marked {
-		if _, decision, due, err := a.readAndDecide(ctx, pod); err != nil || !due {
-			return Result{Outcome: NotDue, Decision: decision}, err
+		d, err := a.readAndDecide(ctx, pod)
+		if err != nil || !d.due {
+			return d.stays(), err
 		}
-		if live, err = a.mark(ctx, pod); err != nil {
+		a.unmarked = d.step.Mode == deadline.ModeEvict
+		switch {
+		case !a.unmarked:
+			live, err = a.mark(ctx, pod)
+		case live != nil:
+			return a.evict(ctx, live, d)
+		default:
+			live, err = a.getPod(ctx, pod, false)
+		}
+		if err != nil {
 			return Result{}, err
 		}
 		if outcome := unfit(live, a.pod); outcome != "" {
@@ -90,24 +133,51 @@ func (a *attempt) evictVersion(ctx context.Context, mayBeMarked bool) (Result, e
 		}
 		pod = a.carryOver(live, a.pod)
 	}
-	node, decision, due, err := a.readAndDecide(ctx, pod)
-	if err != nil || !due {
-		return Result{Outcome: NotDue, Decision: decision}, err
+	d, err := a.readAndDecide(ctx, pod)
+	switch {
+	case err != nil || !d.due:
+		return d.stays(), err
+	case d.step.Mode == deadline.ModeEvict:
+		return a.evict(ctx, live, d)
+	case a.unmarked:
+		return Result{}, errChanged // it is to be deleted now, and so marked before
+	default:
+		return a.delete(ctx, live, d)
 	}
-	return a.delete(ctx, live, decision, node.Answered)
 }
 
 // readAndDecide waits for the client's rate limit, reads the node, and decides. The next call can be sent at once.
-func (a *attempt) readAndDecide(ctx context.Context, pod *podcache.Pod) (NodeReading, deadline.Decision, bool, error) {
+func (a *attempt) readAndDecide(ctx context.Context, pod *podcache.Pod) (decided, error) {
 	if err := a.waitForLimiter(ctx); err != nil {
-		return NodeReading{}, deadline.Decision{}, false, err
+		return decided{}, err
 	}
-	node, err := a.readNode(ctx, pod.Node(), a.dueSince(pod))
-	if err != nil {
-		return NodeReading{}, deadline.Decision{}, false, err
+	for notBefore := a.dueSince(pod); ; {
+		node, err := a.readNode(ctx, pod.Node(), notBefore)
+		if err != nil {
+			return decided{}, err
+		}
+		d := a.decideOn(node, pod)
+		if d.changed.IsZero() {
+			return d, nil
+		}
+		notBefore = d.changed
 	}
-	decision, due := a.decide(node, pod)
-	return node, decision, due, nil
+}
+
+// decideOn decides on a live node and a pod, and how the pod goes.
+func (a *attempt) decideOn(node NodeReading, pod *podcache.Pod) decided {
+	d := decided{answered: node.Answered}
+	if d.decision, d.due = a.decide(node, pod); !d.due {
+		return d
+	}
+	now := a.clock.Now()
+	if d.step, d.due = stepAt(d.decision, node.Began, now); !d.due {
+		return d
+	}
+	if d.changed = changedAt(d.decision, node.Began, now); d.changed.IsZero() {
+		a.askBrake(&d, node, pod)
+	}
+	return d
 }
 
 // mark writes the condition DisruptionTarget and returns the live pod. If the condition cannot be written, it returns the live pod all
@@ -124,14 +194,14 @@ func (a *attempt) mark(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error) 
 		return nil, fmt.Errorf("writing the condition DisruptionTarget: %w", err)
 	}
 	a.refused = true
-	return a.getPod(ctx, pod)
+	return a.getPod(ctx, pod, true)
 }
 
-// delete deletes the live pod, as decided on a node that was read at the given time.
-func (a *attempt) delete(ctx context.Context, live *v1.Pod, decision deadline.Decision, answered time.Time) (Result, error) {
-	switch err := a.deletePod(ctx, live, answered); {
+// delete deletes the live pod, as decided.
+func (a *attempt) delete(ctx context.Context, live *v1.Pod, d decided) (Result, error) {
+	switch err := a.deletePod(ctx, live, d.step, d.answered); {
 	case err == nil:
-		return Result{Outcome: Deleted, Decision: decision}, nil
+		return d.result(Deleted), nil
 	case apierrors.IsNotFound(err):
 		return Result{Outcome: Gone}, nil
 	case apierrors.IsConflict(err):
@@ -141,8 +211,28 @@ func (a *attempt) delete(ctx context.Context, live *v1.Pod, decision deadline.De
 	}
 }
 
-// deleteUnversioned reads node and pod at the same time, decides, and deletes the pod in whatever version it is by then. It is for a pod
-// that changes more often than a DELETE of one version takes.
+// evict asks the eviction API to evict the live pod, as decided.
+func (a *attempt) evict(ctx context.Context, live *v1.Pod, d decided) (Result, error) {
+	err := a.deletePod(ctx, live, d.step, d.answered)
+	if err == nil {
+		return d.result(Evicted), nil
+	}
+	outcome, budget := outcomeOfEviction(err)
+	switch {
+	case outcome == Failed && apierrors.IsConflict(err):
+		return Result{}, errChanged
+	case outcome == Failed:
+		return Result{}, fmt.Errorf("evicting pod: %w", err)
+	case outcome == Gone:
+		return Result{Outcome: Gone}, nil
+	}
+	result := d.result(outcome)
+	result.Budget, result.Message, result.RetryAfter = budget, messageOf(err), retryAfter(err)
+	return result, nil
+}
+
+// deleteUnversioned reads node and pod at the same time, decides, and deletes or evicts the pod in whatever version it is by then. It is for
+// a pod that changes more often than a DELETE of one version takes.
 func (a *attempt) deleteUnversioned(ctx context.Context) (Result, error) {
 	pod, headStart := a.pod, time.Duration(0)
 	for try := range pairedReads {
@@ -165,13 +255,24 @@ func (a *attempt) deleteUnversioned(ctx context.Context) (Result, error) {
 			headStart += both.podAnswered.Sub(both.node.Answered)
 			continue
 		}
-		decision, due := a.decide(both.node, pod)
-		if !due {
-			return Result{Outcome: NotDue, Decision: decision}, nil
+		d := a.decideOn(both.node, pod)
+		if !d.changed.IsZero() {
+			continue
 		}
+		d.answered = answered
 		both.pod.ResourceVersion = ""
-		result, err := a.delete(ctx, both.pod, decision, answered)
-		result.Unversioned = result.Outcome == Deleted
+		var result Result
+		switch {
+		case !d.due:
+			return d.stays(), nil
+		case d.step.Mode == deadline.ModeEvict:
+			result, err = a.evict(ctx, both.pod, d)
+		case a.unmarked:
+			return Result{}, errors.New("the pod is to be deleted now, and was to be evicted until a moment ago")
+		default:
+			result, err = a.delete(ctx, both.pod, d)
+		}
+		result.Unversioned = result.Outcome.Accepted()
 		return result, err
 	}
 	return Result{}, errors.New("the pod changes all the time, and the answers about it and about its node do not come at the same time")
@@ -193,7 +294,7 @@ func (a *attempt) readBoth(ctx context.Context, pod *podcache.Pod, headStart tim
 	go func() {
 		defer close(podRead)
 		if podErr = sleep(ctx, -headStart); podErr == nil {
-			both.pod, podErr = a.getPod(ctx, pod)
+			both.pod, podErr = a.getPod(ctx, pod, true)
 			both.podAnswered = a.clock.Now()
 		}
 	}()

@@ -24,11 +24,13 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 )
 
@@ -40,6 +42,10 @@ const (
 	// conditionMessage is that of the built-in controller, as is podcache.DisruptionReason. A Job's podFailurePolicy and people look for
 	// these.
 	conditionMessage = "Taint manager: deleting due to NoExecute taint"
+
+	// requesterAnnotation and reasonAnnotation of an eviction say who asks for it, and why.
+	requesterAnnotation, reasonAnnotation = "taint-manager.io/requested-by", "taint-manager.io/reason"
+	requester                             = "taint-manager"
 
 	// metadataOnly asks for the metadata of the deleted pod only. An answer without a body cannot be asked for.
 	metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -80,10 +86,11 @@ func (e *Evictor) patchCondition(ctx context.Context, pod *podcache.Pod) (*v1.Po
 	return live, err
 }
 
-// getPod reads the pod of that name, consistently: without a resourceVersion the API server does not answer from its cache.
-func (e *Evictor) getPod(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error) {
+// getPod reads the pod of that name, consistently: without a resourceVersion the API server does not answer from its cache. With limited
+// set, it waits for the limiter before.
+func (e *Evictor) getPod(ctx context.Context, pod *podcache.Pod, limited bool) (*v1.Pod, error) {
 	live := &v1.Pod{}
-	err := e.call(ctx, true, func(ctx context.Context, api rest.Interface) error {
+	err := e.call(ctx, limited, func(ctx context.Context, api rest.Interface) error {
 		return api.Get().Namespace(pod.Namespace()).Resource("pods").Name(pod.Name).MaxRetries(0).Do(ctx).Into(live)
 	})
 	if err != nil {
@@ -92,10 +99,12 @@ func (e *Evictor) getPod(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error
 	return live, nil
 }
 
-// deletePod sends the DELETE for this pod, and for this version of it if it has one. It cancels the call if the wait for a connection makes
-// the answer too old that the DELETE was decided on. The caller has waited for the limiter.
-func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, answered time.Time) error {
-	options := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(live.UID)}}
+// deletePod sends the DELETE for this pod, or its eviction, and for this version of it if it has one. It cancels the call if the wait for a
+// connection makes the answer too old that was decided on. The caller has waited for the limiter.
+func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, step deadline.Step, answered time.Time) error {
+	options := &metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: ptr.To(live.UID)}, GracePeriodSeconds: gracePeriodOf(live, step.Policy),
+	}
 	if live.ResourceVersion != "" {
 		options.Preconditions.ResourceVersion = ptr.To(live.ResourceVersion)
 	}
@@ -107,6 +116,10 @@ func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, answered time.Tim
 		}
 	}})
 	err := e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {
+		if step.Mode == deadline.ModeEvict {
+			return api.Post().Namespace(live.Namespace).Resource("pods").Name(live.Name).SubResource("eviction").
+				Body(evictionOf(live, step, options)).MaxRetries(0).Do(ctx).Error()
+		}
 		return api.Delete().Namespace(live.Namespace).Resource("pods").Name(live.Name).Body(options).
 			SetHeader("Accept", metadataOnly).MaxRetries(0).Do(ctx).Error()
 	})
@@ -114,6 +127,31 @@ func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, answered time.Tim
 		err = context.Cause(ctx)
 	}
 	return err
+}
+
+// evictionOf returns the eviction of a pod. Its annotations are for admission webhooks and the audit log: the API server stores no
+// evictions.
+func evictionOf(live *v1.Pod, step deadline.Step, options *metav1.DeleteOptions) *policyv1.Eviction {
+	reason := "taint " + step.Taint.String()
+	if step.Policy != nil {
+		reason += ", policy " + step.Policy.Name
+	}
+	return &policyv1.Eviction{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: live.Namespace, Name: live.Name,
+			Annotations: map[string]string{requesterAnnotation: requester, reasonAnnotation: reason},
+		},
+		DeleteOptions: options,
+	}
+}
+
+// gracePeriodOf returns the grace period for a pod, or nil for its own. A policy shortens it only. A pod without one has none to shorten: it
+// is deleted at once.
+func gracePeriodOf(live *v1.Pod, policy *deadline.Policy) *int64 {
+	if policy == nil || policy.GracePeriod <= 0 || policy.GracePeriod >= ptr.Deref(live.Spec.TerminationGracePeriodSeconds, 0) {
+		return nil
+	}
+	return ptr.To(policy.GracePeriod)
 }
 
 // getNode reads a node consistently. The caller has waited for the limiter.

@@ -26,12 +26,60 @@ import (
 // decide decides on a live node and a pod, and reports whether the pod is due: it was due when the read of the node began, and by its
 // schedule it still is, because the caches may know by now that it need not go.
 func (e *Evictor) decide(node NodeReading, pod *podcache.Pod) (decision deadline.Decision, due bool) {
-	var taints []deadline.Taint
-	if node.Exists {
-		taints = e.starts.Resolve(pod.Node(), node.Observation)
-	}
-	decision = deadline.Decide(pod.ToDeadlinePod(e.server), taints, e.rules)
+	decision = e.rules.Decide(pod, node.Labels, e.taintsOf(node, pod))
 	return decision, decision.Due(node.Began) && e.schedule.Due(pod.UID)
+}
+
+// taintsOf returns the taints of a live node, with their starts.
+func (e *Evictor) taintsOf(node NodeReading, pod *podcache.Pod) []deadline.Taint {
+	if !node.Exists {
+		return nil
+	}
+	return e.starts.Resolve(pod.Node(), node.Observation)
+}
+
+// stepAt returns how a pod goes now that was due when the read of its node began, and false if it need not go any more. The pod is evicted
+// if it was to be evicted at either time: it is deleted only on a read that began when it was to be deleted.
+func stepAt(decision deadline.Decision, began, now time.Time) (step deadline.Step, due bool) {
+	step, due = decision.At(now)
+	if before, _ := decision.At(began); before.Mode == deadline.ModeEvict {
+		step = before
+	}
+	return step, due
+}
+
+// changedAt returns when the way in which a pod goes first changed after the read of its node began, or zero if it is the same until now.
+// Since then the read says nothing about the node.
+func changedAt(decision deadline.Decision, began, now time.Time) time.Time {
+	if _, due := decision.At(began); !due {
+		return time.Time{}
+	}
+	if change, changes := decision.NextChange(began); changes && !now.Before(change) {
+		return change
+	}
+	return time.Time{}
+}
+
+// askBrake asks the eviction brake whether a pod may go that is due. While the brake holds what the pod is due for, the pod may go by
+// another decision, for a taint that is ignored: that has to have been due when the read of the node began, too.
+func (a *attempt) askBrake(d *decided, node NodeReading, pod *podcache.Pod) {
+	if a.brake == nil {
+		return
+	}
+	permission := a.brake.Ask(pod, node.Labels, a.taintsOf(node, pod), d.decision)
+	now := a.clock.Now()
+	if !permission.May() {
+		d.due, d.held, d.holdFor = false, permission.Held, permission.RetryAt.Sub(now)
+		return
+	}
+	d.decision = permission.Decision
+	if !d.decision.Due(node.Began) {
+		d.changed, _ = d.decision.DueFrom(now)
+		return
+	}
+	if d.step, d.due = stepAt(d.decision, node.Began, now); d.due {
+		d.changed = changedAt(d.decision, node.Began, now)
+	}
 }
 
 // dueSince returns since when a pod is known to be due: since its deadline, or since the caches showed its node's taints or the pod as

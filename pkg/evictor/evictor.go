@@ -24,10 +24,12 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
+	"github.com/taint-manager/taint-manager/pkg/brake"
 	"github.com/taint-manager/taint-manager/pkg/connection"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/policy"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
@@ -38,6 +40,8 @@ type Outcome string
 const (
 	// Deleted says that the API server accepted our DELETE.
 	Deleted Outcome = "Deleted"
+	// Evicted says that the API server accepted our eviction.
+	Evicted Outcome = "Evicted"
 	// Gone says that the pod did not exist any more.
 	Gone Outcome = "Gone"
 	// Terminating says that the pod was being deleted already.
@@ -48,7 +52,36 @@ const (
 	NotDue Outcome = "NotDue"
 	// Failed says that the pod may still be there and due.
 	Failed Outcome = "Error"
+
+	// Blocked says that a disruption budget leaves no place for the pod.
+	Blocked Outcome = "Blocked"
+	// BudgetUnreconciled says that the API server does not know yet what a budget leaves.
+	BudgetUnreconciled Outcome = "BudgetUnreconciled"
+	// BudgetConflict says that the API server could not update the status of a budget, because others were faster.
+	BudgetConflict Outcome = "BudgetConflict"
+	// BudgetInvalid says that a budget refuses every eviction until it is repaired, or that several budgets cover the pod.
+	BudgetInvalid Outcome = "BudgetInvalid"
+	// InProgress says that an admission webhook has the pod go by other means, or asks to wait.
+	InProgress Outcome = "InProgress"
+	// NamespaceTerminating says that the pod goes with its namespace, in which nothing can be created, and so no eviction.
+	NamespaceTerminating Outcome = "NamespaceTerminating"
+
+	// Held says that the pod is due, and that the eviction brake or the pace of nodes holds it.
+	Held Outcome = "Held"
 )
+
+// Accepted reports whether the API server accepted that the pod goes, by us.
+func (o Outcome) Accepted() bool { return o == Deleted || o == Evicted }
+
+// Waits reports whether the eviction API asks to wait: the pod is there and due, and nothing has failed.
+func (o Outcome) Waits() bool {
+	switch o {
+	case Blocked, BudgetUnreconciled, BudgetConflict, BudgetInvalid, InProgress, NamespaceTerminating:
+		return true
+	default:
+		return false
+	}
+}
 
 // slowRead is the least duration of a read of a node that counts as slow: the API server, or its storage, has too much to do.
 const slowRead = time.Second
@@ -56,8 +89,11 @@ const slowRead = time.Second
 // Result is the result of an attempt.
 type Result struct {
 	Outcome Outcome
-	// Decision is the last decision: the pod was deleted on it, or left alone. It is zero for the other outcomes.
+	// Decision is the last decision: the pod was deleted or evicted on it, or left alone, or has to wait. It is zero for the other outcomes.
 	Decision deadline.Decision
+	// Step is what Decision says about the time of the attempt: how the pod goes, for which taint, and by which policy. It is zero if the
+	// pod was left alone.
+	Step deadline.Step
 	// ConditionRefused says that the pod was deleted without the condition DisruptionTarget.
 	ConditionRefused bool
 	// Unversioned says that the pod was deleted in whatever version it was, because it changed too often.
@@ -70,14 +106,21 @@ type Result struct {
 	Overloaded bool
 	// Unreachable says that the attempt failed because the API server was not reached, or did not answer.
 	Unreachable bool
-	// RetryAfter is how long the API server asked to wait before the next attempt.
+	// RetryAfter is how long the API server asked to wait before the next attempt, or how long the pod is held.
 	RetryAfter time.Duration
+
+	// By is what holds the pod.
+	By brake.Hold
+	// Budget is the name of the budget that an outcome is about, or "" if the answer does not name it.
+	Budget string
+	// Message is what the API server says where the pod has to wait.
+	Message string
 }
 
 // SlowNodeRead reports whether a read of the node was slow.
 func (r Result) SlowNodeRead() bool { return r.NodeRead >= slowRead }
 
-// Config is what an evictor needs. All fields but Rules are required.
+// Config is what an evictor needs. All fields but Rules and Brake are required.
 type Config struct {
 	// Client makes the calls. It must have no rate limiter of its own: there must be no wait between a decision and its DELETE, so the
 	// evictor waits for Limiter before the decision.
@@ -88,10 +131,12 @@ type Config struct {
 	// ServerClock converts the API's times to those of Clock, and tells the time that is written to the API.
 	ServerClock *serverclock.Clock
 	// Starts, Rules and Schedule are what a decision needs besides the live node and pod: since when the node has its taints, the
-	// operator's choices, and the deadline by the caches.
+	// operator's choices and policies, and the deadline by the caches.
 	Starts   *taintstart.Tracker
-	Rules    deadline.Rules
+	Rules    *policy.Rules
 	Schedule *evictionqueue.Queue
+	// Brake is asked before a pod goes; nil for none.
+	Brake *Brake
 }
 
 // Evictor evicts pods.
@@ -101,8 +146,9 @@ type Evictor struct {
 	clock    clock.PassiveClock
 	server   *serverclock.Clock
 	starts   *taintstart.Tracker
-	rules    deadline.Rules
+	rules    *policy.Rules
 	schedule *evictionqueue.Queue
+	brake    *Brake
 	nodes    *nodeReader
 	refusals *refusals
 }
@@ -111,7 +157,7 @@ type Evictor struct {
 func New(config Config) *Evictor {
 	e := &Evictor{
 		client: config.Client, limiter: config.Limiter, clock: config.Clock, server: config.ServerClock,
-		starts: config.Starts, rules: config.Rules, schedule: config.Schedule, refusals: newRefusals(),
+		starts: config.Starts, rules: config.Rules, schedule: config.Schedule, brake: config.Brake, refusals: newRefusals(),
 	}
 	e.nodes = &nodeReader{admit: e.limiter.Wait, get: e.getNode, clock: e.clock, nodes: map[string]*nodeReads{}}
 	return e
@@ -126,14 +172,16 @@ func (e *Evictor) Evict(ctx context.Context, pod *podcache.Pod) (Result, error) 
 			err = nil
 		}
 	}
-	if result.Outcome != Failed && result.Outcome != NotDue {
+	if result.Outcome != Failed && result.Outcome != NotDue && result.Outcome != Held && !result.Outcome.Waits() {
 		e.refusals.forget(pod.UID)
 	}
 	result.ConditionRefused = a.refused && result.Outcome == Deleted
 	result.NodeRead = a.nodeRead
 	result.Overloaded = result.SlowNodeRead() || isOverload(err)
 	result.Unreachable = connection.Failed(err)
-	result.RetryAfter = retryAfter(err)
+	if err != nil {
+		result.RetryAfter = retryAfter(err)
+	}
 	return result, err
 }
 

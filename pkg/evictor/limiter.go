@@ -157,7 +157,7 @@ func (l *ConcurrencyLimiter) End(a *Attempt, result Result) {
 	if result.Overloaded {
 		l.halve(a)
 	}
-	if result.Outcome != Deleted {
+	if !result.Outcome.Accepted() {
 		return
 	}
 	switch {

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/time/rate"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/clock"
 
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
@@ -55,6 +56,8 @@ type NodeReading struct {
 	Exists bool
 	// Observation is what the node says about its taints. It is zero unless Exists.
 	taintstart.Observation
+	// Labels are those of the node. They are nil unless Exists.
+	Labels labels.Labels
 }
 
 // nodeReader makes live reads of nodes, which evictions from a node share.
@@ -198,6 +201,7 @@ func (r *nodeReader) fetch(ctx context.Context, name string, read *sharedRead) {
 		read.err = err
 	default:
 		read.reading.Exists, read.reading.Observation = true, taintstart.Observe(node, r.clock.Now(), 0)
+		read.reading.Labels = labels.Set(node.Labels)
 	}
 }
 

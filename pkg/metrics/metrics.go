@@ -41,8 +41,9 @@ type Metrics struct {
 	PodDeletions *metrics.Counter
 	// PodDeletionDuration is the time from a pod's deadline until the API server accepted its deletion, in seconds.
 	PodDeletionDuration *metrics.Histogram
-	// Lateness is the same time, by whether the accepted attempt was the first one ("first") or not ("retry"): the first
-	// tells how fast we are, the second how long the API server refused.
+	// Lateness is the same time, by whether the accepted attempt was the first one ("first"), followed failed ones ("retry"), had the pod
+	// wait for its disruption budget ("budget"), or the pod was held by the eviction brake or the pace of nodes ("held"): the first tells
+	// how fast we are, the others how long the API server, the budget or the brake refused.
 	Lateness *metrics.HistogramVec
 	// Evictions counts attempts by result.
 	Evictions *metrics.CounterVec
@@ -61,6 +62,10 @@ type Metrics struct {
 	ClockOffset *metrics.Gauge
 	// Events counts Events by result: written or dropped.
 	Events *metrics.CounterVec
+	// BrakeOn is 1 while the eviction brake is on, and BrakeNodes the number of nodes that count for it.
+	BrakeOn, BrakeNodes *metrics.Gauge
+	// HeldEvictions is the number of pods that the eviction brake or the pace of nodes holds.
+	HeldEvictions *metrics.Gauge
 }
 
 // New registers the metrics. register is legacyregistry.Register in a process, and that of a separate registry in a test.
@@ -78,11 +83,12 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 		}),
 		Lateness: metrics.NewHistogramVec(&metrics.HistogramOpts{
 			Subsystem: ours, Name: "eviction_lateness_seconds", StabilityLevel: metrics.ALPHA, Buckets: buckets,
-			Help: "Seconds from a Pod's deadline until the API server accepted its deletion, by attempt: first or retry.",
+			Help: "Seconds from a Pod's deadline until the API server accepted its deletion, by attempt: first, retry, budget or held.",
 		}, []string{"attempt"}),
 		Evictions: metrics.NewCounterVec(&metrics.CounterOpts{
 			Subsystem: ours, Name: "evictions_total", StabilityLevel: metrics.ALPHA,
-			Help: "Number of attempts to evict a Pod, by result: Deleted, Gone, Terminating, NameReused, NotDue or Error.",
+			Help: "Number of attempts to evict a Pod, by result: Deleted, Evicted, Gone, Terminating, NameReused, NotDue, Blocked, " +
+				"BudgetUnreconciled, BudgetConflict, BudgetInvalid, InProgress, NamespaceTerminating, Held or Error.",
 		}, []string{"result"}),
 		ConditionRejections: metrics.NewCounter(&metrics.CounterOpts{
 			Subsystem: ours, Name: "disruption_condition_rejections_total", StabilityLevel: metrics.ALPHA,
@@ -112,10 +118,23 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 			Subsystem: ours, Name: "events_total", StabilityLevel: metrics.ALPHA,
 			Help: "Number of Events, by result: written or dropped.",
 		}, []string{"result"}),
+		BrakeOn: metrics.NewGauge(&metrics.GaugeOpts{
+			Subsystem: ours, Name: "eviction_brake_on", StabilityLevel: metrics.ALPHA,
+			Help: "1 while the eviction brake holds evictions, otherwise 0.",
+		}),
+		BrakeNodes: metrics.NewGauge(&metrics.GaugeOpts{
+			Subsystem: ours, Name: "eviction_brake_nodes", StabilityLevel: metrics.ALPHA,
+			Help: "Number of Nodes that count for the eviction brake now.",
+		}),
+		HeldEvictions: metrics.NewGauge(&metrics.GaugeOpts{
+			Subsystem: ours, Name: "held_evictions", StabilityLevel: metrics.ALPHA,
+			Help: "Number of Pods that are due, and that the eviction brake or the pace of nodes holds now.",
+		}),
 	}
 	for _, metric := range []metrics.Registerable{
 		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionRejections, m.UnversionedDeletions,
 		m.SlowNodeReads, m.Scheduled, m.ConcurrencyLimit, m.ClockOffset, m.Events,
+		m.BrakeOn, m.BrakeNodes, m.HeldEvictions,
 	} {
 		if err := register(metric); err != nil {
 			return nil, fmt.Errorf("registering metric %s: %w", metric.FQName(), err)

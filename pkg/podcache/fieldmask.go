@@ -99,13 +99,14 @@ func kinds(container fieldMask) map[string]fieldMask {
 	}
 	pod := fieldMask{
 		1: {1: whole /* name */, 3: whole /* namespace */, 5: whole /* uid */, 6: whole, /* resourceVersion */
-			7: whole /* generation */, 8: whole /* creationTimestamp */, 9: whole /* deletionTimestamp */, 12: whole /* annotations */},
-		2: {10: whole /* nodeName */, 22: whole /* tolerations */, 25: whole /* priority */},
+			7: whole /* generation */, 8: whole /* creationTimestamp */, 9: whole, /* deletionTimestamp */
+			11: whole /* labels */, 12: whole /* annotations */},
+		2: {4: whole /* terminationGracePeriodSeconds */, 10: whole /* nodeName */, 22: whole /* tolerations */, 25: whole /* priority */},
 		3: status,
 	}
 	node := fieldMask{
 		1: {1: whole /* name */, 5: whole /* uid */, 6: whole /* resourceVersion */, 8: whole, /* creationTimestamp */
-			12: whole /* annotations */, 17: whole /* managedFields */},
+			11: whole /* labels */, 12: whole /* annotations */, 17: whole /* managedFields */},
 		2: {5: whole /* taints */},
 		3: {4: whole /* conditions */},
 	}

@@ -70,7 +70,8 @@ func decoded(t testing.TB, serializer runtime.Decoder, data []byte) runtime.Obje
 func readOf(obj runtime.Object) any {
 	switch o := obj.(type) {
 	case *v1.Pod:
-		return []any{NewPod(o, noon), o.Namespace, o.Name, o.UID, o.ResourceVersion, o.DeletionTimestamp, o.Annotations}
+		return []any{NewPod(o, noon), o.Namespace, o.Name, o.UID, o.ResourceVersion, o.DeletionTimestamp, o.Annotations,
+			o.Labels, o.Spec.TerminationGracePeriodSeconds}
 	case *v1.Node:
 		return []any{newNode(o, noon, 1), taintstart.Observe(o, noon, 1), o.Name, o.Annotations}
 	case *v1.PodList:
@@ -121,10 +122,12 @@ func TestPartialDecoderDropsTheRest(t *testing.T) {
 	fill.Fill(node)
 	pod.Status.Phase = v1.PodFailed
 	gotPod := decoded(t, partial, encoded(t, pod, "Pod")).(*v1.Pod)
-	if left := (v1.PodSpec{NodeName: pod.Spec.NodeName, Tolerations: pod.Spec.Tolerations, Priority: pod.Spec.Priority}); !reflect.DeepEqual(gotPod.Spec, left) {
+	left := v1.PodSpec{NodeName: pod.Spec.NodeName, Tolerations: pod.Spec.Tolerations, Priority: pod.Spec.Priority,
+		TerminationGracePeriodSeconds: pod.Spec.TerminationGracePeriodSeconds}
+	if !reflect.DeepEqual(gotPod.Spec, left) {
 		t.Errorf("pod has %+v", gotPod.Spec)
 	}
-	if gotPod.ManagedFields != nil || gotPod.Labels != nil || gotPod.Status.HostIPs != nil {
+	if gotPod.ManagedFields != nil || gotPod.OwnerReferences != nil || gotPod.Status.HostIPs != nil {
 		t.Errorf("pod has %+v, %+v", gotPod.ObjectMeta, gotPod.Status)
 	}
 	statuses := func(pod *v1.Pod) []v1.ContainerStatus {
@@ -143,7 +146,7 @@ func TestPartialDecoderDropsTheRest(t *testing.T) {
 		t.Errorf("a pod that runs has %d containers", n)
 	}
 	gotNode := decoded(t, partial, encoded(t, node, "Node")).(*v1.Node)
-	if gotNode.Status.Images != nil || gotNode.Labels != nil || gotNode.ManagedFields == nil {
+	if gotNode.Status.Images != nil || gotNode.OwnerReferences != nil || gotNode.ManagedFields == nil {
 		t.Errorf("node has %+v, %+v", gotNode.ObjectMeta, gotNode.Status)
 	}
 }

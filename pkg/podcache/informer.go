@@ -24,6 +24,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -136,6 +137,15 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, observ
 		return nil, err
 	}
 	return &Nodes{cache.NewTypedSharedIndexInformer[*Node](informer), source}, nil
+}
+
+// LabelsOf returns the labels of a node, or an empty set if it is not known.
+func (n *Nodes) LabelsOf(name string) labels.Labels {
+	obj, exists, err := n.GetIndexer().GetByKey(name)
+	if err != nil || !exists {
+		return labelSet{} // a lookup in memory has no errors
+	}
+	return obj.(*Node).labels
 }
 
 // informer returns an informer that stores the compact objects of the source.

@@ -55,6 +55,10 @@ type Pod struct {
 	namespace, node unique.Handle[string]
 	// tolerations are spec.tolerations.
 	tolerations tolerations
+	// labels are metadata.labels.
+	labels labelSet
+	// ready and guarded are what disruption budgets read of the status.
+	ready, guarded bool
 	// boundAt is the binding according to the API, in seconds of Unix time: the transition time of PodScheduled=True, but
 	// no earlier than the creation, and the creation if the condition is missing. For a pod that is created with a
 	// nodeName, the kubelet sets the condition by its own clock.
@@ -78,6 +82,8 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 		Terminating:     pod.DeletionTimestamp != nil,
 		Finished:        pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed && started(&pod.Status),
 		tolerations:     newTolerations(pod.Spec.Tolerations),
+		labels:          newLabelSet(pod.Labels),
+		guarded:         isGuarded(pod),
 		boundAt:         pod.CreationTimestamp.Unix(),
 	}
 	_, p.Mirror = pod.Annotations[v1.MirrorPodAnnotationKey]
@@ -93,6 +99,8 @@ func NewPod(pod *v1.Pod, seen time.Time) *Pod {
 			}
 		case v1.DisruptionTarget:
 			p.DisruptionTarget = condition.Reason == DisruptionReason
+		case v1.PodReady:
+			p.ready = true
 		}
 	}
 	p.seen.Store(seen.UnixNano())
@@ -176,7 +184,7 @@ func lower(to *atomic.Int64, n int64) {
 	}
 }
 
-// ToDeadlinePod returns what the rules read of the pod.
+// ToDeadlinePod returns what the rules read of the pod. The labels of its node and namespace are for the caller to add.
 func (p *Pod) ToDeadlinePod(clock *serverclock.Clock) deadline.Pod {
 	return deadline.Pod{
 		Tolerations: p.tolerations.list(),
@@ -184,6 +192,7 @@ func (p *Pod) ToDeadlinePod(clock *serverclock.Clock) deadline.Pod {
 		Mirror:      p.Mirror,
 		Terminating: p.Terminating,
 		Finished:    p.Finished,
+		Labels:      deadline.Labels{Pod: p.labels},
 	}
 }
 
@@ -195,5 +204,5 @@ func (p *Pod) sameVersion(q *Pod) bool {
 // sameDeadlinePod reports whether the API says the same of two pods, as far as the rules read it.
 func (p *Pod) sameDeadlinePod(q *Pod) bool {
 	return p.UID == q.UID && p.node == q.node && p.Mirror == q.Mirror && p.Terminating == q.Terminating &&
-		p.Finished == q.Finished && p.tolerations == q.tolerations && p.boundAt == q.boundAt
+		p.Finished == q.Finished && p.tolerations == q.tolerations && p.labels == q.labels && p.boundAt == q.boundAt
 }

@@ -212,12 +212,13 @@ func TestTolerationsAreKeptWhole(t *testing.T) {
 func TestSameInput(t *testing.T) {
 	base := NewPod(apiPod(), at(100))
 	if !base.sameDeadlinePod(NewPod(apiPod(func(pod *v1.Pod) {
-		pod.ResourceVersion, pod.Labels = "8", map[string]string{"a": "b"}
+		pod.ResourceVersion, pod.Annotations = "8", map[string]string{"a": "b"}
 	}), at(200))) {
 		t.Error("a change that the rules do not read is one")
 	}
 	for name, change := range map[string]func(*v1.Pod){
 		"UID":               func(pod *v1.Pod) { pod.UID = "v" },
+		"labels":            func(pod *v1.Pod) { pod.Labels = map[string]string{"a": "b"} },
 		"node":              func(pod *v1.Pod) { pod.Spec.NodeName = "m" },
 		"mirror":            func(pod *v1.Pod) { pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: ""} },
 		"deletion":          func(pod *v1.Pod) { pod.DeletionTimestamp = ptr.To(metav1.Now()) },
@@ -344,4 +345,16 @@ func TestServerThatWasAwayIsReadSoon(t *testing.T) {
 			t.Errorf("not read yet: %v, %v", err, nodes.Err())
 		}
 	})
+}
+
+func TestNodesKnowWhenTheyWereCreated(t *testing.T) {
+	api := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", CreationTimestamp: metav1.NewTime(at(3))}}
+	for name, node := range map[string]*v1.Node{"whole": api, "as a client of ours reads it": decoded(t, partial, encoded(t, api, "Node")).(*v1.Node)} {
+		if got := newNode(node, at(10), 1).Created(nil); !got.Equal(at(3)) {
+			t.Errorf("%s: created at %v", name, got)
+		}
+	}
+	if got := newNode(&v1.Node{}, at(10), 1).Created(nil); !got.IsZero() {
+		t.Errorf("created at %v, and nobody says so", got)
+	}
 }

@@ -22,6 +22,7 @@ limitations under the License.
 // # Guarantees
 //
 //   - Nothing is written for a taint whose start its node shows. Only the leader writes, once a second at most.
+//   - Further annotations are written when they change. So what else is one per cluster has the same writer.
 //   - While there is a not-ready period, an annotation holds the API time up to which the records are confirmed, to within
 //     half a minute. It is not updated otherwise.
 //   - Records that are read count only if package taintstart proves them by the node. What cannot be read or parsed is

@@ -57,12 +57,21 @@ type Tracker interface {
 	Restore(records taintstart.Records)
 }
 
+// Annotations provides further annotations of the ConfigMap, by which a component shows and keeps its state, and takes them back at a start.
+type Annotations interface {
+	// Annotations returns the values by name. An empty one removes the annotation.
+	Annotations() map[string]string
+	// RestoreAnnotations takes all annotations that the ConfigMap has.
+	RestoreAnnotations(ctx context.Context, annotations map[string]string)
+}
+
 // Store stores the records of a tracker in a ConfigMap.
 type Store struct {
 	client  typedcorev1.CoreV1Interface
 	name    types.NamespacedName
 	clock   clock.WithTicker
 	tracker Tracker
+	further Annotations // nil for none
 
 	errorLog *rate.Sometimes
 }
@@ -72,7 +81,10 @@ func New(client typedcorev1.CoreV1Interface, name types.NamespacedName, clock cl
 	return &Store{client: client, name: name, clock: clock, tracker: tracker, errorLog: &rate.Sometimes{Interval: errorLogInterval}}
 }
 
-// Load restores the records. It must be called before nodes are observed.
+// Annotate has the ConfigMap carry further annotations. It must be called before Load.
+func (s *Store) Annotate(further Annotations) { s.further = further }
+
+// Load restores the records and the annotations. It must be called before nodes are observed.
 func (s *Store) Load(ctx context.Context) {
 	began := s.clock.Now()
 	for {
@@ -82,6 +94,9 @@ func (s *Store) Load(ctx context.Context) {
 			records := decode(klog.FromContext(ctx), config)
 			klog.FromContext(ctx).Info("Restored starts of taints", "configMap", s.name, "nodes", len(records.Nodes))
 			s.tracker.Restore(records)
+			if s.further != nil {
+				s.further.RestoreAnnotations(ctx, config.Annotations)
+			}
 			return
 		case ctx.Err() != nil:
 			return
@@ -116,6 +131,16 @@ func (s *state) outdated(records taintstart.Records, now time.Time) bool {
 	default:
 		return records.ConfirmedUntil.After(s.records.ConfirmedUntil) && records.HasPeriods() && now.Sub(s.at) >= freshInterval
 	}
+}
+
+// lacks reports whether annotations are not stored as they are to be.
+func (s *state) lacks(annotations map[string]string) bool {
+	for name, value := range annotations {
+		if s.config.Annotations[name] != value {
+			return true
+		}
+	}
+	return false
 }
 
 // Run keeps the ConfigMap up to date until ctx is done. Only the leader may run it.
@@ -153,12 +178,16 @@ func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 		}
 		current = &state{config, decode(logger, config), s.clock.Now()}
 	}
-	records := s.tracker.Records()
-	if !current.outdated(records, s.clock.Now()) {
+	records, further := s.tracker.Records(), map[string]string(nil)
+	if s.further != nil {
+		further = s.further.Annotations()
+	}
+	if !current.outdated(records, s.clock.Now()) && !current.lacks(further) {
 		return current, nil
 	}
 	config := current.config.DeepCopy()
 	config.Data = encode(logger, records.Nodes)
+	annotate(config, further)
 	if !records.ConfirmedUntil.IsZero() {
 		metav1.SetMetaDataAnnotation(&config.ObjectMeta, confirmedUntil, records.ConfirmedUntil.Format(time.RFC3339Nano))
 	}
@@ -173,6 +202,17 @@ func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 	}
 	logger.V(2).Info("Stored starts of taints", "configMap", s.name, "nodes", len(config.Data))
 	return &state{config, records, s.clock.Now()}, nil
+}
+
+// annotate sets annotations of a ConfigMap, and removes those that are empty.
+func annotate(config *v1.ConfigMap, annotations map[string]string) {
+	for name, value := range annotations {
+		if value == "" {
+			delete(config.Annotations, name)
+		} else {
+			metav1.SetMetaDataAnnotation(&config.ObjectMeta, name, value)
+		}
+	}
 }
 
 func (s *Store) get(ctx context.Context) (*v1.ConfigMap, error) {

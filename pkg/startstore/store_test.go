@@ -20,8 +20,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -266,4 +268,58 @@ func TestThereIsABound(t *testing.T) {
 	if _, kept := data[fmt.Sprintf("node-%s-%d", strings.Repeat("x", 100), 19_999)]; !kept {
 		t.Error("the oldest is left out")
 	}
+}
+
+// notes are annotations of a component.
+type notes struct {
+	lock     sync.Mutex
+	all      map[string]string
+	restored map[string]string
+}
+
+func (n *notes) Annotations() map[string]string {
+	n.lock.Lock()
+	defer n.lock.Unlock()
+	return maps.Clone(n.all)
+}
+
+func (n *notes) RestoreAnnotations(_ context.Context, annotations map[string]string) {
+	n.restored = annotations
+}
+
+func (n *notes) set(name, value string) {
+	n.lock.Lock()
+	defer n.lock.Unlock()
+	n.all[name] = value
+}
+
+func TestFurtherAnnotations(t *testing.T) {
+	bubble(t, func(ctx context.Context, client *fake.Clientset, s *Store, m *tracker) {
+		n := &notes{all: map[string]string{"a": "1", "b": ""}}
+		s.Annotate(n)
+		expect := func(want map[string]string, written int) {
+			t.Helper()
+			time.Sleep(time.Minute)
+			config, err := client.CoreV1().ConfigMaps(s.name.Namespace).Get(ctx, s.name.Name, metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !maps.Equal(config.Annotations, want) || writes(client) != written {
+				t.Errorf("annotations %v after %d writes, want %v after %d", config.Annotations, writes(client), want, written)
+			}
+		}
+		go s.Run(ctx)
+		expect(map[string]string{"a": "1"}, 1)
+		n.set("b", "2")
+		n.set("a", "3")
+		expect(map[string]string{"a": "3", "b": "2"}, 2)
+		n.set("a", "")
+		expect(map[string]string{"b": "2"}, 3)
+		m.keep(map[string]taintstart.Record{"n": record("u", 100)})
+		expect(map[string]string{"b": "2"}, 4)
+		s.Load(ctx)
+		if !maps.Equal(n.restored, map[string]string{"b": "2"}) {
+			t.Errorf("restored %v", n.restored)
+		}
+	})
 }

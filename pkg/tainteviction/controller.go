@@ -27,6 +27,7 @@ import (
 	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
@@ -36,12 +37,15 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/keymutex"
 
+	"github.com/taint-manager/taint-manager/pkg/brake"
+	"github.com/taint-manager/taint-manager/pkg/budget"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/events"
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 	"github.com/taint-manager/taint-manager/pkg/evictor"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/policy"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 	"github.com/taint-manager/taint-manager/pkg/startstore"
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
@@ -59,7 +63,7 @@ const (
 	complaintInterval = 10 * time.Second
 )
 
-// Config is what a controller needs. All fields but EvictionLimiter, ServerClock, Starts and Rules are required.
+// Config is what a controller needs. All fields but Budgets, EvictionLimiter, ServerClock, Starts, Rules, Policies and Brake are required.
 type Config struct {
 	// Informers is the client that lists and watches. It may be one of podcache.NewClient, which leaves out what is not kept.
 	Informers typedcorev1.CoreV1Interface
@@ -67,6 +71,8 @@ type Config struct {
 	Evictions typedcorev1.CoreV1Interface
 	// Events is the client that writes Events.
 	Events kubernetes.Interface
+	// Budgets is the client that reads disruption budgets, from the first eviction by the eviction API on; nil if those are not to wait.
+	Budgets kubernetes.Interface
 	// Starts names the ConfigMap that stores the starts of taints that the API does not show; no name for none. See package startstore.
 	Starts types.NamespacedName
 	// EvictionLimiter is the rate limiter of the calls of evictions; nil for no limit.
@@ -76,8 +82,16 @@ type Config struct {
 	Clock clock.WithTicker
 	// ServerClock converts the API's times to Clock's. The transport of the clients feeds it. It is nil if the two clocks are the same.
 	ServerClock *serverclock.Clock
-	// Rules are the operator's choices among the rules.
+	// Rules are the operator's choices among the rules. They have no policies.
 	Rules deadline.Rules
+	// Policies reads the policies of the cluster; nil for none.
+	Policies *policy.Source
+	// PolicyStatus writes the status of policies. It is required if Policies is set.
+	PolicyStatus dynamic.Interface
+	// Brake is the eviction brake and the pace of nodes; nil for none.
+	Brake *brake.Brake
+	// Deployment is our own, about which there are Events on the brake. It is required if Brake is set.
+	Deployment types.NamespacedName
 	// ConcurrentEvictions is the maximum of the concurrency limit: how many pods are being evicted at the same time; 1 or more.
 	ConcurrentEvictions int
 	// Metrics are the metrics that the controller updates.
@@ -91,16 +105,30 @@ type Controller struct {
 	pods   *podcache.Pods
 	nodes  *podcache.Nodes
 	starts *taintstart.Tracker
-	store  *startstore.Store // nil without a ConfigMap
-	synced []cache.InformerSynced
+	rules  *policy.Rules
+	// tally counts what policies do.
+	tally   *policy.Tally
+	notices notices
+	store   *startstore.Store // nil without a ConfigMap
+	synced  []cache.InformerSynced
 
 	nodeUpdateQueue    workqueue.TypedInterface[string]
-	podUpdateQueue     workqueue.TypedInterface[podKey]
+	podUpdateQueue     workqueue.TypedDelayingInterface[podKey]
 	taintEvictionQueue *evictionqueue.Queue
 
 	// evaluating serialises the evaluations of each pod, by UID.
 	evaluating keymutex.KeyMutex
 	evictor    *evictor.Evictor
+	// budgets has evictions wait for disruption budgets; nil if they do not.
+	budgets *budget.Tracker
+	// brake tells and asks the eviction brake; nil if there is none. held are the pods that it holds. brakeSignal holds a token after the
+	// brake has reported a change.
+	brake       *evictor.Brake
+	held        *holds
+	brakeView   brakeView
+	brakeSignal chan struct{}
+	// total is the number of nodes.
+	total int
 	// concurrency sets the concurrency limit of taintEvictionQueue.
 	concurrency *evictor.ConcurrencyLimiter
 	recorder    *events.Recorder
@@ -135,21 +163,33 @@ func New(config Config) (*Controller, error) {
 		pods:            pods,
 		nodes:           nodes,
 		starts:          starts,
+		rules:           policy.NewRules(config.Rules, config.Policies, config.ServerClock),
+		tally:           policy.NewTally(),
+		notices:         notices{told: map[types.UID]time.Time{}},
 		nodeUpdateQueue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "noexec_taint_node"}),
-		podUpdateQueue:  workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[podKey]{Name: "noexec_taint_pod"}),
+		podUpdateQueue:  workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[podKey]{Name: "noexec_taint_pod"}),
 		evaluating:      keymutex.NewHashed(0),
+		held:            newHolds(config.Metrics.HeldEvictions),
+		brakeSignal:     make(chan struct{}, 1),
 		complaints:      &rate.Sometimes{First: 3, Interval: complaintInterval},
 		slowReads:       &rate.Sometimes{First: 1, Interval: complaintInterval},
 	}
 	c.taintEvictionQueue = evictionqueue.New(config.Clock, 1, config.Metrics.Scheduled)
 	c.concurrency = evictor.NewConcurrencyLimiter(c.taintEvictionQueue, config.Metrics.ConcurrencyLimit, config.ConcurrentEvictions, rateLimited)
+	c.brake = c.newBrake()
 	c.evictor = evictor.New(evictor.Config{
 		Client: config.Evictions, Limiter: config.EvictionLimiter, Clock: config.Clock, ServerClock: config.ServerClock,
-		Starts: starts, Rules: config.Rules, Schedule: c.taintEvictionQueue,
+		Starts: starts, Rules: c.rules, Schedule: c.taintEvictionQueue, Brake: c.brake,
 	})
+	if config.Budgets != nil {
+		if c.budgets, err = budget.New(config.Budgets, config.Clock, c.taintEvictionQueue); err != nil {
+			return nil, err
+		}
+	}
 	c.recorder = events.NewRecorder(config.Events, config.Clock, config.ServerClock, config.Metrics.Events)
 	if config.Starts.Name != "" {
 		c.store = startstore.New(config.Informers, config.Starts, config.Clock, c.starts)
+		c.store.Annotate(&brakeNotes{Controller: c})
 	}
 	return c, c.handleEvents()
 }
@@ -167,7 +207,18 @@ func (c *Controller) Run(ctx context.Context) {
 	})
 	running.Go(func() { c.pods.RunWithContext(ctx) })
 	running.Go(func() { c.recorder.Run(ctx, eventGrace) })
+	if c.budgets != nil {
+		running.Go(func() { c.budgets.Run(ctx) })
+	}
 	running.Go(func() { c.followServerClock(ctx) })
+	if c.brake != nil {
+		running.Go(func() { c.config.Brake.Run(ctx, func(change brake.Change) { c.brakeChanged(ctx, change) }) })
+		running.Go(func() { c.followBrake(ctx) })
+	}
+	if c.config.Policies != nil {
+		running.Go(func() { c.config.Policies.Run(ctx) })
+		running.Go(func() { c.followPolicies(ctx) })
+	}
 	running.Go(func() { every(ctx, confirmInterval, func() { c.confirmAll(ctx) }) })
 	running.Go(func() { every(ctx, confirmInterval, func() { c.confirmNodes(ctx) }) })
 	defer c.podUpdateQueue.ShutDown()
@@ -219,7 +270,7 @@ func (c *Controller) Stale() error { return errors.Join(c.pods.Stale(), c.nodes.
 func (c *Controller) Ready() error {
 	for _, synced := range c.synced {
 		if !synced() {
-			return errors.Join(errors.New("not all pods and nodes have been read yet"), c.pods.Err(), c.nodes.Err())
+			return errors.Join(errors.New("not all pods, nodes and policies have been read yet"), c.pods.Err(), c.nodes.Err(), c.policiesErr())
 		}
 	}
 	return errors.Join(c.pods.Err(), c.nodes.Err())

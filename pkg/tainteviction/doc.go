@@ -29,9 +29,12 @@ limitations under the License.
 //	   │ podUpdateQueue, nodeUpdateQueue
 //	   ▼
 //	evaluate                    evaluate.go: deadline.Decide on the caches
+//	   ├─▶ evictor.Brake.Tell    the eviction brake counts nodes with pods that are due
 //	   │ taintEvictionQueue (pod UID → deadline)
 //	   ▼
 //	evict                       evict.go: one attempt; its result sets the next one and the concurrency limit
+//	   ├─▶ evictor.Brake.Ask     brake.go: a pod may be held by the eviction brake or the pace of nodes
+//	   ├─▶ budget.Tracker.Begin  budgets.go: a pod that is to be evicted, and not deleted, may have to wait for its budget
 //	   │ evictor.Evict
 //	   ▼
 //	evictVersion                evictor/attempt.go:
@@ -52,6 +55,10 @@ limitations under the License.
 //
 // Evaluations read nodes from the taint tracker, not from the informer's store: the two may differ for a moment, and the starts belong to
 // the tracker's version.
+//
+// The eviction brake is told of a pod before the queue can hand it out, and of the whole node after all of its pods. It is asked on the
+// caches, so that nothing is read for a pod that is held, and again on what an attempt reads. A pod that is held is parked. It is woken when the
+// brake goes off or its node may begin, and when what it is due for changes.
 //
 // # Guarantees
 //

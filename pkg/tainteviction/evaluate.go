@@ -20,10 +20,12 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
+	"github.com/taint-manager/taint-manager/pkg/evictor"
 )
 
 // change is what an evaluation changed in the schedule of a pod.
@@ -33,6 +35,8 @@ const (
 	unchanged change = iota
 	scheduled
 	cancelled
+	// held: a policy holds the pod back, and did not before.
+	held
 )
 
 // evaluateNode evaluates every pod on a node whose taints changed, and reports on the node what changed.
@@ -44,10 +48,13 @@ func (c *Controller) evaluateNode(ctx context.Context, name string) {
 	}
 	now := c.config.Clock.Now()
 	var sum summary
+	var dues evictor.Dues
 	for _, pod := range pods {
 		changed, decision := c.evaluate(ctx, keyOf(pod))
 		sum.add(changed, decision, now)
+		dues.Add(decision, now)
 	}
+	c.tellNode(name, dues)
 	c.reportNode(ctx, name, sum)
 }
 
@@ -63,25 +70,40 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 
 	pod := c.pods.Get(key.Namespace, key.Name)
 	if pod == nil || pod.UID != key.uid {
-		if c.taintEvictionQueue.Cancel(key.uid) {
+		c.tally.Remove(key.uid)
+		c.notices.forget(key.uid)
+		if c.cancel(key.uid) {
+			c.forgetTurn(key.uid, deadline.Decision{})
 			klog.FromContext(ctx).V(4).Info("Cancelled eviction, pod is gone", "pod", key.NamespacedName, "uid", key.uid)
 			return cancelled, deadline.Decision{Reason: deadline.IsTerminating}
 		}
 		return unchanged, deadline.Decision{Reason: deadline.IsTerminating}
 	}
-	decision := deadline.Decide(pod.ToDeadlinePod(c.config.ServerClock), c.starts.Taints(pod.Node()), c.config.Rules)
+	decision := c.decideByCaches(pod)
+	due, evict := decision.DueFrom(c.config.Clock.Now())
+	tallied := c.tally.Set(pod.UID, pod.Node(), decision)
+	c.notice(pod, decision)
 	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node(), "reason", decision.Reason)
-	if !decision.Evict {
-		if !c.taintEvictionQueue.Cancel(key.uid) {
+	if !evict {
+		if !c.cancel(key.uid) {
+			if tallied && decision.Reason == deadline.HeldByPolicy {
+				logger.V(2).Info("Holding pod back", "by", holder(decision.Held[0].Policy), "mode", decision.Held[0].Mode)
+				return held, decision
+			}
 			return unchanged, decision
 		}
+		c.forgetTurn(key.uid, decision)
 		if decision.Reason != deadline.IsTerminating {
 			logger.V(2).Info("Cancelled eviction")
 		}
 		return cancelled, decision
 	}
 	item := evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace(), Name: pod.Name, Node: pod.Node(), Priority: pod.Priority}
-	added := c.taintEvictionQueue.Set(item, decision.Deadline)
+	c.brake.Tell(pod, decision)
+	added := c.taintEvictionQueue.Set(item, due)
+	if !c.reconsiderHeld(pod, decision) {
+		c.forgetTurn(key.uid, decision)
+	}
 	if c.pods.Get(key.Namespace, key.Name) != pod {
 		// The pod changed meanwhile, and its handler may have found nothing to cancel.
 		c.podUpdateQueue.Add(key)
@@ -93,6 +115,13 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	if decision.Due(c.config.Clock.Now()) {
 		level = 4 // the attempt is logged soon
 	}
-	logger.V(level).Info("Scheduled eviction", "deadline", c.config.ServerClock.At(decision.Deadline).UTC().Format(time.RFC3339Nano), "taint", decision.Taint)
+	logger.V(level).Info("Scheduled eviction", "deadline", c.config.ServerClock.At(due).UTC().Format(time.RFC3339Nano), "taint", decision.Taint)
 	return scheduled, decision
+}
+
+// cancel cancels the eviction of a pod, and reports whether it was scheduled.
+func (c *Controller) cancel(uid types.UID) bool {
+	wasScheduled := c.taintEvictionQueue.Cancel(uid)
+	c.forgetHeld(uid) // after that: see hold
+	return wasScheduled
 }

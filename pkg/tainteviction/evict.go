@@ -25,9 +25,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 
+	"github.com/taint-manager/taint-manager/pkg/budget"
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 	"github.com/taint-manager/taint-manager/pkg/evictor"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/policy"
 )
 
 const (
@@ -59,10 +61,18 @@ func (c *Controller) Lead(ctx context.Context) {
 	c.leading.Store(true)
 	defer c.leading.Store(false)
 	c.concurrency.SetCeiling(0)
+	if c.brake != nil {
+		c.config.Brake.SetLeading(true)
+		defer c.config.Brake.SetLeading(false)
+	}
+	c.evaluateAll() // what only a leader writes, such as notices, may have become due before
 	var storing sync.WaitGroup
 	defer storing.Wait()
-	if c.store != nil {
+	if c.store != nil && !c.config.Rules.DryRun {
 		storing.Go(func() { c.store.Run(ctx) })
+	}
+	if c.config.Policies != nil && !c.config.Rules.DryRun { // a dry run leaves what has one writer to the real one
+		storing.Go(func() { policy.NewStatusWriter(c.config.PolicyStatus, c.config.Policies, c.tally).Run(ctx) })
 	}
 	c.evictUntil(ctx)
 }
@@ -114,13 +124,22 @@ func (c *Controller) evictUntil(ctx context.Context) {
 func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	pod := c.pods.Get(item.Namespace, item.Name)
 	if pod == nil || pod.UID != item.UID {
+		c.forgetHeld(item.UID)
 		c.taintEvictionQueue.Done(item)
 		return
 	}
 	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node())
+	if c.holdBack(logger, pod, item) {
+		return
+	}
+	turn, ok := c.beginTurn(logger, pod, item)
+	if !ok {
+		return
+	}
 	attempt := c.concurrency.Begin()
 	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
 	c.concurrency.End(attempt, result)
+	c.endTurn(turn, result)
 	c.config.Metrics.Evictions.WithLabelValues(string(result.Outcome)).Inc()
 	if result.SlowNodeRead() {
 		c.reportSlowRead(logger, result)
@@ -132,12 +151,18 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 		c.taintEvictionQueue.Recheck(item, 0) // moved or cancelled meanwhile
 	case result.Outcome == evictor.NotDue:
 		c.recheck(logger, item, result)
+	case result.Outcome == evictor.Held:
+		c.hold(logger, pod, item, result.By, c.config.Clock.Now().Add(result.RetryAfter), true)
+	case result.Outcome.Waits():
+		c.waitAsAsked(logger, pod, item, result)
 	default:
-		if result.Outcome == evictor.Deleted {
-			c.reportEviction(logger, pod, item, result)
+		c.tally.SetBlocked(pod.UID, false)
+		if result.Outcome.Accepted() {
+			c.reportEviction(logger, pod, item, result, turn)
 		} else {
 			logger.V(2).Info("Pod no longer needs to be evicted", "outcome", result.Outcome)
 		}
+		c.forgetHeld(pod.UID)
 		// The pod stays scheduled until the watch shows the same: an earlier event, still on its way, would schedule it again.
 		c.taintEvictionQueue.Recheck(item, confirmation)
 	}
@@ -160,12 +185,14 @@ func (c *Controller) retry(logger klog.Logger, item evictionqueue.Item, result e
 // what need not go. Until then the pod is checked again, after ever longer times, but no later than at the deadline by the live read.
 func (c *Controller) recheck(logger klog.Logger, item evictionqueue.Item, result evictor.Result) {
 	after := backoff(item.Rechecks, result)
-	if result.Decision.Evict {
+	now := c.config.Clock.Now()
+	due, evict := result.Decision.DueFrom(now)
+	if evict {
 		// A deadline that has just come was still ahead when the read began.
-		after = min(after, max(minBackoff, result.Decision.Deadline.Sub(c.config.Clock.Now())))
+		after = min(after, max(minBackoff, due.Sub(now)))
 	}
 	logger.V(2).Info("Pod is due by the caches only, will check again", "outcome", result.Outcome, "reason", result.Decision.Reason,
-		"deadline", c.config.ServerClock.At(result.Decision.Deadline), "retryAfter", after)
+		"deadline", c.config.ServerClock.At(due), "retryAfter", after)
 	c.taintEvictionQueue.Recheck(item, after)
 }
 
@@ -192,12 +219,17 @@ func (c *Controller) reportSlowRead(logger klog.Logger, result evictor.Result) {
 	})
 }
 
-// reportEviction reports that the API server has accepted the deletion of a pod.
-func (c *Controller) reportEviction(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result) {
-	due := result.Decision.Deadline
+// reportEviction reports that the API server has accepted the deletion, or the eviction, of a pod.
+func (c *Controller) reportEviction(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result, turn *budget.Turn) {
+	due, _ := result.Decision.DueFrom(c.config.Clock.Now())
 	lateness := c.config.Clock.Since(due)
 	attempt := "first"
-	if item.FailedAttempts > 0 {
+	switch {
+	case c.held.was(pod.UID):
+		attempt = "held"
+	case turn != nil && turn.Waited:
+		attempt = "budget"
+	case item.FailedAttempts > 0:
 		attempt = "retry"
 	}
 	m := c.config.Metrics
@@ -210,8 +242,13 @@ func (c *Controller) reportEviction(logger klog.Logger, pod *podcache.Pod, item 
 	if result.Unversioned {
 		m.UnversionedDeletions.Inc()
 	}
-	logger.Info("Evicted pod", "taint", result.Decision.Taint, "reason", result.Decision.Reason,
+	decision := result.Decision
+	if step := result.Step; step.Policy != nil {
+		decision.Taint, decision.Toleration, decision.Reason = step.Taint, step.Toleration, step.Reason
+		logger = logger.WithValues("mode", step.Mode, "policy", step.Policy.Name)
+	}
+	logger.Info("Evicted pod", "taint", decision.Taint, "reason", decision.Reason,
 		"deadline", c.config.ServerClock.At(due), "lateness", lateness, "failedAttempts", item.FailedAttempts,
 		"conditionRefused", result.ConditionRefused, "unversioned", result.Unversioned)
-	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node(), c.config.ServerClock.At(due), lateness, result.Decision))
+	c.recorder.Record(reference(pod), podEventReason, podMessage(pod.Node(), c.config.ServerClock.At(due), lateness, decision))
 }

@@ -55,17 +55,22 @@ func (c *Controller) handleEvents() error {
 		return fmt.Errorf("handling events of pods: %w", err)
 	}
 	c.synced = []cache.InformerSynced{nodes.HasSynced, pods.HasSynced}
+	if c.config.Policies != nil {
+		c.synced = append(c.synced, c.config.Policies.HasSynced)
+	}
 	return nil
 }
 
 func (c *Controller) nodeAdded(node *podcache.Node) {
+	c.countNode(1)
 	if c.starts.Observe(node.Name, node.Observation) {
 		c.nodeUpdateQueue.Add(node.Name)
 	}
 }
 
 func (c *Controller) nodeUpdated(before, node *podcache.Node) {
-	if c.starts.Observe(node.Name, node.After(before.Observation)) {
+	changed := c.starts.Observe(node.Name, node.After(before.Observation))
+	if changed || !node.SameLabels(before) && c.starts.Tainted(node.Name) {
 		c.nodeUpdateQueue.Add(node.Name)
 	}
 }
@@ -78,6 +83,7 @@ func (c *Controller) nodeDeleted(deleted cache.DeletedObject[*podcache.Node]) {
 	if c.starts.Forget(name, last) {
 		c.nodeUpdateQueue.Add(name)
 	}
+	c.countNode(-1)
 }
 
 func (c *Controller) podUpdated(before, pod *podcache.Pod) {
@@ -86,6 +92,9 @@ func (c *Controller) podUpdated(before, pod *podcache.Pod) {
 	}
 	if pod.CarryOver(before, c.config.ServerClock) {
 		c.podChanged(pod)
+	}
+	if c.budgets != nil {
+		c.budgets.PodChanged(pod)
 	}
 }
 

@@ -36,8 +36,15 @@ const (
 	podEventReason = "TaintManagerEviction"
 	// scheduledEventReason is the reason of the Event on a node whose taints changed so that pods became due or got a deadline.
 	scheduledEventReason = "TaintManagerScheduled"
+	// blockedEventReason is the reason of the Event on a pod that waits for its disruption budget, once that has held it up for ten seconds. The
+	// message names the budget, the node, the taint, and when the pod is deleted otherwise. It is a Warning where budgets have to be repaired.
+	blockedEventReason = "TaintManagerEvictionBlocked"
 	// cancelledEventReason is the reason of the Event on a node whose taints changed so that scheduled evictions were cancelled.
 	cancelledEventReason = "TaintManagerEvictionCancelled"
+	// keptEventReason is the reason of the Event on a node about pods there that would go, but for a policy of mode Keep.
+	keptEventReason = "TaintManagerKept"
+	// previewEventReason is the reason of the Event on a node that tells which pods would go, but for a policy of mode Preview.
+	previewEventReason = "TaintManagerPreview"
 )
 
 // reference returns the reference of an Event to a pod.
@@ -80,12 +87,26 @@ func describe(t *v1.Toleration) string {
 type summary struct {
 	now, later, cancelled, stay int
 	first, last                 time.Time
+	// held counts the pods that are held back, by what holds them.
+	held map[heldBy]*heldPods
 }
+
+// heldBy is what holds pods back, and how: ModeKeep or ModePreview.
+type heldBy struct {
+	holder string
+	mode   deadline.Mode
+}
+
+// heldPods counts pods that a policy holds back: those that would be due now, and those that would have a deadline.
+type heldPods struct{ now, later int }
 
 // add counts one pod.
 func (s *summary) add(changed change, decision deadline.Decision, now time.Time) {
+	if changed == held || changed == cancelled {
+		s.addHeld(decision, now)
+	}
 	switch {
-	case changed == cancelled && (decision.Reason == deadline.NoTaint || decision.Reason == deadline.Tolerated):
+	case changed == cancelled && (decision.Reason == deadline.NoTaint || decision.Reason == deadline.Tolerated || decision.Reason == deadline.HeldByPolicy):
 		s.cancelled++
 	case decision.Reason == deadline.IsTerminating:
 		// not counted: it is being deleted anyway
@@ -106,10 +127,34 @@ func (s *summary) add(changed change, decision deadline.Decision, now time.Time)
 	}
 }
 
-// reportNode writes Events on the node: one if pods became due or scheduled, and one if scheduled evictions were cancelled. A repetition is
-// counted in the existing Event, because a taint may come and go for hours. Only the leader writes them.
+// addHeld counts what is held back of one pod, once for each holder.
+func (s *summary) addHeld(decision deadline.Decision, now time.Time) {
+	counted := map[heldBy]bool{}
+	for _, step := range decision.Held {
+		by := heldBy{holder(step.Policy), step.Mode}
+		if counted[by] {
+			continue
+		}
+		counted[by] = true
+		if s.held == nil {
+			s.held = map[heldBy]*heldPods{}
+		}
+		if s.held[by] == nil {
+			s.held[by] = &heldPods{}
+		}
+		if now.Before(step.From) {
+			s.held[by].later++
+		} else {
+			s.held[by].now++
+		}
+	}
+}
+
+// reportNode writes Events on the node: one if pods became due or scheduled, one if scheduled evictions were cancelled, and one for each
+// policy that holds pods back. A repetition is counted in the existing Event, because a taint may come and go for hours. Only the leader
+// writes them.
 func (c *Controller) reportNode(ctx context.Context, name string, s summary) {
-	if !c.leading.Load() || s.now+s.later+s.cancelled == 0 {
+	if !c.leading.Load() || s.now+s.later+s.cancelled+len(s.held) == 0 {
 		return
 	}
 	about := v1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name}
@@ -125,6 +170,23 @@ func (c *Controller) reportNode(ctx context.Context, name string, s summary) {
 	if s.cancelled > 0 {
 		c.recorder.RecordSeries(about, cancelledEventReason, "", fmt.Sprintf("Cancelled the scheduled eviction of %s", pods(s.cancelled)))
 	}
+	for by, n := range s.held {
+		if by.mode == deadline.ModePreview {
+			c.recorder.RecordSeries(about, previewEventReason, by.holder, fmt.Sprintf("Preview by %s, nothing is evicted: %s would be due now, %s later",
+				by.holder, pods(n.now), pods(n.later)))
+		} else {
+			c.recorder.RecordSeries(about, keptEventReason, by.holder, fmt.Sprintf("Kept by %s: %s that would be due now, %s that would be due later",
+				by.holder, pods(n.now), pods(n.later)))
+		}
+	}
+}
+
+// holder returns what holds a pod back: a policy, or a dry run.
+func holder(policy *deadline.Policy) string {
+	if policy == nil {
+		return "a dry run"
+	}
+	return "policy " + policy.Name
 }
 
 func describeTaints(taints []deadline.Taint) string {

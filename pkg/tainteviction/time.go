@@ -42,9 +42,7 @@ func (c *Controller) followServerClock(ctx context.Context) {
 		if !c.config.ServerClock.Moved(clockMoved) {
 			return
 		}
-		for _, node := range c.starts.Nodes() {
-			c.nodeUpdateQueue.Add(node)
-		}
+		c.evaluateAll()
 	})
 }
 

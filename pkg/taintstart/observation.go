@@ -27,20 +27,22 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Taint is a NoExecute taint as the node object shows it.
+// Taint is a taint as the node object shows it.
 type Taint struct {
 	Key, Value string
+	// NoSchedule is true for a taint with this effect, which evicts only where a policy names it. Otherwise the effect is NoExecute.
+	NoSchedule bool
 	// TimeAdded is in whole seconds. It is zero if the API object has none.
 	TimeAdded time.Time
 }
 
-// Observation holds what one version of a node says about its NoExecute taints, and when and how we received it. API times
-// are in whole seconds, and zero if unknown.
+// Observation holds what one version of a node says about its taints, and when and how we received it. API times are in whole
+// seconds, and zero if unknown.
 type Observation struct {
 	UID             types.UID
 	ResourceVersion string
-	// Taints are the NoExecute taints, in the order of the object. The API rejects duplicates; of such, the earliest
-	// timeAdded counts.
+	// Taints are the NoExecute taints, and the NoSchedule taints that a policy may name, in the order of the object. The API
+	// rejects duplicates; of such, the earliest timeAdded counts.
 	Taints []Taint
 	// Changed is the API time of the last change of spec.taints. It may be later than the change, if its writer has since
 	// changed other fields. It is earlier only if an admission plugin changed the taints in another client's write, because
@@ -81,7 +83,7 @@ func Observe(node *v1.Node, seen time.Time, list uint64) Observation {
 	o := Observation{UID: node.UID, ResourceVersion: node.ResourceVersion, Seen: seen, List: list}
 	for i := range node.Spec.Taints {
 		taint := &node.Spec.Taints[i]
-		if taint.Effect != v1.TaintEffectNoExecute {
+		if taint.Effect != v1.TaintEffectNoExecute && !mayBeNamed(taint) {
 			continue
 		}
 		added := time.Time{}
@@ -92,7 +94,7 @@ func Observe(node *v1.Node, seen time.Time, list uint64) Observation {
 			o.Taints[i].TimeAdded = earliest(o.Taints[i].TimeAdded, added)
 			continue
 		}
-		o.Taints = append(o.Taints, Taint{Key: taint.Key, Value: taint.Value, TimeAdded: added})
+		o.Taints = append(o.Taints, Taint{Key: taint.Key, Value: taint.Value, NoSchedule: taint.Effect == v1.TaintEffectNoSchedule, TimeAdded: added})
 	}
 	o.Changed, o.Written = writeTimes(node.ManagedFields)
 	ready := slices.IndexFunc(node.Status.Conditions, func(c v1.NodeCondition) bool { return c.Type == v1.NodeReady })
@@ -103,9 +105,18 @@ func Observe(node *v1.Node, seen time.Time, list uint64) Observation {
 	return o
 }
 
+// mayBeNamed reports whether a policy may have a NoSchedule taint evict. Kubernetes has such taints of its own, for nodes that are
+// cordoned, under pressure or for the control plane. No policy may name these.
+func mayBeNamed(taint *v1.Taint) bool {
+	return taint.Effect == v1.TaintEffectNoSchedule &&
+		!strings.HasPrefix(taint.Key, "kubernetes.io/") && !strings.Contains(taint.Key, ".kubernetes.io/")
+}
+
 // index returns the index of a taint in the observation, or -1.
 func (o *Observation) index(taint *v1.Taint) int {
-	return slices.IndexFunc(o.Taints, func(t Taint) bool { return t.Key == taint.Key && t.Value == taint.Value })
+	return slices.IndexFunc(o.Taints, func(t Taint) bool {
+		return t.Key == taint.Key && t.Value == taint.Value && t.NoSchedule == (taint.Effect == v1.TaintEffectNoSchedule)
+	})
 }
 
 // writeTimes returns the time of the last change of the taints and the time of the last write of any field.

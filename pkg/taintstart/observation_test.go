@@ -45,7 +45,10 @@ func TestObserve(t *testing.T) {
 			entry("kubelet", "status", 40, `{"f:status":{"f:taints":{}}}`),
 		}},
 		Spec: v1.NodeSpec{Taints: []v1.Taint{
-			{Key: "soft", Effect: v1.TaintEffectNoSchedule},
+			{Key: "soft", Effect: v1.TaintEffectPreferNoSchedule},
+			{Key: v1.TaintNodeUnschedulable, Effect: v1.TaintEffectNoSchedule},
+			{Key: "kubernetes.io/x", Effect: v1.TaintEffectNoSchedule},
+			{Key: "a", Value: "x", Effect: v1.TaintEffectNoSchedule, TimeAdded: apiTime(7)},
 			{Key: "a", Value: "x", Effect: v1.TaintEffectNoExecute, TimeAdded: apiTime(19)},
 			{Key: "b", Effect: v1.TaintEffectNoExecute},
 			{Key: "a", Value: "x", Effect: v1.TaintEffectNoExecute},
@@ -58,7 +61,7 @@ func TestObserve(t *testing.T) {
 	}
 	want := Observation{
 		UID: "u", ResourceVersion: "7", Seen: at(50), List: 3,
-		Taints:  []Taint{{Key: "a", Value: "x", TimeAdded: at(18)}, {Key: "b"}},
+		Taints:  []Taint{{Key: "a", Value: "x", NoSchedule: true, TimeAdded: at(7)}, {Key: "a", Value: "x", TimeAdded: at(18)}, {Key: "b"}},
 		Changed: at(20), Written: at(40), NotReadySince: at(15), NotReady: v1.ConditionUnknown,
 	}
 	if got := Observe(node, at(50), 3); !reflect.DeepEqual(got, want) {

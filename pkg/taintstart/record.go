@@ -53,9 +53,11 @@ type Record struct {
 
 // RecordedStart is the recorded start of a taint.
 type RecordedStart struct {
-	Key   string    `json:"key"`
-	Value string    `json:"value,omitempty"`
-	Time  time.Time `json:"start"`
+	Key   string `json:"key"`
+	Value string `json:"value,omitempty"`
+	// NoSchedule is as in Taint.
+	NoSchedule bool      `json:"noSchedule,omitempty"`
+	Time       time.Time `json:"start"`
 	// Absent is an API time at which the node was last known to be without the taint, or zero. An earlier timeAdded is
 	// disproved.
 	Absent time.Time `json:"absent,omitzero"`
@@ -109,7 +111,7 @@ func (r Record) Equal(other Record) bool {
 }
 
 func (s RecordedStart) equal(other RecordedStart) bool {
-	return s.Key == other.Key && s.Value == other.Value && s.Time.Equal(other.Time) && s.Absent.Equal(other.Absent)
+	return s.Key == other.Key && s.Value == other.Value && s.NoSchedule == other.NoSchedule && s.Time.Equal(other.Time) && s.Absent.Equal(other.Absent)
 }
 
 // Records returns what must be stored now: the starts that the API objects do not show, and not-ready periods while they
@@ -119,7 +121,7 @@ func (t *Tracker) Records() Records {
 	defer t.lock.RUnlock()
 	records := Records{Nodes: map[string]Record{}}
 	for name, n := range t.nodes {
-		r := n.record()
+		r := n.record(t.named)
 		if r.empty() {
 			continue
 		}
@@ -146,24 +148,26 @@ func (t *Tracker) DropRestored() {
 	t.restored = Records{}
 }
 
-// record returns the record of a node.
-func (n *nodeState) record() Record {
+// record returns the record of a node. NoSchedule taints that no policy has evict are not recorded.
+func (n *nodeState) record(named named) Record {
 	o := n.last
 	r := Record{
 		UID: o.UID, ResourceVersion: o.ResourceVersion, Changed: o.Changed, NotReadySince: o.NotReadySince, NotReady: o.NotReady,
 		Confirmed: latest(o.Written, n.confirmed),
 	}
 	for _, taint := range o.Taints {
-		id := identity{taint.Key, taint.Value}
-		if p, known := n.taints[id]; known && !shown(o, taint, p.start) {
+		id := taint.identity()
+		if p, known := n.taints[id]; known && named.evicts(id) && !shown(o, taint, p.start) {
 			r.Starts = append(r.Starts, p.record(id))
 		}
 	}
-	slices.SortFunc(r.Starts, func(a, b RecordedStart) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value)) })
+	slices.SortFunc(r.Starts, func(a, b RecordedStart) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value), a.Time.Compare(b.Time))
+	})
 	for value, p := range n.periods {
 		recorded := RecordedPeriod{Value: value, Time: p.start.serverTime(), LastOn: p.lastOn, MayHaveSwapped: p.mayHaveSwapped}
 		for _, key := range slices.Sorted(maps.Keys(p.on)) {
-			recorded.On = append(recorded.On, p.on[key].record(identity{key, value}))
+			recorded.On = append(recorded.On, p.on[key].record(identity{key: key, value: value}))
 		}
 		r.Periods = append(r.Periods, recorded)
 	}
@@ -189,7 +193,7 @@ func (r Record) state(confirmed time.Time) *nodeState {
 		taints:    map[identity]taintState{}, periods: map[string]*period{},
 	}
 	for _, s := range r.Starts {
-		n.taints[identity{s.Key, s.Value}] = s.state()
+		n.taints[identity{s.Key, s.Value, s.NoSchedule}] = s.state()
 	}
 	for _, recorded := range r.Periods {
 		p := &period{
@@ -206,7 +210,7 @@ func (r Record) state(confirmed time.Time) *nodeState {
 
 // record returns the record of a taint.
 func (p taintState) record(id identity) RecordedStart {
-	return RecordedStart{id.key, id.value, p.start.serverTime(), p.absent.UTC()}
+	return RecordedStart{id.key, id.value, id.noSchedule, p.start.serverTime(), p.absent.UTC()}
 }
 
 // state returns the taint state that was recorded.

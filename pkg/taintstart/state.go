@@ -17,6 +17,7 @@ limitations under the License.
 package taintstart
 
 import (
+	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -25,8 +26,14 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
-// identity is the identity of a taint. The effect is always NoExecute.
-type identity struct{ key, value string }
+// identity is the identity of a taint.
+type identity struct {
+	key, value string
+	// noSchedule tells the effect: NoSchedule or NoExecute.
+	noSchedule bool
+}
+
+func (t Taint) identity() identity { return identity{t.Key, t.Value, t.NoSchedule} }
 
 // taintState is the state of a taint that is on a node.
 type taintState struct {
@@ -40,7 +47,7 @@ type taintState struct {
 // before returns the absence before the taint was added.
 func (p taintState) before() absence { return absence{changed: p.changed, until: p.absent} }
 
-// nodeState is the state of a node that has NoExecute taints or a not-ready period.
+// nodeState is the state of a node that has taints or a not-ready period.
 type nodeState struct {
 	last Observation
 	// confirmed is an API time up to which this state is confirmed by a read of this node, or by its record. It is zero if
@@ -61,11 +68,14 @@ type resolvedTaint struct {
 	start, period Start
 }
 
-// resolvedTaints returns what decisions read of a node, in the order of the object.
-func (n *nodeState) resolvedTaints() []resolvedTaint {
+// resolvedTaints returns what decisions read of the taints of a node that may evict, in the order of the object.
+func (n *nodeState) resolvedTaints(named named) []resolvedTaint {
 	states := make([]resolvedTaint, 0, len(n.last.Taints))
 	for _, taint := range n.last.Taints {
-		state := resolvedTaint{identity: identity{taint.Key, taint.Value}}
+		if !named.evicts(taint.identity()) {
+			continue
+		}
+		state := resolvedTaint{identity: taint.identity()}
 		if isNotReadyTaint(taint.Key) {
 			period := n.periods[taint.Value]
 			state.start, state.period = period.on[taint.Key].start, period.start
@@ -77,16 +87,29 @@ func (n *nodeState) resolvedTaints() []resolvedTaint {
 	return states
 }
 
-// deadlineTaints returns the taints of a node with their starts as local times.
-func (n *nodeState) deadlineTaints(clock *serverclock.Clock) []deadline.Taint {
-	if n == nil || len(n.last.Taints) == 0 {
+// named are the keys of the NoSchedule taints that policies have evict.
+type named map[string]bool
+
+// evicts reports whether a taint may evict.
+func (n named) evicts(taint identity) bool { return !taint.noSchedule || n[taint.key] }
+
+// tainted reports whether the node carries a taint that may evict.
+func (n *nodeState) tainted(named named) bool {
+	return n != nil && slices.ContainsFunc(n.last.Taints, func(t Taint) bool { return named.evicts(t.identity()) })
+}
+
+// deadlineTaints returns the taints of a node that may evict, with their starts as local times.
+func (n *nodeState) deadlineTaints(clock *serverclock.Clock, named named) []deadline.Taint {
+	if !n.tainted(named) {
 		return nil
 	}
 	taints := make([]deadline.Taint, 0, len(n.last.Taints))
-	for _, state := range n.resolvedTaints() {
-		taints = append(taints, deadline.Taint{
-			Key: state.key, Value: state.value, Start: state.start.Local(clock), Period: state.period.Local(clock),
-		})
+	for _, state := range n.resolvedTaints(named) {
+		taint := deadline.Taint{Key: state.key, Value: state.value, Start: state.start.Local(clock), Period: state.period.Local(clock)}
+		if state.noSchedule {
+			taint.Effect = v1.TaintEffectNoSchedule
+		}
+		taints = append(taints, taint)
 	}
 	return taints
 }
@@ -121,7 +144,7 @@ func (t transition) next() *nodeState {
 	now := &nodeState{last: t.o, taints: make(map[identity]taintState, len(t.o.Taints)), seen: t.o.Seen}
 	unchanged := t.taintsUnchanged()
 	for _, taint := range t.o.Taints {
-		if id := (identity{taint.Key, taint.Value}); !isNotReadyTaint(taint.Key) {
+		if id := taint.identity(); !isNotReadyTaint(taint.Key) {
 			was, present := t.before.taints[id]
 			now.taints[id] = t.nextTaint(taint, was, present, unchanged)
 		}

@@ -33,7 +33,8 @@ const (
 	maxWatches = 4
 )
 
-// Tracker keeps the state of every node with NoExecute taints. It is safe for concurrent use.
+// Tracker keeps the state of every node with NoExecute taints, or with NoSchedule taints that a policy may name. It is safe for
+// concurrent use.
 //
 // Observe must be called for every version of a node, in order. A taint that was removed and added again between two
 // observed versions looks unbroken.
@@ -42,6 +43,7 @@ type Tracker struct {
 
 	lock     sync.RWMutex
 	nodes    map[string]*nodeState
+	named    named
 	timeline timeline
 	watches  []watchProgress // newest last
 	// restored are the records of nodes that have not been observed yet.
@@ -51,6 +53,14 @@ type Tracker struct {
 // NewTracker returns an empty tracker. clock converts API times. It may be nil if they are local times.
 func NewTracker(clock *serverclock.Clock) *Tracker {
 	return &Tracker{clock: clock, nodes: map[string]*nodeState{}}
+}
+
+// SetNamed sets the keys of the NoSchedule taints that policies have evict. Such a taint is known since it was seen, whether it was named
+// then or not.
+func (t *Tracker) SetNamed(keys map[string]bool) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.named = keys
 }
 
 // Observe takes the next version of a node. It reports whether its taints or one of their starts changed.
@@ -65,10 +75,10 @@ func (t *Tracker) Observe(node string, o Observation) (changed bool) {
 	now := t.transition(before, o).next()
 	t.advance(o.List, versionOf(o.ResourceVersion))
 	t.timeline.add(versionOf(o.ResourceVersion), t.notInFuture(o.Written, o.Seen))
-	if before != nil && slices.Equal(before.resolvedTaints(), now.resolvedTaints()) {
+	if before != nil && slices.Equal(before.resolvedTaints(t.named), now.resolvedTaints(t.named)) {
 		now.seen = before.seen
 	} else {
-		changed = len(now.last.Taints) > 0 || (before != nil && len(before.last.Taints) > 0)
+		changed = now.tainted(t.named) || before.tainted(t.named)
 	}
 	if len(now.last.Taints)+len(now.periods) > 0 {
 		t.nodes[node] = now
@@ -85,32 +95,31 @@ func (t *Tracker) Forget(node string, o Observation) (changed bool) {
 	t.advance(o.List, versionOf(o.ResourceVersion))
 	before := t.nodes[node]
 	delete(t.nodes, node)
-	return before != nil && len(before.last.Taints) > 0
+	return before.tainted(t.named)
 }
 
-// Taints returns the NoExecute taints of a node by the last version observed, in the order of the object, with their starts
+// Taints returns the taints of a node that may evict, by the last version observed, in the order of the object, with their starts
 // as local times.
 func (t *Tracker) Taints(node string) []deadline.Taint {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
-	return t.nodes[node].deadlineTaints(t.clock)
+	return t.nodes[node].deadlineTaints(t.clock, t.named)
 }
 
-// Tainted reports whether a node carries a NoExecute taint by the last version observed.
+// Tainted reports whether a node carries a taint that may evict, by the last version observed.
 func (t *Tracker) Tainted(node string) bool {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
-	n := t.nodes[node]
-	return n != nil && len(n.last.Taints) > 0
+	return t.nodes[node].tainted(t.named)
 }
 
-// Nodes returns the names of the nodes that carry a NoExecute taint.
+// Nodes returns the names of the nodes that carry a taint that may evict.
 func (t *Tracker) Nodes() []string {
 	t.lock.RLock()
 	defer t.lock.RUnlock()
 	names := make([]string, 0, len(t.nodes))
 	for name, n := range t.nodes {
-		if len(n.last.Taints) > 0 {
+		if n.tainted(t.named) {
 			names = append(names, name)
 		}
 	}
@@ -138,7 +147,7 @@ func (t *Tracker) Resolve(node string, o Observation) []deadline.Taint {
 		o = o.After(before.last)
 	}
 	o.Gap = true
-	return t.transition(before, o).next().deadlineTaints(t.clock)
+	return t.transition(before, o).next().deadlineTaints(t.clock, t.named)
 }
 
 // NodeReceived records that a list, or the watch after it, delivered a version of a node. A node that has not changed since
@@ -225,7 +234,7 @@ func (t *Tracker) Unconfirmed(now time.Time, limit int) (names []string) {
 		if len(names) == limit {
 			break
 		}
-		if !n.isConfirmed(t.confirmedUntil(n)) && !server.Before(n.confirmableFrom()) && !n.record().empty() {
+		if !n.isConfirmed(t.confirmedUntil(n)) && !server.Before(n.confirmableFrom()) && !n.record(t.named).empty() {
 			names = append(names, name)
 		}
 	}

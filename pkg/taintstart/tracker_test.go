@@ -328,3 +328,56 @@ func TestAfter(t *testing.T) {
 		}
 	}
 }
+
+// TestNoScheduleTaintsCountWhereTheyAreNamed has a node that carries the same key with both effects.
+func TestNoScheduleTaintsCountWhereTheyAreNamed(t *testing.T) {
+	tracker := NewTracker(nil)
+	named, other := Taint{Key: "a", NoSchedule: true}, Taint{Key: "b", NoSchedule: true}
+	first := sees("1", 10, named, other).wrote(5)
+	observe(tracker, first)
+	if tracker.Tainted("n") || len(tracker.Nodes()) != 0 || len(tracker.Taints("n")) != 0 {
+		t.Errorf("tainted by NoSchedule taints that nothing names: %v", tracker.Taints("n"))
+	}
+	tracker.SetNamed(map[string]bool{"a": true})
+	taints := tracker.Taints("n")
+	if len(taints) != 1 || taints[0].String() != "a:NoSchedule" || !taints[0].Start.Equal(at(6)) || !tracker.Tainted("n") || len(tracker.Nodes()) != 1 {
+		t.Errorf("got %v", taints)
+	}
+	second := sees("2", 30, named, other, plain("a")).wrote(20)
+	if !tracker.Observe("n", second.After(first)) {
+		t.Error("a NoExecute taint came, and nothing changed")
+	}
+	if live := tracker.Resolve("n", second); len(live) != 2 || !live[0].Start.Equal(at(6)) || live[1].String() != "a:NoExecute" || !live[1].Start.Equal(at(21)) {
+		t.Errorf("got %v", live)
+	}
+	if tracker.Observe("n", sees("3", 40, named, plain("a")).wrote(35).After(second)) {
+		t.Error("a NoSchedule taint that nothing names went, and something changed")
+	}
+	tracker.SetNamed(nil)
+	if taints := tracker.Taints("n"); len(taints) != 1 || taints[0].String() != "a:NoExecute" {
+		t.Errorf("got %v", taints)
+	}
+}
+
+// TestRecordsOfNoScheduleTaints has starts that the node does not show.
+func TestRecordsOfNoScheduleTaints(t *testing.T) {
+	tracker := NewTracker(nil)
+	tracker.SetNamed(map[string]bool{"a": true})
+	first := sees("1", 10, Taint{Key: "a", NoSchedule: true}, Taint{Key: "b", NoSchedule: true}, plain("a")).wrote(5)
+	second := first
+	second.ResourceVersion, second.Seen = "2", at(100)
+	observe(tracker, first, second.wrote(95))
+	starts := tracker.Records().Nodes["n"].Starts
+	if len(starts) != 2 || starts[0].NoSchedule == starts[1].NoSchedule || starts[0].Key != "a" || starts[1].Key != "a" {
+		t.Fatalf("got %+v", starts)
+	}
+	restarted := NewTracker(nil)
+	restarted.SetNamed(map[string]bool{"a": true})
+	restarted.Restore(tracker.Records())
+	restarted.Observe("n", second.wrote(95))
+	for _, taint := range restarted.Taints("n") {
+		if !taint.Start.Equal(at(6)) {
+			t.Errorf("%s started at %v after a restart", taint, taint.Start)
+		}
+	}
+}

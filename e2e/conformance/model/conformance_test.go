@@ -66,7 +66,7 @@ func TestModelAnswersAsTheAPIServer(t *testing.T) {
 func (s *server) converse() []string {
 	for _, part := range []func(*server){
 		(*server).absent, (*server).objects, (*server).lists, (*server).watches, (*server).statuses, (*server).deletions,
-		(*server).events, (*server).configMaps, (*server).leases, (*server).encodings,
+		(*server).evictions, (*server).events, (*server).configMaps, (*server).leases, (*server).encodings,
 	} {
 		part(s)
 	}

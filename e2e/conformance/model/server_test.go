@@ -51,6 +51,7 @@ type object struct {
 	Metadata struct {
 		Name, Namespace, UID, ResourceVersion, Continue string
 		RemainingItemCount, DeletionGracePeriodSeconds  *int64
+		Generation                                      int64
 		DeletionTimestamp                               *metav1.Time
 		Annotations                                     map[string]string
 	}
@@ -60,6 +61,8 @@ type object struct {
 	Status json.RawMessage
 	Code   int
 	Reason string
+	// Message is that of a Status.
+	Message string
 	// Details are those of a Status.
 	Details *metav1.StatusDetails
 	Items   []object

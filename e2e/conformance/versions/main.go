@@ -136,12 +136,13 @@ func olderVersions() []string {
 	return []string{"1.29.15", "1.30.14", "1.31.13", "1.32.9", "1.33.13", "1.34.12", "1.35.8", "1.36.5"}
 }
 
-// defaultTests are the tests of what manifests/README.md promises to workloads, and those of failures that depend on the API server.
+// defaultTests are the tests of what manifests/README.md promises to workloads, and those of what depends on the API server: failures,
+// and its rules for policies.
 func defaultTests() string {
 	return "^(TestRow|TestParity|TestNotReady|TestAnotherValueIsAnotherTaint$|TestNodeEvents|" + strings.Join([]string{
 		"TestBothRestartDuringCountdown", "TestTimeAddedDisproved", "TestRejectedPodsGo", "TestEvictFinishedPods",
 		"TestPermissionsMissing", "TestEvictionForbidden", "TestConditionForbidden", "TestServerWithoutStreamingLists",
 		"TestFaultListWithoutEnd", "TestFaultRelistWithoutEnd", "TestFaultDeletesDenied", "TestFaultPermissionsWithdrawn",
-		"TestFaultPodAlwaysChanges", "TestFaultNamespaceDeleted",
+		"TestFaultPodAlwaysChanges", "TestFaultNamespaceDeleted", "TestPolicyAPI",
 	}, "$|") + "$)"
 }

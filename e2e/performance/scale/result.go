@@ -117,7 +117,7 @@ func rows() []row {
 		{"… CPU per update", func(r result) string {
 			return micros(r.own(r.Churn.usage, r.ChurnAlone.usage), r.Churn.Nodes+r.Churn.Pods)
 		}},
-		{"CPU while nothing happens and these nodes are ill, of one core", func(r result) string {
+		{"CPU while nothing happens and these nodes are not ready, of one core", func(r result) string {
 			return fmt.Sprintf("%.1f %%", 100*r.own(r.Idle, usage{})/r.Idle.Seconds)
 		}},
 	}

@@ -243,7 +243,7 @@ func (p *part) check(want int) error {
 	return nil
 }
 
-// idle is what the controller costs while nothing happens, but for nodes that are ill.
+// idle is what the controller costs while nothing happens, but for nodes that are not ready.
 func (p *part) idle(ctx context.Context) (err error) {
 	if err := loop.Sleep(ctx, recording); err != nil {
 		return err

@@ -68,7 +68,7 @@ func measureLease(ctx context.Context, b *bench, ways []way, m *Mechanism) error
 			}
 		}
 	}
-	return nil
+	return b.freeLease(ctx) // or the next start would wait for it
 }
 
 // handOver ends the leader of two replicas while pods fall due, and returns how late the latest was, and how many calls the two made
@@ -148,10 +148,10 @@ func (b *bench) stream(ctx context.Context) ([]podRef, error) {
 
 // replicas starts two replicas. The first leads, by a Lease that nobody had before.
 func (b *bench) replicas(ctx context.Context, w way) (leader, standby *controlplane.Process, err error) {
-	leases := b.client.CoordinationV1().Leases(launcher.Namespace)
-	if err := leases.Delete(ctx, launcher.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return nil, nil, fmt.Errorf("the Lease of before: %w", err)
+	if err := b.freeLease(ctx); err != nil {
+		return nil, nil, err
 	}
+	leases := b.client.CoordinationV1().Leases(launcher.Namespace)
 	if leader, err = w.replica(ctx, b, "leader"); err != nil {
 		return nil, nil, err
 	}
@@ -167,6 +167,15 @@ func (b *bench) replicas(ctx context.Context, w way) (leader, standby *controlpl
 	}
 	standby, err = w.replica(ctx, b, "standby")
 	return leader, standby, err
+}
+
+// freeLease removes the Lease, which a process that was killed still holds.
+func (b *bench) freeLease(ctx context.Context) error {
+	err := b.client.CoordinationV1().Leases(launcher.Namespace).Delete(ctx, launcher.Name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("removing the Lease of before: %w", err)
+	}
+	return nil
 }
 
 func (w way) replica(ctx context.Context, b *bench, name string) (*controlplane.Process, error) {

@@ -26,6 +26,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -123,14 +124,20 @@ func (s *Server) at(r request, version uint64) []object {
 	return objects
 }
 
-var kinds = map[string]string{"pods": "Pod", "nodes": "Node", "events": "Event", "configmaps": "ConfigMap", "leases": "Lease"}
+var kinds = map[string]string{
+	"pods": "Pod", "nodes": "Node", "events": "Event", "configmaps": "ConfigMap", "leases": "Lease", "poddisruptionbudgets": "PodDisruptionBudget",
+}
 
 // groupVersion and groupResource are those of a resource.
 func groupVersion(resource string) schema.GroupVersion {
-	if resource == "leases" {
+	switch resource {
+	case "leases":
 		return coordinationv1.SchemeGroupVersion
+	case "poddisruptionbudgets":
+		return policyv1.SchemeGroupVersion
+	default:
+		return v1.SchemeGroupVersion
 	}
-	return v1.SchemeGroupVersion
 }
 
 func groupResource(resource string) schema.GroupResource {
@@ -154,6 +161,8 @@ func newObject(resource string) object {
 		return &v1.Event{}
 	case "configmaps":
 		return &v1.ConfigMap{}
+	case "poddisruptionbudgets":
+		return &policyv1.PodDisruptionBudget{}
 	default:
 		return &coordinationv1.Lease{}
 	}
@@ -170,6 +179,8 @@ func newList(resource string) objectList {
 		list = &v1.EventList{}
 	case "configmaps":
 		list = &v1.ConfigMapList{}
+	case "poddisruptionbudgets":
+		list = &policyv1.PodDisruptionBudgetList{}
 	default:
 		list = &coordinationv1.LeaseList{}
 	}

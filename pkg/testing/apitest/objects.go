@@ -21,12 +21,13 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 )
 
-// Object is what the model stores: a *v1.Pod, *v1.Node, *v1.Event, *v1.ConfigMap or *coordinationv1.Lease.
+// Object is what the model stores: a *v1.Pod, *v1.Node, *v1.Event, *v1.ConfigMap, *coordinationv1.Lease or *policyv1.PodDisruptionBudget.
 type Object = object
 
 // Put makes an object, or replaces the one of its name. An object without UID gets a new one. The model keeps it.
@@ -36,7 +37,7 @@ func (s *Server) Put(o Object) {
 	if o.GetUID() == "" {
 		o.SetUID(s.newUID(strings.TrimSuffix(resourceOf(o), "s")))
 	}
-	s.store(resourceOf(o), o)
+	s.store(resourceOf(o), generated(s.objects[resourceOf(o)][keyOf(o)], o))
 }
 
 // Remove takes an object away, by its kind, namespace and name.
@@ -58,6 +59,8 @@ func resourceOf(o Object) string {
 		return "configmaps"
 	case *coordinationv1.Lease:
 		return "leases"
+	case *policyv1.PodDisruptionBudget:
+		return "poddisruptionbudgets"
 	default:
 		return "events"
 	}
@@ -119,7 +122,7 @@ func (s *Server) AddPod(name, node string, change ...func(*v1.Pod)) types.UID {
 	now := s.stamp()
 	pod := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: s.newUID("pod"), Generation: 1, CreationTimestamp: now},
-		Spec:       v1.PodSpec{NodeName: node},
+		Spec:       v1.PodSpec{NodeName: node, TerminationGracePeriodSeconds: ptr.To[int64](graceSeconds)},
 		Status: v1.PodStatus{Phase: v1.PodRunning, Conditions: []v1.PodCondition{
 			{Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: now},
 		}},

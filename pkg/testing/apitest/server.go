@@ -26,6 +26,7 @@ import (
 	"sync"
 	"time"
 
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -58,6 +59,8 @@ type Server struct {
 	MaxPage int
 	// Now is the server's clock: what it stamps, and the Date of its answers. It is time.Now unless set.
 	Now func() time.Time
+	// Scale, if set, says how many pods of a budget there should be. Otherwise those that there are should be.
+	Scale func(*policyv1.PodDisruptionBudget) int32
 	// Linger has deleted pods stay, terminating, until Remove, as with a kubelet that stops containers. Otherwise they go
 	// at once.
 	Linger bool
@@ -71,13 +74,16 @@ type Server struct {
 	lag map[[2]string]time.Duration
 	// compacted is the version before which no watch of a resource can begin.
 	compacted map[string]uint64
-	requests  []string
+	// terminating are the namespaces in which nothing can be created.
+	terminating map[string]bool
+	requests    []string
 }
 
 // New returns a model without objects.
 func New() *Server {
 	s := &Server{Now: time.Now, objects: map[string]map[string]object{}, watchers: map[*watcher]bool{},
-		lag: map[[2]string]time.Duration{}, compacted: map[string]uint64{}}
+		lag: map[[2]string]time.Duration{}, compacted: map[string]uint64{},
+		terminating: map[string]bool{}}
 	for resource := range kinds {
 		s.objects[resource] = map[string]object{}
 	}
@@ -145,7 +151,10 @@ func (r request) key() string { return r.namespace + "/" + r.name }
 // read reads a request, but for its body.
 func read(req *http.Request) request {
 	r := request{method: req.Method, client: req.UserAgent(), query: req.URL.Query()}
-	path := strings.TrimPrefix(strings.TrimPrefix(req.URL.Path, "/api/v1/"), "/apis/coordination.k8s.io/v1/")
+	path := req.URL.Path
+	for _, prefix := range []string{"/api/v1/", "/apis/coordination.k8s.io/v1/", "/apis/policy/v1/"} {
+		path = strings.TrimPrefix(path, prefix)
+	}
 	parts := strings.Split(path, "/")
 	if parts[0] == "namespaces" && len(parts) > 2 {
 		r.namespace, parts = parts[1], parts[2:]

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,12 +34,19 @@ import (
 	"k8s.io/utils/ptr"
 )
 
+// graceSeconds is the grace period of a pod that does not have one of its own.
 const graceSeconds = 30
 
-// post makes an object, or binds a pod to a node.
+// post makes an object, binds a pod to a node, or evicts it.
 func (s *Server) post(r request) answer {
-	if r.subresource == "binding" {
+	if refusal := s.refuseIn(r); refusal != nil {
+		return failure(refusal)
+	}
+	switch r.subresource {
+	case "binding":
 		return s.bind(r)
+	case "eviction":
+		return s.evict(r)
 	}
 	o := newObject(r.resource)
 	if err := Decode(r.body, o); err != nil {
@@ -52,6 +60,13 @@ func (s *Server) post(r request) answer {
 	}
 	if s.objects[r.resource][keyOf(o)] != nil {
 		return failure(apierrors.NewAlreadyExists(groupResource(r.resource), o.GetName()))
+	}
+	switch o := o.(type) {
+	case *policyv1.PodDisruptionBudget:
+		o.Generation, o.Status = 1, policyv1.PodDisruptionBudgetStatus{}
+	case *v1.Pod:
+		o.Spec.TerminationGracePeriodSeconds = ptr.To(ptr.Deref(o.Spec.TerminationGracePeriodSeconds, graceSeconds))
+		o.Status = v1.PodStatus{Phase: v1.PodPending}
 	}
 	o.SetUID(s.newUID(r.resource))
 	o.SetCreationTimestamp(s.stamp())
@@ -92,7 +107,7 @@ func (s *Server) put(r request, current object) answer {
 	o.SetNamespace(r.namespace)
 	o.SetUID(current.GetUID())
 	o.SetCreationTimestamp(current.GetCreationTimestamp())
-	return s.update(r.resource, current, o)
+	return s.update(r.resource, current, limited(r, current, o))
 }
 
 // update stores a new version of an object, unless nothing has changed.
@@ -126,7 +141,7 @@ func (s *Server) patch(r request, current object) answer {
 		whole.Status = pod.Status
 		patched = whole
 	}
-	return s.update(r.resource, current, patched)
+	return s.update(r.resource, current, limited(r, current, patched))
 }
 
 // delete deletes an object, if the preconditions hold; a pod gracefully.
@@ -142,7 +157,7 @@ func (s *Server) delete(r request, current object) answer {
 		return failure(apierrors.NewConflict(kind, current.GetName(), err))
 	}
 	if pod, isPod := current.(*v1.Pod); isPod {
-		return success(s.deletePod(pod, ptr.Deref(options.GracePeriodSeconds, graceSeconds)))
+		return success(s.deletePod(pod, options.GracePeriodSeconds))
 	}
 	s.remove(r.resource, current)
 	return success(&metav1.Status{
@@ -166,8 +181,9 @@ func unmet(p *metav1.Preconditions, o object) error {
 	}
 }
 
-// deletePod has a pod terminate. It goes at once where no kubelet runs it, or it has no time.
-func (s *Server) deletePod(pod *v1.Pod, grace int64) *v1.Pod {
+// deletePod has a pod terminate within a time, or else its own. It goes at once where no kubelet runs it, or it has no time.
+func (s *Server) deletePod(pod *v1.Pod, within *int64) *v1.Pod {
+	grace := ptr.Deref(within, ptr.Deref(pod.Spec.TerminationGracePeriodSeconds, graceSeconds))
 	if pod.Spec.NodeName == "" || pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed {
 		grace = 0
 	}

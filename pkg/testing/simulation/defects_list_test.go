@@ -39,7 +39,7 @@ func evictionDefects() []defect {
 			{"evictor.unfit", "live.UID != pod.UID", "false"}}, "-requests-are-right"},
 		{"no resourceVersion precondition", []edit{{deletePod, hasVersion, "false"}}, "-requests-are-right"},
 		{"decides on the cache, not on the live node", []edit{
-			{"evictor.Evictor.decide", "e.starts.Resolve(pod.Node(), node.Observation)", "e.starts.Taints(pod.Node())"}}, ""},
+			{"evictor.Evictor.taintsOf", "e.starts.Resolve(pod.Node(), node.Observation)", "e.starts.Taints(pod.Node())"}}, ""},
 		{"a read of the node counts for 10 s", []edit{{"evictor.freshFor", "", "10 * time.Second"}, {deletePod, "age > maxAge", "age > 10*maxAge"}}, ""},
 		{"a read of the node counts that began before the pod was due", []edit{
 			{"evictor.Evictor.decide", "decision.Due(node.Began)", "decision.Due(e.clock.Now())"},

@@ -1,0 +1,179 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package policy
+
+import (
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
+)
+
+// Role is what a policy does with a pod.
+type Role int
+
+const (
+	// Scheduled says that the pod has a deadline by the policy, or is due by it.
+	Scheduled Role = iota
+	// Blocked says that the pod is due by the policy, and that a disruption budget does not allow its eviction.
+	Blocked
+	// Previewed says that the pod would have a deadline, but for the policy's mode Preview.
+	Previewed
+	// Kept says that the pod would have a deadline, but for the policy's mode Keep.
+	Kept
+
+	roles
+)
+
+// Counts says how many pods a policy does something with, and on how many nodes.
+type Counts struct {
+	Pods  [roles]int
+	Nodes int
+}
+
+// Tally counts pods by policy and role; what a dry run holds back counts for the policy "". It remembers the pods that a policy has to do with, and no others. It is safe for concurrent
+// use.
+type Tally struct {
+	lock   sync.Mutex
+	pods   map[types.UID]tallied
+	counts map[string]*count
+}
+
+// tallied is what is counted of a pod.
+type tallied struct {
+	node  string
+	roles []policyRole
+}
+
+type policyRole struct {
+	policy string
+	role   Role
+}
+
+type count struct {
+	pods  [roles]int
+	nodes map[string]int // pods by node
+}
+
+// NewTally returns an empty tally.
+func NewTally() *Tally {
+	return &Tally{pods: map[types.UID]tallied{}, counts: map[string]*count{}}
+}
+
+// Set counts a pod by the last decision about it, in place of what was counted before. A decision that no policy has to do with
+// removes the pod. Set reports whether anything changed.
+func (t *Tally) Set(uid types.UID, node string, decision deadline.Decision) (changed bool) {
+	var now []policyRole
+	add := func(policy *deadline.Policy, role Role) {
+		one := policyRole{role: role}
+		if policy != nil {
+			one.policy = policy.Name
+		}
+		if !slices.Contains(now, one) {
+			now = append(now, one)
+		}
+	}
+	if decision.Policy != nil {
+		add(decision.Policy, Scheduled)
+	}
+	for i := range decision.Held {
+		if held := &decision.Held[i]; held.Mode == deadline.ModePreview {
+			add(held.Policy, Previewed)
+		} else {
+			add(held.Policy, Kept)
+		}
+	}
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	before := t.pods[uid]
+	if blocked := slices.IndexFunc(before.roles, func(r policyRole) bool { return r.role == Blocked }); blocked >= 0 && decision.Policy != nil {
+		add(decision.Policy, Blocked) // until an attempt tells
+	}
+	return t.set(uid, tallied{node, now})
+}
+
+// SetBlocked counts whether the eviction of a pod is blocked. It does nothing for a pod that is not scheduled by a policy.
+func (t *Tally) SetBlocked(uid types.UID, blocked bool) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	pod := t.pods[uid]
+	i := slices.IndexFunc(pod.roles, func(r policyRole) bool { return r.role == Scheduled })
+	if i < 0 {
+		return
+	}
+	now := slices.DeleteFunc(slices.Clone(pod.roles), func(r policyRole) bool { return r.role == Blocked })
+	if blocked {
+		now = append(now, policyRole{pod.roles[i].policy, Blocked})
+	}
+	t.set(uid, tallied{pod.node, now})
+}
+
+// Remove removes a pod.
+func (t *Tally) Remove(uid types.UID) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.set(uid, tallied{})
+}
+
+// set counts a pod in place of what was counted before, and reports whether that differs.
+func (t *Tally) set(uid types.UID, now tallied) (changed bool) {
+	before := t.pods[uid]
+	if slices.Equal(before.roles, now.roles) && (before.node == now.node || len(now.roles) == 0) {
+		return false
+	}
+	t.count(before, -1)
+	t.count(now, 1)
+	if len(now.roles) == 0 {
+		delete(t.pods, uid)
+	} else {
+		t.pods[uid] = now
+	}
+	return true
+}
+
+// count adds a pod to the counts, or takes it away. On its node it counts once for each policy, whatever its roles.
+func (t *Tally) count(pod tallied, n int) {
+	policies := map[string]*count{}
+	for _, r := range pod.roles {
+		if t.counts[r.policy] == nil {
+			t.counts[r.policy] = &count{nodes: map[string]int{}}
+		}
+		policies[r.policy] = t.counts[r.policy]
+		policies[r.policy].pods[r.role] += n
+	}
+	for name, c := range policies {
+		if c.nodes[pod.node] += n; c.nodes[pod.node] == 0 {
+			delete(c.nodes, pod.node)
+		}
+		if len(c.nodes) == 0 {
+			delete(t.counts, name)
+		}
+	}
+}
+
+// Counts returns the counts of a policy.
+func (t *Tally) Counts(policy string) Counts {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	c := t.counts[policy]
+	if c == nil {
+		return Counts{}
+	}
+	return Counts{Pods: c.pods, Nodes: len(c.nodes)}
+}

@@ -1,0 +1,77 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package tainteviction
+
+import (
+	"context"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
+)
+
+// policyInterval is the least time between two evaluations of all pods on tainted nodes because of policies.
+const policyInterval = 100 * time.Millisecond
+
+// followPolicies evaluates all pods on tainted nodes again when a policy has changed, until ctx is done.
+func (c *Controller) followPolicies(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.config.Policies.Changed():
+		}
+		c.tellAll(ctx)
+		c.evaluateAll() // those that a policy named until now, too
+		c.starts.SetNamed(namedNoSchedule(c.config.Policies.Policies()))
+		c.evaluateAll()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(policyInterval):
+		}
+	}
+}
+
+// namedNoSchedule returns the keys of the NoSchedule taints that policies have evict.
+func namedNoSchedule(policies []deadline.Policy) map[string]bool {
+	named := map[string]bool{}
+	for i := range policies {
+		for _, pattern := range policies[i].Taints {
+			if pattern.Effect == v1.TaintEffectNoSchedule {
+				named[pattern.Key] = true
+			}
+		}
+	}
+	return named
+}
+
+// evaluateAll has all pods on tainted nodes evaluated again.
+func (c *Controller) evaluateAll() {
+	for _, node := range c.starts.Nodes() {
+		c.nodeUpdateQueue.Add(node)
+	}
+}
+
+// policiesErr returns why policies cannot be read now, or nil.
+func (c *Controller) policiesErr() error {
+	if c.config.Policies == nil {
+		return nil
+	}
+	return c.config.Policies.Err()
+}
