@@ -107,9 +107,9 @@ func (s *scene) empty(first, last int, created time.Duration) {
 	})
 }
 
-// again tells what is so of nodes with due pods once more, to another process.
-func (s *scene) again(first, last int) {
-	each(first, last, func(i int) {
+// again tells what is so of the first nodes, which have due pods, once more, to another process.
+func (s *scene) again(nodes int) {
+	each(0, nodes-1, func(i int) {
 		s.Set(nameOf(i), Node{Taints: []deadline.Taint{s.taints[i]}, Due: []Due{{Taint: s.taints[i], From: s.taints[i].Start}}})
 	})
 }
@@ -216,7 +216,7 @@ func TestScenarios(t *testing.T) {
 			}
 			s.want(false, 0)
 			s.start(configured(share("20%")), 50) // a restart
-			s.again(0, 19)
+			s.again(20)
 			s.empty(20, 39, day)
 			s.want(false, 0)
 		}},
@@ -228,7 +228,7 @@ func TestScenarios(t *testing.T) {
 			s.at(30)
 			s.start(configured(share("20%")), 50) // a restart
 			s.empty(10, 49, 5*time.Second)
-			s.again(0, 9)
+			s.again(10)
 			s.want(false, 10)
 			s.untaint(10, 49)
 			s.want(false, 10)

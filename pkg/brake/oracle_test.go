@@ -31,7 +31,6 @@ import (
 // plain is the brake in the plainest way: it remembers what each node was told, and counts all of them again each second.
 type plain struct {
 	config   Config
-	total    int
 	causes   map[string]map[string]*plainCause // by node, and by taint
 	on       bool
 	under    bool

@@ -25,11 +25,11 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
-// restart begins another process, with what the one before it stored.
-func (s *scene) restart(config Config, nodes int) {
+// restart begins another process in a cluster of 50 nodes, with what the one before it stored.
+func (s *scene) restart(config Config) {
 	s.t.Helper()
 	state := s.State()
-	s.start(config, nodes)
+	s.start(config, 50)
 	s.Restore(state)
 }
 
@@ -43,7 +43,7 @@ func TestRestarts(t *testing.T) {
 			s.want(true, 50)
 			s.at(100)
 			s.start(configured(number(5)), 50) // with no state at all
-			s.again(0, 49)
+			s.again(50)
 			s.want(true, 50)
 			s.at(600)
 			s.want(true, 0)
@@ -123,7 +123,7 @@ func TestRestarts(t *testing.T) {
 			s.at(10)
 			s.untaint(0, 9)
 			s.at(50)
-			s.restart(configured(number(5)), 50)
+			s.restart(configured(number(5)))
 			s.want(true, 0)
 			s.at(69)
 			s.want(true, 0)
@@ -146,7 +146,7 @@ func TestRestarts(t *testing.T) {
 		{"a brake that was on stays on for a cooldown, if the nodes are untainted meanwhile", func(s *scene) {
 			s.taint(0, 9, "a", 0, 0)
 			s.at(50)
-			s.restart(configured(number(5)), 50)
+			s.restart(configured(number(5)))
 			s.at(109)
 			s.want(true, 0)
 			if got := s.State(); !got.On || !got.Since.Equal(s.began) {
@@ -161,8 +161,8 @@ func TestRestarts(t *testing.T) {
 			s.changed(0, 9)
 			s.want(true, 10)
 			s.at(200)
-			s.restart(configured(number(5)), 50)
-			s.again(0, 9) // what the API shows does not say so
+			s.restart(configured(number(5)))
+			s.again(10) // what the API shows does not say so
 			s.want(true, 10)
 			s.at(700)
 			s.want(true, 0)
@@ -171,7 +171,7 @@ func TestRestarts(t *testing.T) {
 			s.taint(0, 0, "edge", day, 0)
 			s.changed(0, 0)
 			s.at(200)
-			s.restart(configured(number(5)), 50)
+			s.restart(configured(number(5)))
 			s.at(201)
 			s.taint(1, 9, "edge", day, day)
 			s.want(false, 0)
@@ -197,7 +197,7 @@ func TestRestarts(t *testing.T) {
 		}},
 		{"a state of a brake that is switched off now", func(s *scene) {
 			s.taint(0, 9, "a", 0, 0)
-			s.restart(configured(number(0)), 50)
+			s.restart(configured(number(0)))
 			s.want(false, 0)
 		}},
 	} {

@@ -34,7 +34,7 @@ func TestNeed(t *testing.T) {
 		change          func(*policyv1.PodDisruptionBudget)
 		ready, notReady need
 	}{
-		"one is allowed":         {func(b *policyv1.PodDisruptionBudget) {}, place, nothing},
+		"one is allowed":         {func(*policyv1.PodDisruptionBudget) {}, place, nothing},
 		"none is allowed":        {func(b *policyv1.PodDisruptionBudget) { b.Status.DisruptionsAllowed = 0 }, refused, nothing},
 		"too few are healthy":    {func(b *policyv1.PodDisruptionBudget) { b.Status.DisruptionsAllowed, b.Status.CurrentHealthy = 0, 1 }, refused, refused},
 		"none needs be healthy":  {func(b *policyv1.PodDisruptionBudget) { b.Status.DesiredHealthy = 0 }, place, place},

@@ -59,7 +59,7 @@ func resource() schema.GroupVersionResource {
 // Config is what a source needs. All fields are required.
 type Config struct {
 	// Discovery tells whether policies are served. Every account may ask it.
-	Discovery discovery.ServerResourcesInterface
+	Discovery discovery.ServerResourcesInterfaceWithContext
 	// Policies reads policies.
 	Policies dynamic.Interface
 	// Namespaces reads the labels of namespaces, once a policy selects by them.
@@ -140,7 +140,7 @@ func (s *Source) Run(ctx context.Context) {
 // served reports whether the API server serves policies. A list without permission is refused in the same way whether it does or not,
 // so this asks discovery.
 func (s *Source) served(ctx context.Context) (bool, error) {
-	resources, err := s.config.Discovery.ServerResourcesForGroupVersion(v1alpha1.GroupVersion.String())
+	resources, err := s.config.Discovery.ServerResourcesForGroupVersionWithContext(ctx, v1alpha1.GroupVersion.String())
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}

@@ -54,12 +54,12 @@ type fixture struct {
 
 // crd answers discovery.
 type crd struct {
-	discovery.ServerResourcesInterface
+	discovery.ServerResourcesInterfaceWithContext
 	served atomic.Bool
 	err    atomic.Pointer[error]
 }
 
-func (c *crd) ServerResourcesForGroupVersion(string) (*metav1.APIResourceList, error) {
+func (c *crd) ServerResourcesForGroupVersionWithContext(context.Context, string) (*metav1.APIResourceList, error) {
 	if err := c.err.Load(); err != nil {
 		return nil, *err
 	}

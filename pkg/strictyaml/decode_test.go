@@ -120,7 +120,7 @@ top:
 
 func TestErrors(t *testing.T) {
 	for _, test := range []struct{ name, document, want string }{
-		{"unknown", "name: a\nnmae: b\n", `2: nmae: unknown field`},
+		{"unknown", "name: a\nnema: b\n", `2: nema: unknown field`},
 		{"unknown by case", "Name: b\n", `1: Name: unknown field, it is name`},
 		{"unknown in a struct", "top:\n  wood: a\n  cork: b\n", `3: top.cork: unknown field`},
 		{"unknown in a list", "boards:\n- wood: a\n- cork: b\n", `3: boards[1].cork: unknown field`},

@@ -41,7 +41,7 @@ type notices struct {
 }
 
 // noticeAt returns when a pod is to be told, and false if it is not: no policy asks for it, or the pod is due sooner than that.
-func noticeAt(pod *podcache.Pod, decision deadline.Decision, bound time.Time) (time.Time, bool) {
+func noticeAt(decision deadline.Decision, bound time.Time) (time.Time, bool) {
 	if !decision.Evict || decision.Policy == nil || decision.Policy.Notice == 0 {
 		return time.Time{}, false
 	}
@@ -52,7 +52,7 @@ func noticeAt(pod *podcache.Pod, decision deadline.Decision, bound time.Time) (t
 // notice tells a pod that it will be evicted, or withdraws that, as the last decision about it asks for. A notice that is due later is
 // looked at again then.
 func (c *Controller) notice(pod *podcache.Pod, decision deadline.Decision) {
-	at, wanted := noticeAt(pod, decision, pod.Bound(c.config.ServerClock))
+	at, wanted := noticeAt(decision, pod.Bound(c.config.ServerClock))
 	now := c.config.Clock.Now()
 	if wanted && now.Before(at) {
 		c.podUpdateQueue.AddAfter(keyOf(pod), at.Sub(now))
@@ -65,7 +65,7 @@ func (c *Controller) notice(pod *podcache.Pod, decision deadline.Decision) {
 	defer c.notices.lock.Unlock()
 	told, isTold := c.notices.told[pod.UID]
 	switch {
-	case wanted && now.Before(decision.Deadline) && !(isTold && told.Sub(decision.Deadline).Abs() < time.Second):
+	case wanted && now.Before(decision.Deadline) && (!isTold || told.Sub(decision.Deadline).Abs() >= time.Second):
 		c.notices.told[pod.UID] = decision.Deadline
 		c.recorder.Record(reference(pod), noticeEventReason, fmt.Sprintf("Will be evicted from node %s at %s for taint %s, by policy %s",
 			pod.Node(), c.config.ServerClock.At(decision.Deadline).UTC().Format(time.RFC3339), decision.Taint, decision.Policy.Name))

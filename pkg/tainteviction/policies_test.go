@@ -17,6 +17,7 @@ limitations under the License.
 package tainteviction
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -40,10 +41,10 @@ import (
 
 // servesPolicies answers discovery.
 type servesPolicies struct {
-	discovery.ServerResourcesInterface
+	discovery.ServerResourcesInterfaceWithContext
 }
 
-func (servesPolicies) ServerResourcesForGroupVersion(string) (*metav1.APIResourceList, error) {
+func (servesPolicies) ServerResourcesForGroupVersionWithContext(context.Context, string) (*metav1.APIResourceList, error) {
 	return &metav1.APIResourceList{APIResources: []metav1.APIResource{{Name: "taintevictionpolicies"}}}, nil
 }
 

@@ -248,7 +248,8 @@ func (s *Server) takePlace(pod *v1.Pod) *apierrors.StatusError {
 
 // refusalOf says why a budget has no place, or returns nil.
 func refusalOf(budget *policyv1.PodDisruptionBudget) (refusal *apierrors.StatusError) {
-	status, why := &budget.Status, ""
+	status := &budget.Status
+	var why string
 	const violates = "Cannot evict pod as it would violate the pod's disruption budget."
 	switch {
 	case status.ObservedGeneration < budget.Generation:
