@@ -58,5 +58,7 @@ limitations under the License.
 //     at least a window after the node itself did: not if it came up with the taint. The caller decides that by [Node.Created].
 //   - The cooldown, and that pods were due because of a policy, cannot be seen in the API. [State] has them, and [Brake.Restore] takes them.
 //     A node that was emptied because of a policy, and whose taint is older than the window, is forgotten.
+//   - A policy may change, or go with all others, while no process runs. So the leader stores the policies, too, and a policy that has changed
+//     meanwhile counts from the start of the next process; see package policy.
 //   - There is nothing to spend of the pace yet, neither after a start nor after another replica led.
 package brake

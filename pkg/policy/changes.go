@@ -45,6 +45,8 @@ type Changes struct {
 	now   []deadline.Policy
 	// before are the policies that applied before those, the latest first. The slice is replaced, and not changed.
 	before []former
+	// earlier are the policies of an earlier process, as text, until it is known which apply now.
+	earlier string
 }
 
 // former are policies that applied for a while.
@@ -56,6 +58,21 @@ type former struct {
 // NewChanges returns changes of the policies of rules, which are forgotten after a time.
 func NewChanges(rules *Rules, clock clock.PassiveClock, window time.Duration) *Changes {
 	return &Changes{rules: rules, clock: clock, window: window}
+}
+
+// Restore takes the policies that applied when an earlier process ended, from [Source.Remembered]. If others apply now, that is a change from
+// the first call of Follow or Because after the policies have been read. It returns an error, and takes nothing, if it cannot read the text.
+func (c *Changes) Restore(text string) error {
+	if text == "" || c.rules.policies == nil {
+		return nil
+	}
+	if _, err := c.rules.policies.set.restored(text, c.rules.clock, c.clock.Now()); err != nil {
+		return err
+	}
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.earlier = text
+	return nil
 }
 
 // Follow takes note of the policies that apply now. A change counts from this call, or from the next one of Because.
@@ -79,10 +96,22 @@ func (c *Changes) follow(at time.Time) (now []deadline.Policy, before []former) 
 		c.push(former{policies: c.now, until: at})
 		c.now = current
 	}
+	c.compareEarlier(at)
 	if n := len(c.before); n > 0 && at.Sub(c.before[n-1].until) >= c.window {
 		c.before = slices.DeleteFunc(slices.Clone(c.before), func(f former) bool { return at.Sub(f.until) >= c.window })
 	}
 	return c.now, c.before
+}
+
+// compareEarlier takes note of a change since an earlier process.
+func (c *Changes) compareEarlier(at time.Time) {
+	if c.earlier == "" {
+		return
+	}
+	earlier, err := c.rules.policies.set.restored(c.earlier, c.rules.clock, at)
+	if c.earlier = ""; err == nil && !reflect.DeepEqual(earlier, c.now) { // it could be read once
+		c.push(former{policies: earlier, until: at})
+	}
 }
 
 // sameSlice reports whether two slices are one. Policies that apply are never changed in place.

@@ -42,8 +42,9 @@ type state struct {
 	uid types.UID
 	// generation is that of the last version that was seen.
 	generation int64
-	// applies is what applies: the last version that was accepted, or, if none was, a policy that keeps pods.
+	// applies is what applies: the last version that was accepted, or, if none was, a policy that keeps pods. source is what it was made of.
 	applies compiled
+	source  remembered
 	// accepted says that a version was accepted.
 	accepted bool
 	// err says why the last version was not accepted, or is nil.
@@ -58,13 +59,14 @@ type set struct {
 
 	lock     sync.Mutex
 	policies map[string]state // by name
-	// ordered are the policies that apply, in the order in which they do.
+	// ordered are the policies that apply, in the order in which they do. text is what another process makes them of.
 	ordered atomic.Pointer[[]deadline.Policy]
+	text    atomic.Pointer[string]
 }
 
 func newSet(compile func(*unstructured.Unstructured) (compiled, error)) *set {
 	s := &set{compile: compile, policies: map[string]state{}}
-	s.ordered.Store(&[]deadline.Policy{})
+	s.order()
 	return s
 }
 
@@ -120,11 +122,12 @@ func (s *set) next(object *unstructured.Unstructured) (state, bool) {
 	policy, err := s.compile(object)
 	now := state{
 		uid: object.GetUID(), generation: object.GetGeneration(), conditions: before.conditions, applies: policy, accepted: err == nil, err: err,
+		source: rememberedOf(object),
 	}
 	switch {
 	case err == nil:
 	case before.accepted:
-		now.applies, now.accepted = before.applies, true
+		now.applies, now.source, now.accepted = before.applies, before.source, true
 	default:
 		now.applies.Mode = deadline.ModeKeep
 	}
@@ -136,10 +139,12 @@ func (s *set) order() {
 	all := slices.SortedFunc(maps.Values(s.policies), func(a, b state) int {
 		return cmp.Or(cmp.Compare(a.applies.precedence, b.applies.precedence), cmp.Compare(rank(a), rank(b)), cmp.Compare(a.applies.Name, b.applies.Name))
 	})
-	ordered := make([]deadline.Policy, 0, len(all))
+	ordered, sources := make([]deadline.Policy, 0, len(all)), make([]remembered, 0, len(all))
 	for _, one := range all {
-		ordered = append(ordered, one.applies.Policy)
+		ordered, sources = append(ordered, one.applies.Policy), append(sources, one.source)
 	}
+	text := encodeRemembered(sources)
+	s.text.Store(&text)
 	s.ordered.Store(&ordered)
 }
 

@@ -63,8 +63,8 @@ func (c *Controller) tellNode(name string, dues evictor.Dues) {
 	c.brake.TellNode(name, dues, obj.(*podcache.Node).Created(c.config.ServerClock))
 }
 
-// tellAll tells the brake of all pods that are due by the policies as they are now, or will be. A change of a policy may make pods of many
-// nodes due in one moment: so the brake is on before the first of them goes.
+// tellAll tells the brake of all pods that are due by the policies as they are now, or will be. A change of a policy, and a start, may make
+// pods of many nodes due in one moment: so the brake is on before the first of them goes.
 func (c *Controller) tellAll(ctx context.Context) {
 	if c.brake == nil {
 		return

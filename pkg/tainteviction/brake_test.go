@@ -513,6 +513,34 @@ func TestBrakeOfAPauseOverARestart(t *testing.T) {
 	})
 }
 
+// TestBrakeOfAPolicyThatWentBetweenProcesses deletes a policy while no process runs, as an uninstallation of the CRD at an upgrade does.
+func TestBrakeOfAPolicyThatWentBetweenProcesses(t *testing.T) {
+	policyBubble(t, func(f *policyFixture) {
+		f.fleet(5, 2)
+		f.policy("delete", "{matchingPrecedence: 7, mode: Delete, taints: [{key: other}], minTaintAgeSeconds: 5}")
+		f.policy("pause", "{matchingPrecedence: 0, mode: Keep}")
+		f.start(braked())
+		f.wait(10)
+		f.taintAll(0, 4, taintOf("a"))
+		f.wait(700)
+		f.stop()
+		f.wait(5)
+		f.start(braked()) // nothing has changed
+		f.wait(5)
+		f.expectLeft(2, 2, 2, 2, 2)
+		f.counts("taint_manager_eviction_brake_nodes", 0)
+		f.stop()
+		f.deletePolicy("pause")
+		f.wait(5)
+		f.start(braked())
+		f.wait(300)
+		f.expectLeft(2, 2, 2, 2, 2)
+		f.counts("taint_manager_eviction_brake_nodes", 5)
+		f.wait(370)
+		f.expectLeft(0, 0, 0, 0, 0)
+	})
+}
+
 // TestPaceOfNodes has three nodes be tainted at once, of which one may begin in ten seconds, and one be lost.
 func TestPaceOfNodes(t *testing.T) {
 	bubble(t, func(f *fixture) {

@@ -33,6 +33,8 @@ const (
 	BrakeAnnotation = "taint-manager.io/eviction-brake"
 	// BrakeMessageAnnotation says why the eviction brake is on, and what would release it. There is none while it is off.
 	BrakeMessageAnnotation = "taint-manager.io/eviction-brake-message"
+	// PoliciesAnnotation has the policies that apply, as JSON. The next process finds out by it that one has gone meanwhile.
+	PoliciesAnnotation = "taint-manager.io/policies"
 	// PausedByAnnotation has the name of the policy that holds all evictions. There is none otherwise.
 	PausedByAnnotation = "taint-manager.io/paused-by"
 )
@@ -73,6 +75,9 @@ func (n *brakeNotes) Annotations() map[string]string {
 	if n.brake == nil {
 		return all
 	}
+	if n.config.Policies != nil && n.config.Policies.HasSynced() {
+		all[PoliciesAnnotation] = n.config.Policies.Remembered()
+	}
 	state, status := n.config.Brake.State(), n.config.Brake.Status()
 	if now.Sub(state.PolicyChange) >= status.Window {
 		state.PolicyChange = time.Time{} // it does not count any more
@@ -112,13 +117,22 @@ func (n *brakeNotes) encode(state brake.State) string {
 
 // RestoreAnnotations implements startstore.Annotations.
 func (n *brakeNotes) RestoreAnnotations(ctx context.Context, annotations map[string]string) {
+	if n.brake == nil {
+		return
+	}
+	ignore := func(name string, err error) {
+		klog.FromContext(ctx).V(2).Info("Ignoring a state of the eviction brake that cannot be parsed", "annotation", name, "err", err.Error())
+	}
+	if err := n.brake.Changes.Restore(annotations[PoliciesAnnotation]); err != nil {
+		ignore(PoliciesAnnotation, err)
+	}
 	value := annotations[BrakeAnnotation]
-	if n.brake == nil || value == "" {
+	if value == "" {
 		return
 	}
 	var stored storedBrake
 	if err := json.Unmarshal([]byte(value), &stored); err != nil {
-		klog.FromContext(ctx).V(2).Info("Ignoring a state of the eviction brake that cannot be parsed", "annotation", BrakeAnnotation, "err", err.Error())
+		ignore(BrakeAnnotation, err)
 		return
 	}
 	local := n.config.ServerClock.Local

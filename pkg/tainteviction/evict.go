@@ -65,6 +65,7 @@ func (c *Controller) Lead(ctx context.Context) {
 		c.config.Brake.SetLeading(true)
 		defer c.config.Brake.SetLeading(false)
 	}
+	c.tellAll(ctx)
 	c.evaluateAll() // what only a leader writes, such as notices, may have become due before
 	var storing sync.WaitGroup
 	defer storing.Wait()
