@@ -112,14 +112,24 @@ func (r *run) deploy(ctx context.Context) error {
 	if err := r.cluster.CopyManifests(ctx, filepath.Join(r.root, "manifests")); err != nil {
 		return err
 	}
-	if _, err := r.cluster.Kubectl(ctx, "apply", "-k", nodes.Overlay("kind")); err != nil {
-		return err
+	for _, directory := range []string{nodes.Manifest("crd"), nodes.Overlay("kind")} {
+		if _, err := r.cluster.Kubectl(ctx, "apply", "-k", directory); err != nil {
+			return err
+		}
 	}
 	_, err := r.cluster.Kubectl(ctx, "-n", "kube-system", "rollout", "status", "deployment/taint-manager", "--timeout=120s")
 	if err != nil {
 		return fmt.Errorf("the Deployment is not complete after two minutes; the logs tell more: %w", err)
 	}
 	return nil
+}
+
+// connectPods lets pods of all nodes reach each other, and Services all of their pods.
+func (r *run) connectPods(ctx context.Context) error {
+	if _, err := r.cluster.Kubectl(ctx, "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s"); err != nil {
+		return err
+	}
+	return r.cluster.ConnectPods(ctx)
 }
 
 // deleteCluster works on one whose nodes are paused, as a test leaves them that was killed.

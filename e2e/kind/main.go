@@ -15,8 +15,9 @@ limitations under the License.
 */
 
 // Command kind runs the end-to-end tests on real kubelets: it builds the image, makes a cluster by kind with
-// manifests/kind/cluster.yaml, deploys manifests/overlays/kind to it, runs the tests of ./suite, and deletes the cluster.
-// It needs Go and a Docker engine; kind itself is a tool of ./tools. Run it from the top of the repository (make e2e).
+// manifests/kind/cluster.yaml, deploys manifests/crd and manifests/overlays/kind to it, runs the tests of ./suite, and
+// deletes the cluster. It needs Go and a Docker engine; kind itself is a tool of ./tools. Run it from the top of the repository
+// (make e2e).
 //
 // Variables of the environment:
 //
@@ -134,7 +135,8 @@ func (r *run) prepare(ctx context.Context) error {
 		{"build the image of the test pods", r.buildWorkload},
 		{"create the cluster " + clusterName, r.createCluster},
 		{"load the images", r.loadImages},
-		{"deploy manifests/overlays/kind", r.deploy},
+		{"connect the pods of all nodes", r.connectPods},
+		{"deploy manifests/crd and manifests/overlays/kind", r.deploy},
 	} {
 		if err := r.step(step.what, func() error { return step.do(ctx) }); err != nil {
 			return err

@@ -61,7 +61,7 @@ func (c Cluster) Kubectl(ctx context.Context, arguments ...string) (string, erro
 	return c.Script(ctx, c.ControlPlane(), script, arguments...)
 }
 
-// CopyManifests puts the directory manifests on the control-plane node, for Overlay.
+// CopyManifests puts the directory manifests on the control-plane node, for Overlay and Manifest.
 func (c Cluster) CopyManifests(ctx context.Context, directory string) error {
 	if _, err := c.Exec(ctx, c.ControlPlane(), "rm", "-rf", manifests); err != nil {
 		return err
@@ -71,7 +71,10 @@ func (c Cluster) CopyManifests(ctx context.Context, directory string) error {
 }
 
 // Overlay is where one of manifests/overlays is on the control-plane node, for kubectl -k.
-func Overlay(name string) string { return manifests + "/overlays/" + name }
+func Overlay(name string) string { return Manifest("overlays/" + name) }
+
+// Manifest is where another file or directory of manifests is there.
+func Manifest(path string) string { return manifests + "/" + path }
 
 // Pause stops everything on a node at once, as if it had died; to others it just falls silent.
 func (c Cluster) Pause(ctx context.Context, node string) error {
