@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -155,11 +156,16 @@ func (d deployment) remove(ctx context.Context) error {
 	})
 }
 
-// metrics reads /metrics of one of our pods. The request is made on the pod's own node, because not all networks carry
-// one from elsewhere; every node of kind has a kubectl, which is a client for it.
+// metrics reads /metrics of one of our pods.
 func metrics(ctx context.Context, pod *corev1.Pod, token string) (string, error) {
-	address := "https://" + pod.Status.PodIP + ":10290"
-	return cluster.Exec(ctx, pod.Spec.NodeName, "kubectl", "get", "--raw", "/metrics", "--server", address,
+	return raw(ctx, pod, "/metrics", token)
+}
+
+// raw reads a path of one of our pods. The request is made on the pod's own node, because not all networks carry one from
+// elsewhere; every node of kind has a kubectl, which is a client for it.
+func raw(ctx context.Context, pod *corev1.Pod, path, token string) (string, error) {
+	address := "https://" + net.JoinHostPort(pod.Status.PodIP, ourPort)
+	return cluster.Exec(ctx, pod.Spec.NodeName, "kubectl", "get", "--raw", path, "--server", address,
 		"--insecure-skip-tls-verify", "--token", token)
 }
 
