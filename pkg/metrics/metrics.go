@@ -66,6 +66,10 @@ type Metrics struct {
 	BrakeOn, BrakeNodes *metrics.Gauge
 	// HeldEvictions is the number of pods that the eviction brake or the pace of nodes holds.
 	HeldEvictions *metrics.Gauge
+	// PolicyPods is the number of pods that policies of a mode have to do with, by mode: Delete, Evict, Preview or Keep.
+	PolicyPods *metrics.GaugeVec
+	// BlockedEvictions is the number of pods that disruption budgets hold.
+	BlockedEvictions *metrics.Gauge
 }
 
 // New registers the metrics. register is legacyregistry.Register in a process, and that of a separate registry in a test.
@@ -130,11 +134,20 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 			Subsystem: ours, Name: "held_evictions", StabilityLevel: metrics.ALPHA,
 			Help: "Number of Pods that are due, and that the eviction brake or the pace of nodes holds now.",
 		}),
+		PolicyPods: metrics.NewGaugeVec(&metrics.GaugeOpts{
+			Subsystem: ours, Name: "policy_pods", StabilityLevel: metrics.ALPHA,
+			Help: "Number of Pods that policies have to do with now, by mode: those with a deadline by a policy of mode Delete or Evict, those " +
+				"that would have one but for mode Preview or --dry-run, and those that mode Keep keeps.",
+		}, []string{"mode"}),
+		BlockedEvictions: metrics.NewGauge(&metrics.GaugeOpts{
+			Subsystem: ours, Name: "blocked_evictions", StabilityLevel: metrics.ALPHA,
+			Help: "Number of Pods that are due, and that disruption budgets do not allow to be evicted now.",
+		}),
 	}
 	for _, metric := range []metrics.Registerable{
 		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionRejections, m.UnversionedDeletions,
 		m.SlowNodeReads, m.Scheduled, m.ConcurrencyLimit, m.ClockOffset, m.Events,
-		m.BrakeOn, m.BrakeNodes, m.HeldEvictions,
+		m.BrakeOn, m.BrakeNodes, m.HeldEvictions, m.PolicyPods, m.BlockedEvictions,
 	} {
 		if err := register(metric); err != nil {
 			return nil, fmt.Errorf("registering metric %s: %w", metric.FQName(), err)

@@ -77,7 +77,7 @@ func TestStatus(t *testing.T) {
 		f.create(object(t, "a", "{matchingPrecedence: 20, mode: Delete, taints: [{key: a}]}"))
 		f.create(object(t, "b", "{matchingPrecedence: 20, mode: Drain}"))
 		f.run()
-		tally := NewTally()
+		tally := NewTally(newGauges().all())
 		leading, stop := context.WithCancel(f.ctx)
 		go NewStatusWriter(f.dynamic, f.source, tally).Run(leading)
 		f.settle(time.Second)
@@ -128,7 +128,7 @@ func TestAStatusThatCannotBeWrittenIsWrittenLater(t *testing.T) {
 		f.create(object(t, "a", "{matchingPrecedence: 20, mode: Delete, taints: [{key: a}]}"))
 		stop := f.fail("patch", apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("no")))
 		f.run()
-		go NewStatusWriter(f.dynamic, f.source, NewTally()).Run(f.ctx)
+		go NewStatusWriter(f.dynamic, f.source, NewTally(newGauges().all())).Run(f.ctx)
 		f.settle(time.Minute)
 		if generation := f.statusOf("a").ObservedGeneration; generation != 0 {
 			t.Errorf("written: %d", generation)

@@ -47,12 +47,34 @@ type Counts struct {
 	Nodes int
 }
 
-// Tally counts pods by policy and role; what a dry run holds back counts for the policy "". It remembers the pods that a policy has to do with, and no others. It is safe for concurrent
-// use.
+// Gauge shows a number.
+type Gauge interface{ Set(float64) }
+
+// Gauges show what a tally counts of all policies together.
+type Gauges struct {
+	// Pods shows how many pods policies of a mode do something with. It has a gauge for each of Modes. What a dry run holds back counts for
+	// ModePreview.
+	Pods map[deadline.Mode]Gauge
+	// Blocked shows how many pods disruption budgets hold.
+	Blocked Gauge
+}
+
+// Modes returns all modes.
+func Modes() []deadline.Mode {
+	return []deadline.Mode{deadline.ModeDelete, deadline.ModeEvict, deadline.ModePreview, deadline.ModeKeep}
+}
+
+// Tally counts pods by policy and role; what a dry run holds back counts for the policy "". It remembers the pods that a policy has to do
+// with, and no others. It is safe for concurrent use.
 type Tally struct {
+	gauges Gauges
+
 	lock   sync.Mutex
 	pods   map[types.UID]tallied
 	counts map[string]*count
+	// byMode and blocked are what the gauges show.
+	byMode  map[deadline.Mode]int
+	blocked int
 }
 
 // tallied is what is counted of a pod.
@@ -64,6 +86,8 @@ type tallied struct {
 type policyRole struct {
 	policy string
 	role   Role
+	// mode is how the pod goes, or what holds it.
+	mode deadline.Mode
 }
 
 type count struct {
@@ -71,17 +95,19 @@ type count struct {
 	nodes map[string]int // pods by node
 }
 
-// NewTally returns an empty tally.
-func NewTally() *Tally {
-	return &Tally{pods: map[types.UID]tallied{}, counts: map[string]*count{}}
+// NewTally returns an empty tally, and has the gauges show that.
+func NewTally(gauges Gauges) *Tally {
+	t := &Tally{gauges: gauges, pods: map[types.UID]tallied{}, counts: map[string]*count{}, byMode: map[deadline.Mode]int{}}
+	t.show()
+	return t
 }
 
 // Set counts a pod by the last decision about it, in place of what was counted before. A decision that no policy has to do with
 // removes the pod. Set reports whether anything changed.
 func (t *Tally) Set(uid types.UID, node string, decision deadline.Decision) (changed bool) {
 	var now []policyRole
-	add := func(policy *deadline.Policy, role Role) {
-		one := policyRole{role: role}
+	add := func(policy *deadline.Policy, role Role, mode deadline.Mode) {
+		one := policyRole{role: role, mode: mode}
 		if policy != nil {
 			one.policy = policy.Name
 		}
@@ -90,20 +116,20 @@ func (t *Tally) Set(uid types.UID, node string, decision deadline.Decision) (cha
 		}
 	}
 	if decision.Policy != nil {
-		add(decision.Policy, Scheduled)
+		add(decision.Policy, Scheduled, decision.Mode)
 	}
 	for i := range decision.Held {
 		if held := &decision.Held[i]; held.Mode == deadline.ModePreview {
-			add(held.Policy, Previewed)
+			add(held.Policy, Previewed, held.Mode)
 		} else {
-			add(held.Policy, Kept)
+			add(held.Policy, Kept, held.Mode)
 		}
 	}
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	before := t.pods[uid]
 	if blocked := slices.IndexFunc(before.roles, func(r policyRole) bool { return r.role == Blocked }); blocked >= 0 && decision.Policy != nil {
-		add(decision.Policy, Blocked) // until an attempt tells
+		add(decision.Policy, Blocked, decision.Mode) // until an attempt tells
 	}
 	return t.set(uid, tallied{node, now})
 }
@@ -119,7 +145,7 @@ func (t *Tally) SetBlocked(uid types.UID, blocked bool) {
 	}
 	now := slices.DeleteFunc(slices.Clone(pod.roles), func(r policyRole) bool { return r.role == Blocked })
 	if blocked {
-		now = append(now, policyRole{pod.roles[i].policy, Blocked})
+		now = append(now, policyRole{pod.roles[i].policy, Blocked, pod.roles[i].mode})
 	}
 	t.set(uid, tallied{pod.node, now})
 }
@@ -139,6 +165,7 @@ func (t *Tally) set(uid types.UID, now tallied) (changed bool) {
 	}
 	t.count(before, -1)
 	t.count(now, 1)
+	t.show()
 	if len(now.roles) == 0 {
 		delete(t.pods, uid)
 	} else {
@@ -147,10 +174,16 @@ func (t *Tally) set(uid types.UID, now tallied) (changed bool) {
 	return true
 }
 
-// count adds a pod to the counts, or takes it away. On its node it counts once for each policy, whatever its roles.
+// count adds a pod to the counts, or takes it away. It counts once for each mode, and on its node once for each policy, whatever its roles.
 func (t *Tally) count(pod tallied, n int) {
 	policies := map[string]*count{}
-	for _, r := range pod.roles {
+	for i, r := range pod.roles {
+		if !slices.ContainsFunc(pod.roles[:i], func(before policyRole) bool { return before.mode == r.mode }) {
+			t.byMode[r.mode] += n
+		}
+		if r.role == Blocked {
+			t.blocked += n
+		}
 		if t.counts[r.policy] == nil {
 			t.counts[r.policy] = &count{nodes: map[string]int{}}
 		}
@@ -165,6 +198,14 @@ func (t *Tally) count(pod tallied, n int) {
 			delete(t.counts, name)
 		}
 	}
+}
+
+// show has the gauges show what is counted.
+func (t *Tally) show() {
+	for mode, gauge := range t.gauges.Pods {
+		gauge.Set(float64(t.byMode[mode]))
+	}
+	t.gauges.Blocked.Set(float64(t.blocked))
 }
 
 // Counts returns the counts of a policy.

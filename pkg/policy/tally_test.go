@@ -20,13 +20,77 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
+// number is a gauge that shows nothing until it is set.
+type number struct{ value *float64 }
+
+func (n *number) Set(value float64) { n.value = &value }
+
+// gauges are gauges for a tally.
+type gauges struct {
+	byMode  map[deadline.Mode]*number
+	blocked number
+}
+
+func newGauges() *gauges {
+	g := &gauges{byMode: map[deadline.Mode]*number{}}
+	for _, mode := range []deadline.Mode{"Delete", "Evict", "Preview", "Keep"} {
+		g.byMode[mode] = &number{}
+	}
+	return g
+}
+
+func (g *gauges) all() Gauges {
+	all := Gauges{Pods: map[deadline.Mode]Gauge{}, Blocked: &g.blocked}
+	for mode, gauge := range g.byMode {
+		all.Pods[mode] = gauge
+	}
+	return all
+}
+
+// show checks what the gauges show: of Delete, Evict, Preview and Keep, and of blocked pods.
+func (g *gauges) show(t *testing.T, what string, want ...float64) {
+	t.Helper()
+	for i, gauge := range []*number{g.byMode["Delete"], g.byMode["Evict"], g.byMode["Preview"], g.byMode["Keep"], &g.blocked} {
+		if gauge.value == nil || *gauge.value != want[i] {
+			t.Errorf("%s: gauge %d shows %v, want %v", what, i, ptr.Deref(gauge.value, -1), want[i])
+		}
+	}
+}
+
+func TestTallyGauges(t *testing.T) {
+	g := newGauges()
+	tally := NewTally(g.all())
+	g.show(t, "nothing was counted", 0, 0, 0, 0, 0)
+	one, other, third := &deadline.Policy{Name: "one"}, &deadline.Policy{Name: "other"}, &deadline.Policy{Name: "third"}
+	tally.Set("a", "node", deadline.Decision{Evict: true, Mode: deadline.ModeEvict, Policy: one, Held: []deadline.Step{
+		{Mode: deadline.ModeKeep, Policy: other}, {Mode: deadline.ModeKeep, Policy: third}, {Mode: deadline.ModePreview, Policy: other},
+	}})
+	g.show(t, "a pod that three policies have to do with", 0, 1, 1, 1, 0)
+	tally.Set("b", "node", deadline.Decision{Evict: true, Mode: deadline.ModeEvict, Policy: one})
+	tally.Set("c", "node", deadline.Decision{Evict: true, Mode: deadline.ModeDelete})
+	tally.Set("d", "node", deadline.Decision{Held: []deadline.Step{{Mode: deadline.ModePreview}}})
+	g.show(t, "one without a policy, and one that a dry run holds back", 0, 2, 2, 1, 0)
+	tally.SetBlocked("a", true)
+	tally.SetBlocked("c", true)
+	g.show(t, "one is blocked", 0, 2, 2, 1, 1)
+	tally.Set("b", "node", deadline.Decision{Evict: true, Mode: deadline.ModeDelete, Policy: one})
+	g.show(t, "the policy has another mode", 1, 1, 2, 1, 1)
+	tally.Remove("a")
+	g.show(t, "one is gone", 1, 0, 1, 0, 0)
+	tally.Remove("b")
+	tally.Remove("c")
+	tally.Remove("d")
+	g.show(t, "all are gone", 0, 0, 0, 0, 0)
+}
+
 func TestTally(t *testing.T) {
 	evict, keep, preview := &deadline.Policy{Name: "evict"}, &deadline.Policy{Name: "keep"}, &deadline.Policy{Name: "preview"}
-	tally := NewTally()
+	tally := NewTally(newGauges().all())
 	expect := func(what, policy string, want Counts) {
 		t.Helper()
 		if got := tally.Counts(policy); got != want {

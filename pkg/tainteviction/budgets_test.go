@@ -183,6 +183,7 @@ func TestBudgetThatNeverAllows(t *testing.T) {
 			f.api.Taint("n", taintOf("a"))
 			f.wait(890)
 			f.exists(true, "a", "b")
+			f.counts("taint_manager_blocked_evictions", 2)
 			if n := f.evictions(); n > 6 { // probes
 				t.Errorf("%d evictions", n)
 			}
@@ -200,6 +201,7 @@ func TestBudgetThatNeverAllows(t *testing.T) {
 			f.wait(20)
 			f.exists(last == nil, "a", "b")
 			if last != nil {
+				f.counts("taint_manager_blocked_evictions", 0)
 				return
 			}
 			f.wait(6 * 3600)
@@ -252,6 +254,7 @@ func TestWaitEnds(t *testing.T) {
 				f.api.Taint("n", taintOf("a"))
 				f.wait(20)
 				f.exists(true, "a")
+				f.counts("taint_manager_blocked_evictions", 1)
 				before := f.evictions()
 				test.change(f)
 				f.wait(1)
@@ -260,6 +263,7 @@ func TestWaitEnds(t *testing.T) {
 					t.Errorf("%d evictions, %d before", n, before)
 				}
 				f.wait(11)
+				f.counts("taint_manager_blocked_evictions", 0)
 				if f.c.budgets.Waiting() != 0 {
 					t.Errorf("%d pods wait", f.c.budgets.Waiting())
 				}

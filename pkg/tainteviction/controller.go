@@ -164,7 +164,7 @@ func New(config Config) (*Controller, error) {
 		nodes:           nodes,
 		starts:          starts,
 		rules:           policy.NewRules(config.Rules, config.Policies, config.ServerClock),
-		tally:           policy.NewTally(),
+		tally:           policy.NewTally(policyGauges(config.Metrics)),
 		notices:         notices{told: map[types.UID]time.Time{}},
 		nodeUpdateQueue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "noexec_taint_node"}),
 		podUpdateQueue:  workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[podKey]{Name: "noexec_taint_pod"}),

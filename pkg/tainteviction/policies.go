@@ -23,10 +23,21 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/metrics"
+	"github.com/taint-manager/taint-manager/pkg/policy"
 )
 
 // policyInterval is the least time between two evaluations of all pods on tainted nodes because of policies.
 const policyInterval = 100 * time.Millisecond
+
+// policyGauges returns the gauges of what policies do. Each mode has one from the start.
+func policyGauges(m *metrics.Metrics) policy.Gauges {
+	gauges := policy.Gauges{Pods: map[deadline.Mode]policy.Gauge{}, Blocked: m.BlockedEvictions}
+	for _, mode := range policy.Modes() {
+		gauges.Pods[mode] = m.PolicyPods.WithLabelValues(string(mode))
+	}
+	return gauges
+}
 
 // followPolicies evaluates all pods on tainted nodes again when a policy has changed, until ctx is done.
 func (c *Controller) followPolicies(ctx context.Context) {

@@ -19,6 +19,7 @@ package tainteviction
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,52 @@ func TestAPolicyThatExpires(t *testing.T) {
 		f.wait(3)
 		f.exists(false, "pod")
 	})
+}
+
+// TestPolicyMetrics looks at each mode from the start on, when there is no policy yet.
+func TestPolicyMetrics(t *testing.T) {
+	policyBubble(t, func(f *policyFixture) {
+		f.api.AddPod("deleted", "n", tolerating("a", 100), tolerating("b", 1000))
+		f.api.AddPod("previewed", "n", tolerating("a", 100))
+		f.api.AddPod("kept", "m")
+		f.api.AddNode("m")
+		f.start()
+		f.policyPods(map[string]float64{"Delete": 0, "Evict": 0, "Preview": 0, "Keep": 0})
+		f.policy("delete", "{matchingPrecedence: 1, mode: Delete, taints: [{key: a}]}")
+		f.policy("preview", "{matchingPrecedence: 1, mode: Preview, taints: [{key: b}]}")
+		f.policy("keep", "{matchingPrecedence: 1, mode: Keep, taints: [{key: c}]}")
+		f.wait(1)
+		f.api.Taint("n", taintOf("a"), taintOf("b"))
+		f.api.Taint("m", taintOf("c"))
+		f.wait(1)
+		f.policyPods(map[string]float64{"Delete": 2, "Evict": 0, "Preview": 2, "Keep": 1})
+		f.wait(101)
+		f.policyPods(map[string]float64{"Delete": 0, "Evict": 0, "Preview": 0, "Keep": 1})
+		f.deletePolicy("keep")
+		f.wait(2)
+		f.policyPods(map[string]float64{"Delete": 0, "Evict": 0, "Preview": 0, "Keep": 0})
+	})
+}
+
+// policyPods checks the metric of pods by mode: its values, and that it has no others.
+func (f *policyFixture) policyPods(want map[string]float64) {
+	f.Helper()
+	families, err := f.registry.Gather()
+	if err != nil {
+		f.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() != "taint_manager_policy_pods" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			got[metric.GetLabel()[0].GetValue()] = metric.GetGauge().GetValue()
+		}
+	}
+	if !maps.Equal(got, want) {
+		f.Errorf("pods by mode: got %v, want %v", got, want)
+	}
 }
 
 func TestNotices(t *testing.T) {
