@@ -48,6 +48,8 @@ func recipeFor(program Program) (recipe, error) {
 		return compile("build", "k8s.io/kubernetes/cmd/"+string(program)), nil
 	case Kwok:
 		return compile("build", "sigs.k8s.io/kwok/cmd/kwok"), nil
+	case taintManager:
+		return compile("build", modulePath+"/cmd/taint-manager"), nil
 	case E2ETest:
 		return compile("test", "k8s.io/kubernetes/test/e2e", "-c"), nil
 	case kwokStages:
@@ -69,11 +71,7 @@ type builder struct {
 }
 
 func newBuilder(ctx context.Context, progress io.Writer) (*builder, error) {
-	working, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("looking for the servers' module: %w", err)
-	}
-	servers, err := findServers(working)
+	servers, err := workingServers()
 	if err != nil {
 		return nil, err
 	}

@@ -121,6 +121,15 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// workingServers returns the directory of the module "servers", of the checkout that we are in.
+func workingServers() (string, error) {
+	working, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("looking for the servers' module: %w", err)
+	}
+	return findServers(working)
+}
+
 // findServers returns the directory of the module "servers", for any directory of this repository to start from.
 func findServers(start string) (string, error) {
 	declaration := regexp.MustCompile(`(?m)^module\s+` + regexp.QuoteMeta(modulePath) + `\s*$`)

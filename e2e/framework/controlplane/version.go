@@ -48,11 +48,7 @@ func ParseVersion(text string) (*utilversion.Version, error) {
 
 // PinnedVersion returns the version of Kubernetes that the module "servers" pins.
 func PinnedVersion() (*utilversion.Version, error) {
-	working, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("looking for the servers' module: %w", err)
-	}
-	servers, err := findServers(working)
+	servers, err := workingServers()
 	if err != nil {
 		return nil, err
 	}

@@ -27,9 +27,11 @@ import (
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 )
 
-// RulesWithout are the permissions of a deployment without what they allow on a resource.
-func RulesWithout(resource string) []rbacv1.PolicyRule {
-	return slices.DeleteFunc(launcher.Rules(), func(rule rbacv1.PolicyRule) bool { return slices.Contains(rule.Resources, resource) })
+// RulesWithout are the permissions of a deployment without what they allow on some resources.
+func RulesWithout(resources ...string) []rbacv1.PolicyRule {
+	return slices.DeleteFunc(launcher.Rules(), func(rule rbacv1.PolicyRule) bool {
+		return slices.ContainsFunc(resources, func(resource string) bool { return slices.Contains(rule.Resources, resource) })
+	})
 }
 
 // Account makes a service account as ours has one, or gives one other rules, and returns its kubeconfig.

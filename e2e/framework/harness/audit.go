@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -56,6 +57,28 @@ func newAudit() (*audit, error) {
 }
 
 func (a *audit) remove() error { return os.RemoveAll(a.Dir) }
+
+// read calls a function for each event.
+func (a *audit) read(each func(*auditv1.Event)) error {
+	file, err := os.Open(a.Path())
+	if err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	defer file.Close()
+	return controlplane.ReadAudit(file, each)
+}
+
+// Requests returns what the account of a deployment has asked the API server for since a time, by its audit log. A request that has not
+// been answered to its end, such as a watch, is not in it yet.
+func (s *Scene) Requests(since time.Time) (requests []*auditv1.Event) {
+	s.T.Helper()
+	s.Must(s.cluster.audit.read(func(event *auditv1.Event) {
+		if !event.RequestReceivedTimestamp.Time.Before(since) {
+			requests = append(requests, event)
+		}
+	}))
+	return requests
+}
 
 // permission is one verb on one resource, as the manifests grant it.
 type permission struct {
@@ -129,14 +152,9 @@ func (a *audit) compare(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.Open(a.Path())
-	if err != nil {
-		return fmt.Errorf("audit log: %w", err)
-	}
-	defer file.Close()
 	used := make([]int, len(grants))
 	others, refused, whole := map[string]string{}, sets.New[string](), sets.New[string]()
-	err = controlplane.ReadAudit(file, func(event *auditv1.Event) {
+	err = a.read(func(event *auditv1.Event) {
 		i := slices.IndexFunc(grants, func(p permission) bool { return p.covers(event) })
 		path, _, _ := strings.Cut(event.RequestURI, "?")
 		request := event.Verb + " " + path

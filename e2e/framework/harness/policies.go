@@ -27,12 +27,18 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/loop"
+	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 	"github.com/taint-manager/taint-manager/manifests"
 	policyv1alpha1 "github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
 
 // crdTimeout is how long the API server may take to serve the policies, or to remove them.
 const crdTimeout = 30 * time.Second
+
+// crds returns the resource of CustomResourceDefinitions.
+func crds() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+}
 
 // Policies makes the API server serve policies until the test ends, and returns a client of theirs. They are the whole cluster's, so
 // the test has to be one that shares no controller.
@@ -42,13 +48,12 @@ func (s *Scene) Policies() dynamic.ResourceInterface {
 	s.Must(err)
 	crd, err := manifests.PolicyCRD()
 	s.Must(err)
-	crds := client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	_, err = crds.Create(s.Context(), crd, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	_, err = client.Resource(crds()).Create(s.Context(), crd, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 	s.Must(err)
 	s.T.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), crdTimeout)
 		defer cancel()
-		if err := removeCRD(ctx, crds, crd.GetName()); err != nil {
+		if err := removeCRD(ctx, client.Resource(crds()), crd.GetName()); err != nil {
 			s.T.Errorf("removing the policies: %v", err)
 		}
 	})
@@ -60,9 +65,21 @@ func (s *Scene) Policies() dynamic.ResourceInterface {
 	return policies
 }
 
-// removeCRD deletes a CustomResourceDefinition, and returns when it is gone, and its objects with it.
+// RemovePolicies removes the CustomResourceDefinition of policies, and all policies with it, as kubectl delete does.
+func (s *Scene) RemovePolicies() timing.Moment {
+	s.T.Helper()
+	client, err := dynamic.NewForConfig(s.CP.AdminConfig())
+	s.Must(err)
+	crd, err := manifests.PolicyCRD()
+	s.Must(err)
+	removed, err := timing.Of(func() error { return removeCRD(s.Context(), client.Resource(crds()), crd.GetName()) })
+	s.Must(err)
+	return removed
+}
+
+// removeCRD deletes a CustomResourceDefinition if there is one, and returns when it is gone, and its objects with it.
 func removeCRD(ctx context.Context, crds dynamic.ResourceInterface, name string) error {
-	if err := crds.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+	if err := crds.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
 	return loop.Until(ctx, pollInterval, crdTimeout, func(ctx context.Context) error {
