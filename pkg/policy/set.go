@@ -59,6 +59,8 @@ type set struct {
 
 	lock     sync.Mutex
 	policies map[string]state // by name
+	// read is true after all policies were read that the API server serves, and held while one that keeps all pods stands for them.
+	read, held bool
 	// ordered are the policies that apply, in the order in which they do. text is what another process makes them of.
 	ordered atomic.Pointer[[]deadline.Policy]
 	text    atomic.Pointer[string]
@@ -103,9 +105,36 @@ func (s *set) replace(objects []*unstructured.Unstructured) (news []state, chang
 		}
 	}
 	changed = len(news) > 0 || len(all) != len(s.policies)
-	s.policies = all
+	s.policies, s.read, s.held = all, true, false
 	s.order()
 	return news, changed
+}
+
+// forget notes that the API server serves no policies: if it does again, nothing is known of them.
+func (s *set) forget() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.read = false
+}
+
+// wasRead reports whether all policies have been read that the API server serves.
+func (s *set) wasRead() bool {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.read
+}
+
+// hold has a policy without a name apply, which keeps all pods, until the policies are read that the API server serves. It does nothing if
+// they have been. It reports whether anything changed.
+func (s *set) hold() (changed bool) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.read || s.held {
+		return false
+	}
+	s.held = true
+	s.ordered.Store(&[]deadline.Policy{{Mode: deadline.ModeKeep}})
+	return true
 }
 
 // next returns the state of a policy after another version of it, and whether that differs. A version that is not accepted does not

@@ -75,7 +75,8 @@ type Source struct {
 	namespaces *namespaces
 	// changed holds a token after the policies that apply have changed, or what they select.
 	changed chan struct{}
-	// read is true once it is known which policies there are. failure is why they cannot be read now, or nil.
+	// read is true while it is known which policies there are, or were when they could be read last. failure is why they cannot be read now,
+	// or nil.
 	read     atomic.Bool
 	failure  atomic.Pointer[error]
 	errorLog *rate.Sometimes
@@ -108,7 +109,7 @@ func (s *Source) signal() {
 	}
 }
 
-// HasSynced reports whether it is known which policies there are.
+// HasSynced reports whether it is known which policies there are, or were when they could be read last.
 func (s *Source) HasSynced() bool { return s.read.Load() }
 
 // Err returns why policies cannot be read now, or nil.
@@ -123,15 +124,16 @@ func (s *Source) Err() error {
 func (s *Source) Run(ctx context.Context) {
 	defer s.namespaces.wait()
 	for ctx.Err() == nil {
-		served, err := s.served(ctx)
-		s.recordResult(ctx, err)
-		switch {
+		switch served, err := s.served(ctx); {
 		case err != nil:
+			s.recordResult(ctx, err)
 			sleep(ctx, wait.Jitter(retryInterval/2, 1))
 		case served:
 			s.follow(ctx)
 		default:
+			s.recordResult(ctx, nil)
 			s.replace(ctx, nil)
+			s.set.forget()
 			sleep(ctx, discoverInterval)
 		}
 	}
@@ -155,7 +157,8 @@ func (s *Source) served(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// follow lists and watches the policies, until they are not served any more or ctx is done.
+// follow lists and watches the policies, until they are not served any more, or may not be read, which does not tell whether they are
+// served, or ctx is done.
 func (s *Source) follow(ctx context.Context) {
 	api := s.config.Policies.Resource(resource())
 	reflector := cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
@@ -171,10 +174,15 @@ func (s *Source) follow(ctx context.Context) {
 		},
 	}, s.config.Policies), &unstructured.Unstructured{}, store{ctx, s}, cache.ReflectorOptions{Name: "policies", TypeDescription: resource().Resource})
 	for ctx.Err() == nil {
-		if err := reflector.ListAndWatchWithContext(ctx); apierrors.IsNotFound(err) {
-			return
+		err := reflector.ListAndWatchWithContext(ctx)
+		if apierrors.IsForbidden(err) && s.set.hold() {
+			s.read.Store(false)
+			s.apply(ctx)
 		}
 		sleep(ctx, wait.Jitter(retryInterval/2, 1))
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+			return
+		}
 	}
 }
 
@@ -190,7 +198,7 @@ func (s *Source) recordResult(ctx context.Context, err error) {
 	s.failure.Store(&err)
 	s.errorLog.Do(func() {
 		what := "Cannot read policies, retrying; those that were read last go on"
-		if !s.read.Load() {
+		if !s.set.wasRead() {
 			what = "Cannot read policies, retrying; until they have been read, this replica evicts no pod"
 		}
 		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {

@@ -181,12 +181,16 @@ func (c *Controller) reportNode(ctx context.Context, name string, s summary) {
 	}
 }
 
-// holder returns what holds a pod back: a policy, or a dry run.
+// holder returns what holds a pod back: a policy, a dry run, or the policy without a name that stands for those that may not be read.
 func holder(policy *deadline.Policy) string {
-	if policy == nil {
+	switch {
+	case policy == nil:
 		return "a dry run"
+	case policy.Name == "":
+		return "policies that may not be read"
+	default:
+		return "policy " + policy.Name
 	}
-	return "policy " + policy.Name
 }
 
 func describeTaints(taints []deadline.Taint) string {
