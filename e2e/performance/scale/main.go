@@ -18,6 +18,9 @@ limitations under the License.
 // same process, because no API server holds so much on one machine. It does so at an eighth, a quarter, a half and the whole of
 // the size, each in a new process, and prints a table in Markdown. Progress goes to standard error.
 //
+// Labels are kept of each pod, because policies may select by them. What they take is measured in two more processes for each size: one with
+// policies that select pods, namespaces and nodes by labels, and one whose pods and nodes have no labels.
+//
 // Decoding is not part of it, and nobody is due, so no pod is evicted. The exit status is 0, 1 on a failure, or 2 for wrong flags.
 package main
 
@@ -53,6 +56,8 @@ type options struct {
 	json, profiles string
 	// child is the part that this process measures; 0 in the one that starts them.
 	child int
+	// variant is what it measures of that.
+	variant variant
 }
 
 func parse(args []string, progress io.Writer) (o options, err error) {
@@ -64,8 +69,12 @@ func parse(args []string, progress io.Writer) (o options, err error) {
 	flags.StringVar(&o.json, "json", filepath.Join("bin", "scale.json"), "write the results to this `file`, too")
 	flags.StringVar(&o.profiles, "profiles", "", "write CPU and heap profiles into this `directory`, of each part's steps")
 	flags.IntVar(&o.child, "part", 0, "measure this part in this process, and print JSON: how the command calls itself")
+	what := flags.String("variant", "", "measure this of the part: how the command calls itself")
 	if err := figures.Parse(flags, args); err != nil {
 		return o, err
+	}
+	if o.variant = variant(*what); o.variant != complete && o.variant != selecting && o.variant != unlabelled {
+		return o, fmt.Errorf("%w: --variant=%s: give %s, %s or nothing", figures.ErrUsage, o.variant, selecting, unlabelled)
 	}
 	for text := range strings.SplitSeq(*parts, ",") {
 		part, err := strconv.Atoi(text)
@@ -97,7 +106,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	}
 	var results []result
 	for _, part := range o.parts {
-		r, err := inNewProcess(ctx, append(slices.Clone(args), "--part="+strconv.Itoa(part)), progress)
+		r, err := measureAll(ctx, append(slices.Clone(args), "--part="+strconv.Itoa(part)), progress)
 		if err != nil {
 			return fmt.Errorf("%s: %w", fraction(part), err)
 		}
@@ -110,6 +119,25 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	return err
 }
 
+// measureAll measures all of one part.
+func measureAll(ctx context.Context, args []string, progress io.Writer) (result, error) {
+	r, err := inNewProcess(ctx, args, progress)
+	if err != nil {
+		return r, err
+	}
+	for _, other := range []struct {
+		what variant
+		to   **memory
+	}{{selecting, &r.Selecting}, {unlabelled, &r.Unlabelled}} {
+		measured, err := inNewProcess(ctx, append(slices.Clone(args), "--variant="+string(other.what)), progress)
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", other.what, err)
+		}
+		*other.to = &memory{measured.HeapPerNode, measured.HeapPerPod}
+	}
+	return r, nil
+}
+
 // child measures one part in this process.
 func child(ctx context.Context, o options, out, progress io.Writer) error {
 	klog.LogToStderr(false) // but for errors
@@ -117,9 +145,9 @@ func child(ctx context.Context, o options, out, progress io.Writer) error {
 	cluster := load.Cluster{Nodes: o.nodes / o.child, Pods: o.pods / o.child, Began: time.Now().Add(-age).Truncate(time.Second)}
 	where := profiles{}
 	if o.profiles != "" {
-		where.prefix = filepath.Join(o.profiles, fmt.Sprintf("%d-", o.child))
+		where.prefix = filepath.Join(o.profiles, fmt.Sprintf("%d-%s", o.child, o.variant))
 	}
-	r, err := measurePart(ctx, cluster, where, progress)
+	r, err := measurePart(ctx, cluster, o.variant, where, progress)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ const age = 24 * time.Hour
 // part measures a controller with one size of cluster.
 type part struct {
 	cluster    load.Cluster
+	variant    variant
 	api        *api
 	controller *tainteviction.Controller
 	profiles   profiles
@@ -53,8 +54,8 @@ type part struct {
 }
 
 // measurePart measures, in this process, which should be a new one.
-func measurePart(ctx context.Context, cluster load.Cluster, profiles profiles, progress io.Writer) (result, error) {
-	p, err := newPart(cluster, profiles)
+func measurePart(ctx context.Context, cluster load.Cluster, what variant, profiles profiles, progress io.Writer) (result, error) {
+	p, err := newPart(cluster, what, profiles)
 	if err != nil {
 		return result{}, err
 	}
@@ -62,20 +63,8 @@ func measurePart(ctx context.Context, cluster load.Cluster, profiles profiles, p
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop()
-	for i, step := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"making all pods, for nobody", p.makePods},
-		{"starting the controller", func(ctx context.Context) error { return p.start(ctx, &running) }},
-		{"nodes", p.syncNodes},
-		{"pods", p.syncPods},
-		{"a garbage collection", p.collect},
-		{"updates that change nothing", p.churn},
-		{"taints", p.taint},
-		{"nothing", p.idle},
-	} {
-		fmt.Fprintf(progress, "scale: %d nodes, %d pods: %d. %s\n", cluster.Nodes, cluster.Pods, i+1, step.name)
+	for i, step := range p.steps(&running) {
+		fmt.Fprintf(progress, "scale: %d nodes, %d pods%s: %d. %s\n", cluster.Nodes, cluster.Pods, what.title(), i+1, step.name)
 		if err := step.do(ctx); err != nil {
 			return result{}, fmt.Errorf("%s: %w", step.name, err)
 		}
@@ -83,21 +72,53 @@ func measurePart(ctx context.Context, cluster load.Cluster, profiles profiles, p
 	return p.result, nil
 }
 
-func newPart(cluster load.Cluster, profiles profiles) (*part, error) {
-	p := &part{cluster: cluster, profiles: profiles, result: result{Nodes: cluster.Nodes, Pods: cluster.Pods}}
+// step is one thing that is measured.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
+func (p *part) steps(running *sync.WaitGroup) []step {
+	start := step{"starting the controller", func(ctx context.Context) error { return p.start(ctx, running) }}
+	nodes, pods := step{"nodes", p.syncNodes}, step{"pods", p.syncPods}
+	switch p.variant {
+	case unlabelled:
+		return []step{start, nodes, pods}
+	case selecting:
+		return []step{start, nodes, pods, {"what the policies select", p.look}}
+	default:
+		return []step{
+			{"making all pods, for nobody", p.makePods},
+			start, nodes, pods,
+			{"a garbage collection", p.collect},
+			{"updates that change nothing", p.churn},
+			{"taints", p.taint},
+			{"nothing", p.idle},
+		}
+	}
+}
+
+func newPart(cluster load.Cluster, what variant, profiles profiles) (*part, error) {
+	p := &part{cluster: cluster, variant: what, profiles: profiles, result: result{Nodes: cluster.Nodes, Pods: cluster.Pods}}
 	p.api = p.newAPI()
 	m, err := ours.New(metrics.NewKubeRegistry().Register)
 	if err != nil {
 		return nil, err
 	}
 	client := client{api: p.api}
-	p.controller, err = tainteviction.New(tainteviction.Config{
+	config := tainteviction.Config{
 		Informers: client.CoreV1(), Evictions: client.CoreV1(), Events: client,
 		Starts:              types.NamespacedName{Namespace: metav1.NamespaceSystem, Name: "taint-manager-starts"},
 		Clock:               clock.RealClock{},
 		ConcurrentEvictions: tainteviction.DefaultConcurrentEvictions,
 		Metrics:             m,
-	})
+	}
+	if what == selecting {
+		if config.Policies, config.PolicyStatus, err = p.policySource(); err != nil {
+			return nil, err
+		}
+	}
+	p.controller, err = tainteviction.New(config)
 	return p, err
 }
 
@@ -105,12 +126,20 @@ func (p *part) newAPI() *api {
 	c := p.cluster
 	return &api{
 		nodes: newSource("nodes", c.Nodes,
-			func(i int) runtime.Object { return c.Node(i, p.version.Add(1), c.Began) },
+			func(i int) runtime.Object { return p.labelled(c.Node(i, p.version.Add(1), c.Began)) },
 			func() runtime.Object { return &v1.Node{ObjectMeta: p.bookmark()} }),
 		pods: newSource("pods", c.Pods,
-			func(i int) runtime.Object { return c.Pod(i, p.version.Add(1), c.Began) },
+			func(i int) runtime.Object { return p.labelled(c.Pod(i, p.version.Add(1), c.Began)) },
 			func() runtime.Object { return &v1.Pod{ObjectMeta: p.bookmark()} }),
 	}
+}
+
+// labelled returns an object as this process measures it.
+func (p *part) labelled(object runtime.Object) runtime.Object {
+	if p.variant == unlabelled {
+		object.(metav1.Object).SetLabels(nil)
+	}
+	return object
 }
 
 func (p *part) bookmark() metav1.ObjectMeta {

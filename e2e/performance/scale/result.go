@@ -32,12 +32,16 @@ type result struct {
 	Nodes int `json:"nodes"`
 	Pods  int `json:"pods"`
 
-	HeapPerNode  float64 `json:"liveHeapPerNode"`
-	HeapPerPod   float64 `json:"liveHeapPerPod"`
-	Heap         int64   `json:"liveHeap"`
-	ResidentIdle int64   `json:"residentIdle"`
-	Resident     int64   `json:"resident"`
-	ResidentPeak int64   `json:"residentPeakSyncing"`
+	HeapPerNode float64 `json:"liveHeapPerNode"`
+	HeapPerPod  float64 `json:"liveHeapPerPod"`
+	Heap        int64   `json:"liveHeap"`
+	// Selecting is with policies that select by labels, and Unlabelled without labels and policies.
+	Selecting  *memory `json:"selecting,omitempty"`
+	Unlabelled *memory `json:"unlabelled,omitempty"`
+
+	ResidentIdle int64 `json:"residentIdle"`
+	Resident     int64 `json:"resident"`
+	ResidentPeak int64 `json:"residentPeakSyncing"`
 
 	// Making is making the pods for nobody, and Sync reading them.
 	Making usage `json:"makingPods"`
@@ -93,7 +97,9 @@ func rows() []row {
 		{"nodes", func(r result) string { return figures.Count(r.Nodes) }},
 		{"pods", func(r result) string { return figures.Count(r.Pods) }},
 		{"**live heap per pod**", func(r result) string { return fmt.Sprintf("%.0f B", r.HeapPerPod) }},
+		{"**… for labels, and policies that select by them, of it: ≤ 64 B**", result.labelsPerPodText},
 		{"live heap per node", func(r result) string { return fmt.Sprintf("%.0f B", r.HeapPerNode) }},
+		{"… for labels, of it", result.labelsPerNodeText},
 		{"resident memory after reading all", func(r result) string { return mib(r.Resident) }},
 		{"… per pod, beyond that without any", func(r result) string {
 			return fmt.Sprintf("%.0f B", float64(r.Resident-r.ResidentIdle)/float64(r.Pods))

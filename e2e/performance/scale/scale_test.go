@@ -22,12 +22,14 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
@@ -44,7 +46,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v: %v", o, err)
 	}
 	for _, args := range [][]string{
-		{"--parts=0"}, {"--parts="}, {"--parts=a"}, {"--what"}, {"word"}, {"--nodes=70"}, {"--pods=1000"},
+		{"--parts=0"}, {"--parts="}, {"--parts=a"}, {"--what"}, {"word"}, {"--nodes=70"}, {"--pods=1000"}, {"--variant=other"},
 	} {
 		if _, err := parse(args, io.Discard); !errors.Is(err, figures.ErrUsage) {
 			t.Errorf("%q: %v", args, err)
@@ -147,15 +149,65 @@ func TestMarkdown(t *testing.T) {
 	}
 	whole := r
 	whole.Part, whole.Pods = 1, 1_000_000
+	r.Selecting, r.Unlabelled = &memory{900, 505.6}, &memory{400, 450}
+	whole.Selecting, whole.Unlabelled = &memory{900, 506.6}, &memory{400, 450}
 	text := markdown("here", []result{r, whole})
 	for _, want := range []string{
 		"here. ", "decoding is not part of this", "| | 1/8 | the whole |", "| pods | 125,000 | 1,000,000 |", "| **live heap per pod** | 500 B | 500 B |",
 		"| resident memory after reading all | 300 MiB |", "beyond that without any | 2097 B |", "| … CPU per pod | 8.0 µs |", "until all are scheduled** | 1.00 s |",
 		"| … time from the last taint | 4 ms |", "per pod | 2.0 µs |", "| … CPU per pod that is scheduled | 20 µs |", "| 1000 + 5000 |", "| **… CPU, of one core** | 10.0 % |",
-		"| … CPU per update | 17 µs |", "of one core | 1.0 % |",
+		"| … CPU per update | 17 µs |", "of one core | 1.0 % |", "of it: ≤ 64 B** | 64 B | 65 B: **too much** |", "| … for labels, of it | 500 B | 500 B |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table has no %q:\n%s", want, text)
+		}
+	}
+}
+
+// Without what is compared there is no figure.
+func TestLabelsThatWereNotMeasured(t *testing.T) {
+	for _, r := range []result{{}, {Selecting: &memory{}}, {Unlabelled: &memory{}}} {
+		if pod, node := r.labelsPerPodText(), r.labelsPerNodeText(); pod != "—" || node != "—" {
+			t.Errorf("%+v: %s for each pod and %s for each node", r, pod, node)
+		}
+	}
+}
+
+// The policies select by the labels of pods, namespaces and nodes: of 60 pods on a node they keep the 25 of a namespace and one more. Without
+// them look finds all pods of two nodes scheduled but two of each, which are of a DaemonSet.
+func TestPoliciesSelect(t *testing.T) {
+	cluster := load.Cluster{Nodes: 20, Pods: 20 * 60, Began: time.Now()}
+	for what, want := range map[variant]string{selecting: "", unlabelled: "116 pods are scheduled, 34 should be"} {
+		synctest.Test(t, func(t *testing.T) {
+			p, err := newPart(cluster, what, profiles{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			defer running.Wait()
+			defer stop()
+			for _, do := range []func(context.Context) error{func(ctx context.Context) error { return p.start(ctx, &running) }, p.syncNodes, p.syncPods} {
+				if err := do(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := p.look(ctx); what == selecting && err != nil || what != selecting && (err == nil || err.Error() != want) {
+				t.Errorf("%s: %v, want %q", what, err, want)
+			}
+		})
+	}
+}
+
+// A process that measures memory only has the same cluster as the complete one; only labels are missing where they should be.
+func TestLabelled(t *testing.T) {
+	for what, want := range map[variant]bool{complete: true, selecting: true, unlabelled: false} {
+		p := &part{cluster: load.Cluster{Nodes: 10, Pods: 20}, variant: what}
+		api := p.newAPI()
+		for _, object := range []runtime.Object{api.nodes.object(3), api.pods.object(3)} {
+			if got := len(object.(metav1.Object).GetLabels()) > 0; got != want {
+				t.Errorf("%q: %T has labels: %t", what, object, got)
+			}
 		}
 	}
 }
