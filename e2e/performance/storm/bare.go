@@ -40,7 +40,10 @@ func bareRules() []rbacv1.PolicyRule {
 	rule := func(resource, verb string) rbacv1.PolicyRule {
 		return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{resource}, Verbs: []string{verb}}
 	}
-	return []rbacv1.PolicyRule{rule("pods", "delete"), rule("pods/status", "patch"), rule("nodes", "get"), rule("events", "create")}
+	return []rbacv1.PolicyRule{
+		rule("pods", "delete"), rule("pods/status", "patch"), rule("nodes", "get"), rule("events", "create"),
+		rule("pods", "get"), rule("pods/eviction", "create"),
+	}
 }
 
 // bareTask is the first line that the bare client reads. Each line after it is the name of a node that has the taint now.
@@ -48,6 +51,8 @@ type bareTask struct {
 	Pods         []podRef
 	Concurrency  int
 	EventWriters int
+	// Evict has it make the calls of mode Evict.
+	Evict bool
 }
 
 // bareRunner is the bare client, in a process of its own as all contenders.
@@ -57,7 +62,7 @@ type bareRunner struct {
 }
 
 // startBare starts the bare client and tells it which pods there are.
-func startBare(ctx context.Context, b *bench, pods []podRef) (_ contestant, err error) {
+func startBare(ctx context.Context, b *bench, pods []podRef, evict bool) (_ contestant, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("bare client: %w", err)
@@ -74,7 +79,7 @@ func startBare(ctx context.Context, b *bench, pods []podRef) (_ contestant, err 
 		return nil, errors.Join(err, input.Close())
 	}
 	bare := &bareRunner{server{process}, input}
-	if err := json.NewEncoder(input).Encode(bareTask{pods, b.bareConcurrency, b.bareEventWriters}); err != nil {
+	if err := json.NewEncoder(input).Encode(bareTask{pods, b.bareConcurrency, b.bareEventWriters, evict}); err != nil {
 		return nil, errors.Join(fmt.Errorf("telling the bare client its pods: %w", err), bare.stop())
 	}
 	return bare, nil

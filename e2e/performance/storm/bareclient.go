@@ -48,6 +48,8 @@ type bareClient struct {
 	events chan *corev1.Event
 	mu     sync.Mutex
 	read   map[string]time.Time // when a node was last read
+	// remove makes the calls for one pod whose node has been read. It returns true if they have to be made again later.
+	remove func(context.Context, podRef) (again bool, err error)
 }
 
 // runBare is the bare client's process. It ends when something fails, or by a signal.
@@ -108,7 +110,10 @@ func newBareClient(kubeconfig string, task *bareTask) (*bareClient, error) {
 	for _, pod := range task.Pods {
 		c.pods[pod.Node] = append(c.pods[pod.Node], pod)
 	}
-	c.due = make(chan []podRef, len(c.pods))
+	c.due = make(chan []podRef, len(task.Pods)) // each pod may come back alone
+	if c.remove = c.markAndDelete; task.Evict {
+		c.remove = c.evictByAPI
+	}
 	return c, nil
 }
 
@@ -131,26 +136,30 @@ func (c *bareClient) evictNext(ctx context.Context, pods []podRef) error {
 	if len(pods) > 1 {
 		c.due <- pods[1:]
 	}
-	return c.evict(ctx, pods[0])
-}
-
-// evict makes the calls for one pod, and leaves its Event to those who write them.
-func (c *bareClient) evict(ctx context.Context, ref podRef) error {
-	if err := c.readNode(ctx, ref.Node); err != nil {
+	if err := c.readNode(ctx, pods[0].Node); err != nil {
 		return err
 	}
+	again, err := c.remove(ctx, pods[0])
+	if again {
+		c.due <- pods[:1]
+	}
+	return err
+}
+
+// markAndDelete makes the calls of mode Delete for one pod, and leaves its Event to those who write them.
+func (c *bareClient) markAndDelete(ctx context.Context, ref podRef) (again bool, err error) {
 	pod, err := c.mark(ctx, ref)
 	if err != nil {
-		return err
+		return false, err
 	}
 	err = c.client.CoreV1().Pods(ref.Namespace).Delete(ctx, ref.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &ref.UID, ResourceVersion: ptr.To(pod.ResourceVersion)},
 	})
 	if err != nil {
-		return fmt.Errorf("deleting pod %s: %w", ref.Name, err)
+		return false, fmt.Errorf("deleting pod %s: %w", ref.Name, err)
 	}
 	c.events <- eventAbout(ref, pod.ResourceVersion)
-	return nil
+	return false, nil
 }
 
 // readNode reads a node, unless that was done not long ago.

@@ -133,7 +133,7 @@ type contestant interface {
 // enter starts a contender, for a storm over the pods. It returns how long the start took until it worked.
 func (b *bench) enter(ctx context.Context, c contender, pods []podRef) (contestant, time.Duration, error) {
 	if c.process == nil {
-		bare, err := startBare(ctx, b, pods)
+		bare, err := startBare(ctx, b, pods, c.name == bareEvictName)
 		return bare, 0, err
 	}
 	process, took, err := b.working(ctx, func(ctx context.Context) (*controlplane.Process, error) { return c.process(ctx, b) })

@@ -72,24 +72,32 @@ func (b *bench) makeNodes(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(b.makeLoneNodes(ctx), b.makeCanaryNode(ctx))
+	return errors.Join(b.makeLoneNodes(ctx), b.makeCanaryNode(ctx), b.makeSpareNode(ctx))
 }
 
 // fill makes the pods of the numbers from and up to, but not including, to.
 func (b *bench) fill(ctx context.Context, from, to int) ([]podRef, error) {
-	pods := make([]podRef, to-from)
-	var made atomic.Int64
-	stop := b.progressOf(fmt.Sprintf("making pods up to %d", to), &made)
-	defer stop()
-	err := loop.Each(ctx, fillWorkers, len(pods), func(ctx context.Context, i int) (err error) {
-		pods[i], err = b.createPod(ctx, b.place(from+i), from+i)
-		made.Add(1)
-		return err
+	pods, err := b.makePods(ctx, to-from, func(ctx context.Context, i int) (podRef, error) {
+		return b.createPod(ctx, b.place(from+i), from+i)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return pods, b.weigh(ctx, b.place(from))
+}
+
+// makePods makes that many pods, several at a time.
+func (b *bench) makePods(ctx context.Context, n int, one func(ctx context.Context, i int) (podRef, error)) ([]podRef, error) {
+	pods := make([]podRef, n)
+	var made atomic.Int64
+	stop := b.progressOf(fmt.Sprintf("making %d pods", n), &made)
+	defer stop()
+	err := loop.Each(ctx, fillWorkers, n, func(ctx context.Context, i int) (err error) {
+		pods[i], err = one(ctx, i)
+		made.Add(1)
+		return err
+	})
+	return pods, err
 }
 
 // weigh notes how large a pod is, with what the API server adds to it.
@@ -103,21 +111,35 @@ func (b *bench) weigh(ctx context.Context, ref podRef) error {
 }
 
 // createPod makes a pod that runs on its node. The number tells it from others.
-func (b *bench) createPod(ctx context.Context, ref podRef, number int, tolerations ...corev1.Toleration) (podRef, error) {
-	api := b.client.CoreV1().Pods(ref.Namespace)
+func (b *bench) createPod(ctx context.Context, ref podRef, number int, changes ...builders.Change) (podRef, error) {
+	pod, err := b.startPod(ctx, ref, number, changes...)
+	if err != nil {
+		return podRef{}, err
+	}
+	return b.runPod(ctx, pod, number)
+}
+
+// startPod makes a pod that does not run yet.
+func (b *bench) startPod(ctx context.Context, ref podRef, number int, changes ...builders.Change) (*corev1.Pod, error) {
 	template := podTemplate(ref, number)
-	template.Spec.Tolerations = tolerations
-	pod, err := api.Create(ctx, template, metav1.CreateOptions{FieldManager: "kube-controller-manager"})
-	if err != nil {
-		return podRef{}, fmt.Errorf("making pod %s: %w", ref.Name, err)
+	for _, change := range changes {
+		change(template)
 	}
+	pod, err := b.client.CoreV1().Pods(ref.Namespace).Create(ctx, template, metav1.CreateOptions{FieldManager: "kube-controller-manager"})
+	if err != nil {
+		return nil, fmt.Errorf("making pod %s: %w", ref.Name, err)
+	}
+	return pod, nil
+}
+
+// runPod has a pod run, and be ready.
+func (b *bench) runPod(ctx context.Context, pod *corev1.Pod, number int) (podRef, error) {
 	pod.Status = podStatus(pod, number, time.Now())
-	pod, err = api.UpdateStatus(ctx, pod, metav1.UpdateOptions{FieldManager: "kubelet"})
+	pod, err := b.client.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, pod, metav1.UpdateOptions{FieldManager: "kubelet"})
 	if err != nil {
-		return podRef{}, fmt.Errorf("status of pod %s: %w", ref.Name, err)
+		return podRef{}, fmt.Errorf("status of a pod: %w", err)
 	}
-	ref.UID, ref.Generation = pod.UID, pod.Generation
-	return ref, nil
+	return podRef{Namespace: pod.Namespace, Name: pod.Name, Node: pod.Spec.NodeName, UID: pod.UID, Generation: pod.Generation}, nil
 }
 
 // progressOf says every few seconds how far something is, until the function that it returns is called.

@@ -47,7 +47,7 @@ type figure func(contender string) float64
 
 // goals compares what was seen of taint-manager with what is asked of it.
 func goals(r *report) []Goal {
-	all := slices.Concat(stormGoals(r), sizeGoals(r))
+	all := slices.Concat(stormGoals(r), evictGoals(r), sizeGoals(r))
 	return slices.DeleteFunc(all, func(g Goal) bool { return math.IsNaN(g.Seen) })
 }
 
@@ -151,10 +151,14 @@ func newGoal(name, wanted string, text func(float64) string, seen figure) Goal {
 
 // mean is the mean over a contender's storms; NaN where there are none.
 func (r *report) mean(contender string, value func(*Storm) float64) float64 {
+	return meanOf(r.Storms, contender, value)
+}
+
+func meanOf(storms []Storm, contender string, value func(*Storm) float64) float64 {
 	sum, n := 0.0, 0.0
-	for i := range r.Storms {
-		if r.Storms[i].Contender == contender {
-			sum, n = sum+value(&r.Storms[i]), n+1
+	for i := range storms {
+		if storms[i].Contender == contender {
+			sum, n = sum+value(&storms[i]), n+1
 		}
 	}
 	return quotient(sum, n)

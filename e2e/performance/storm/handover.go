@@ -23,7 +23,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -137,10 +136,7 @@ func (b *bench) stream(ctx context.Context) ([]podRef, error) {
 	pods := make([]podRef, streamNodes*streamSeconds)
 	err := loop.Each(ctx, fillWorkers, len(pods), func(ctx context.Context, i int) (err error) {
 		ref := podRef{Namespace: namespaceName(0), Name: fmt.Sprintf("stream-%d", i), Node: nodeName(i % streamNodes % b.nodes)}
-		pods[i], err = b.createPod(ctx, ref, i, corev1.Toleration{
-			Key: stormTaint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute,
-			TolerationSeconds: ptr.To(int64(streamFirst + i/streamNodes)),
-		})
+		pods[i], err = b.createPod(ctx, ref, i, builders.Tolerates(stormTaint, int64(streamFirst+i/streamNodes)))
 		return err
 	})
 	return pods, err

@@ -31,6 +31,11 @@ limitations under the License.
 //   - Start to working is from the start of a process until it has evicted a pod that was due before.
 //   - A mechanism is compared with plain ones by a binary that is built without it: see package variants. They take turns, because machines
 //     and API servers change with time, and means are printed.
+//   - In mode Evict the pods are covered by disruption budgets, whose status the disruption controller of kube-controller-manager keeps, in a
+//     process of its own. In one part the budgets allow everything, and the bare client makes the same calls: GET of the pod and POST of its
+//     eviction. In another each budget allows one pod to go at a time; this command replaces pods that go, and counts by a watch of all
+//     pods how many of each budget are ready.
+//   - What the eviction brake costs, which counts all nodes and holds none, is compared with storms without it, in turns.
 //   - Live heap is what the process says on /metrics (go_gc_heap_live_bytes) after a garbage collection in rest.
 //
 // The exit status is 0 if all was measured, whatever came of it, 1 if not, and 2 after wrong flags.
@@ -67,7 +72,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 func tell(ctx context.Context, o *options, out, progress io.Writer) error {
 	r := &report{}
 	err := measure(ctx, o, r, progress)
-	if len(r.Storms)+len(r.Sizes)+len(r.Mechanisms) == 0 {
+	if len(r.Storms)+len(r.Sizes)+len(r.Mechanisms)+len(r.EvictStorms)+len(r.BrakeStorms) == 0 && r.Budgets == nil {
 		return err
 	}
 	r.Goals = goals(r)

@@ -41,11 +41,12 @@ const (
 
 // meter measures the processor time that a storm takes.
 type meter struct {
-	measured, servers []*controlplane.Process
-	before, used      usage
+	// helpers are processes that stand for other parts of a cluster.
+	measured, servers, helpers []*controlplane.Process
+	before, used               usage
 }
 
-// usage is processor time: of the contender's process, of the API server and etcd, of this process, and of the whole machine.
+// usage is processor time: of the contender's process, of the API server and etcd, of this process and its helpers, and of the whole machine.
 type usage struct{ process, controlPlane, bench, machine time.Duration }
 
 func (u usage) minus(v usage) usage {
@@ -59,6 +60,9 @@ func (b *bench) newMeter(process *controlplane.Process) (*meter, error) {
 	m := &meter{
 		measured: []*controlplane.Process{process},
 		servers:  []*controlplane.Process{b.cp.Part(controlplane.APIServer), b.cp.Part(controlplane.Etcd)},
+	}
+	if b.disruption != nil {
+		m.helpers = append(m.helpers, b.disruption)
 	}
 	var err error
 	m.before, err = m.now()
@@ -79,7 +83,10 @@ func (m *meter) now() (u usage, err error) {
 	if u.controlPlane, err = processorTime(m.servers); err != nil {
 		return u, err
 	}
-	u.bench = figures.ProcessorTime()
+	if u.bench, err = processorTime(m.helpers); err != nil {
+		return u, err
+	}
+	u.bench += figures.ProcessorTime()
 	u.machine, err = machineTime()
 	return u, err
 }

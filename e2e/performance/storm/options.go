@@ -41,13 +41,17 @@ type options struct {
 	liveHeap bool
 	jsonFile string
 	svgFile  string
-	// mechanisms are measured against plain ones. Only leaves everything else out.
+	// mechanisms are measured against plain ones.
 	mechanisms []mechanism
-	only       bool
+	// evict is what is measured of mode Evict and of the brake. In budgets of one place each there are podsPerBudget pods.
+	evict                  []string
+	budgets, podsPerBudget int
+	// onlyMechanisms and onlyEvict leave everything else out.
+	onlyMechanisms, onlyEvict bool
 }
 
 func parse(arguments []string, complaints io.Writer) (*options, error) {
-	o := &options{sizes: []int{0, 10_000, 60_000}, contenders: defaultContenders(), mechanisms: allMechanisms()}
+	o := &options{sizes: []int{0, 10_000, 60_000}, contenders: defaultContenders(), mechanisms: allMechanisms(), evict: evictParts()}
 	fs := flag.NewFlagSet("storm", flag.ContinueOnError)
 	fs.SetOutput(complaints)
 	fs.IntVar(&o.nodes, "nodes", 50, "how many `nodes` a storm taints")
@@ -65,7 +69,14 @@ func parse(arguments []string, complaints io.Writer) (*options, error) {
 		o.mechanisms, err = parseMechanisms(text)
 		return err
 	})
-	fs.BoolVar(&o.only, "only-mechanisms", false, "measure mechanisms only: no storms of the contenders, and no sizes")
+	fs.BoolVar(&o.onlyMechanisms, "only-mechanisms", false, "measure mechanisms only: no storms of the contenders, and no sizes")
+	fs.Func("evict", "`list` of what is measured of mode Evict and of the eviction brake, of "+strings.Join(evictParts(), ",")+"; empty for nothing (default: all)", func(text string) (err error) {
+		o.evict, err = parseEvict(text)
+		return err
+	})
+	fs.IntVar(&o.budgets, "budgets", 50, "how many `budgets` of one place each there are in the part budgets of --evict")
+	fs.IntVar(&o.podsPerBudget, "pods-per-budget", 100, "how many `pods` each of them covers")
+	fs.BoolVar(&o.onlyEvict, "only-evict", false, "measure mode Evict and the eviction brake only: no storms of the contenders, and no sizes")
 	fs.IntVar(&o.bareConcurrency, "bare-concurrency", 20, "how many `pods` the bare client evicts at the same time; taint-manager finds out how many do good")
 	fs.IntVar(&o.bareEventWriters, "bare-event-writers", 2, "how many `Events` the bare client writes at the same time")
 	args := fs.String("args", "--v=2", "`flags` of taint-manager; by default those of the manifests")
@@ -91,6 +102,7 @@ func (o *options) validate() error {
 	}{
 		{"nodes", o.nodes}, {"pods-per-node", o.podsPerNode}, {"namespaces", o.namespaces},
 		{"bare-concurrency", o.bareConcurrency}, {"bare-event-writers", o.bareEventWriters},
+		{"budgets", o.budgets}, {"pods-per-budget", o.podsPerBudget},
 	} {
 		if number.value < 1 {
 			errs = append(errs, fmt.Errorf("--%s=%d: must be 1 or more", number.flag, number.value))
@@ -103,6 +115,19 @@ func (o *options) validate() error {
 		errs = append(errs, errors.New("--json: must name a file"))
 	}
 	return errors.Join(errs...)
+}
+
+func parseEvict(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	chosen := strings.Split(text, ",")
+	for _, name := range chosen {
+		if !slices.Contains(evictParts(), name) {
+			return nil, fmt.Errorf("%q is none of %s", name, strings.Join(evictParts(), ","))
+		}
+	}
+	return chosen, nil
 }
 
 // parseSizes returns them in ascending order: pods are only ever added.

@@ -35,6 +35,19 @@ func TestParse(t *testing.T) {
 	if !slices.Equal(o.sizes, []int{0, 10_000, 60_000}) {
 		t.Errorf("sizes %v", o.sizes)
 	}
+	if !slices.Equal(o.evict, []string{"storm", "budgets", "brake"}) || o.budgets != 50 || o.podsPerBudget != 100 || o.onlyEvict {
+		t.Errorf("of mode Evict: %+v", o)
+	}
+	o, err = parse([]string{"--only-evict", "--evict=brake,storm", "--budgets=5", "--pods-per-budget=10"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(o.evict, []string{"brake", "storm"}) || o.budgets != 5 || o.podsPerBudget != 10 || !o.onlyEvict || o.onlyMechanisms {
+		t.Errorf("of mode Evict: %+v", o)
+	}
+	if o, err = parse([]string{"--evict="}, io.Discard); err != nil || o.evict != nil {
+		t.Errorf("of mode Evict: %+v, error %v", o, err)
+	}
 	o, err = parse([]string{"--nodes=5", "--pods-per-node=20", "--sizes=", "--contenders=builtin,bare", "--args=--v=0 --max-concurrent-evictions=5"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +61,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, arguments := range [][]string{
 		{"--nodes=0"}, {"--pods-per-node=-1"}, {"--namespaces=0"}, {"--bare-concurrency=0"}, {"--bare-event-writers=0"},
 		{"--nodes=many"}, {"--sizes=1,two"}, {"--sizes=-1"}, {"--contenders=nobody"}, {"--contenders="}, {"--settle=1s"},
+		{"--budgets=0"}, {"--pods-per-budget=0"}, {"--evict=nothing"}, {"--evict=storm,"},
 		{"--json="}, {"more"}, {"--unknown"},
 	} {
 		if _, err := parse(arguments, io.Discard); err == nil || errors.Is(err, flag.ErrHelp) {
@@ -79,5 +93,40 @@ func TestPlace(t *testing.T) {
 	}
 	if len(places) != 100 || len(ofNode) != 4 || ofNode[namespaceName(0)] != 5 {
 		t.Errorf("%d places, of one node by namespace: %v", len(places), ofNode)
+	}
+}
+
+// Pods of one budget are in its namespace and on different nodes, pods that follow one another are of different budgets, and each node has as
+// many pods as the others.
+func TestGuarded(t *testing.T) {
+	o, g := &options{nodes: 5, namespaces: 4}, guard{budgets: 10, perBudget: 5}
+	places, ofNode, ofBudget, nodesOf := map[podRef]bool{}, map[string]int{}, map[string]string{}, map[string]map[string]bool{}
+	previous := ""
+	for i := range g.pods() {
+		ref, budget := o.guarded(g, i)
+		places[ref] = true
+		ofNode[ref.Node]++
+		if ofBudget[budget] == "" {
+			ofBudget[budget], nodesOf[budget] = ref.Namespace, map[string]bool{}
+		}
+		nodesOf[budget][ref.Node] = true
+		if ofBudget[budget] != ref.Namespace {
+			t.Errorf("pods of %s are in %s and %s", budget, ref.Namespace, ofBudget[budget])
+		}
+		if previous == budget {
+			t.Errorf("pods %d and %d are of %s", i-1, i, budget)
+		}
+		previous = budget
+	}
+	if len(places) != 50 || len(ofNode) != 5 || ofNode[nodeName(2)] != 10 || len(ofBudget) != 10 {
+		t.Errorf("%d places of %d budgets, by node: %v", len(places), len(ofBudget), ofNode)
+	}
+	for budget, nodes := range nodesOf {
+		if len(nodes) != 5 {
+			t.Errorf("pods of %s are on %d nodes", budget, len(nodes))
+		}
+	}
+	if got, budget := o.guarded(g, 13); got.Namespace != "bench-3" || got.Node != "bench-node-4" || budget != "bench-budget-3" {
+		t.Errorf("pod 13 is %+v of %s", got, budget)
 	}
 }

@@ -56,6 +56,25 @@ func sample() *report {
 			{oursInPagesName, "taint-manager, lists in pages", 60_000, 100 << 20, 220 << 20, 50 << 20, 4.5},
 			{builtinName, "built-in", 60_000, 705 << 20, 900 << 20, 600 << 20, 9},
 		},
+		EvictStorms: evictStorms(),
+		BrakeStorms: []Storm{
+			{Contender: oursName, Title: "without", Process: Process{CPUMillisPerEviction: 1}}, {Contender: brakedName, Title: "brake", Process: Process{CPUMillisPerEviction: 1.25}},
+			{Contender: oursName, Title: "without", Process: Process{CPUMillisPerEviction: 2}},
+		},
+		Budgets: &Budgets{Budgets: 2, MinAvailable: 4, Pods: 10, Went: 10, Seconds: 8, FewestReady: 4, EvictionCalls: 13, Failed: map[string]int{"create pods/eviction: 429": 3}},
+	}
+}
+
+// evictStorms are storms of mode Evict: taint-manager is as fast as the mean of the bare client's, and 2 of 102 calls are answered with 409.
+func evictStorms() []Storm {
+	ours := Storm{Contender: oursEvictName, Title: "mode Evict", Pods: 100, Nodes: 2, Evicted: 100, EvictionsPerSecond: 150}
+	ours.countCalls(&calls{
+		eviction: map[string]int{"get pods": 102, "create pods/eviction": 102, "create events": 100},
+		failed:   map[string]int{"create pods/eviction: 409": 2, "get pods: 404": 7},
+	})
+	return []Storm{
+		{Contender: bareEvictName, Title: "bare, evicting", Pods: 100, Nodes: 2, EvictionsPerSecond: 100}, ours,
+		{Contender: bareEvictName, Title: "bare, evicting", Pods: 100, Nodes: 2, EvictionsPerSecond: 200},
 	}
 }
 
@@ -107,6 +126,12 @@ func TestGoals(t *testing.T) {
 		"Events that arrive":                                                 false,
 		"CPU per eviction":                                                   true,
 		"peak over idle resident memory":                                     true,
+		"mode Evict, evictions/s to the last pod, of the bare client's":      true,
+		"… answers 409, of eviction calls":                                   false,
+		"mode Evict, budgets of one place that were violated":                true,
+		"… pods that go":                                                     true,
+		"… eviction calls for each of them":                                  false,
+		"CPU per eviction with the eviction brake, of that without":          true,
 		"live heap per cached pod":                                           true,
 		"resident memory per cached pod":                                     false,
 		"… with lists in pages":                                              true,
@@ -127,6 +152,30 @@ func TestGoals(t *testing.T) {
 	}
 }
 
+// A budget that was violated once, or a pod that stays, is a goal that is not met.
+func TestBudgetGoals(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		Budgets
+		want string
+	}{
+		{"all is well", Budgets{Pods: 10, Went: 10, EvictionCalls: 12}, ""},
+		{"violated", Budgets{Pods: 10, Went: 10, EvictionCalls: 10, Violated: 1}, "mode Evict, budgets of one place that were violated"},
+		{"one stays", Budgets{Pods: 10, Went: 9, EvictionCalls: 9}, "… pods that go"},
+		{"too many calls", Budgets{Pods: 10, Went: 10, EvictionCalls: 13}, "… eviction calls for each of them"},
+	} {
+		missed, found := "", 0
+		for _, g := range goals(&report{Budgets: &test.Budgets}) {
+			if found++; !g.Met {
+				missed += g.Name
+			}
+		}
+		if missed != test.want || found != 3 {
+			t.Errorf("%s: of %d goals %q is not met, want %q", test.name, found, missed, test.want)
+		}
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	r := sample()
 	r.Goals = goals(r)
@@ -143,6 +192,16 @@ func TestMarkdown(t *testing.T) {
 		"| other calls | — | update leases 1 | update leases 1 |",
 		"| per pod, 10,000 to 60,000 | taint-manager | 4.10 KiB | 5.12 KiB | 0.82 KiB | |",
 		"| 10,000 | 50 MiB | 60 MiB | 50 MiB | 70 MiB | 128 MiB |",
+		"| mode Evict, evictions/s to the last pod, of the bare client's | — | ≥ 0.90 | 1.00 | — | yes |",
+		"| … answers 409, of eviction calls | — | ≤ 1 % | 2.0 % | — | **no** |",
+		"| mode Evict, budgets of one place that were violated | — | none | 0 | — | yes |",
+		"| … pods that go | — | all | 100.0 % | — | yes |",
+		"| … eviction calls for each of them | — | ≤ 1.2 | 1.30 | — | **no** |",
+		"| CPU per eviction with the eviction brake, of that without | — | ≤ 1.1 | 0.83 | — | yes |",
+		"| | bare, evicting | mode Evict | bare, evicting |\n|---|---|---|---|\n",
+		"| ready pods of a budget, at least (and wanted) | 4 (4) |", "| eviction calls (for each pod) | 13 (1.30) |",
+		"| calls that failed | create pods/eviction: 429 3 |",
+		"| | without | brake | without |\n", "| CPU per eviction | 1.00 ms | 1.25 ms | 2.00 ms |",
 		"| 150,000 (estimated) | 610 MiB | 760 MiB | 190 MiB | 490 MiB | 1152 MiB |",
 	} {
 		if !strings.Contains(text, want) {

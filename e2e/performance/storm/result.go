@@ -29,6 +29,10 @@ type report struct {
 	Storms  []Storm `json:"storms,omitempty"`
 	Sizes   []Size  `json:"sizes,omitempty"`
 	Goals   []Goal  `json:"goals,omitempty"`
+	// EvictStorms are those of mode Evict, and BrakeStorms those with the eviction brake and without.
+	EvictStorms []Storm  `json:"evictStorms,omitempty"`
+	BrakeStorms []Storm  `json:"brakeStorms,omitempty"`
+	Budgets     *Budgets `json:"budgets,omitempty"`
 	// Mechanisms are what clever mechanisms buy.
 	Mechanisms []Mechanism `json:"mechanisms,omitempty"`
 }
@@ -100,6 +104,21 @@ type Size struct {
 	PeakBytes             uint64  `json:"peakBytes"` // from its start on
 	LiveHeapBytes         uint64  `json:"liveHeapBytes"`
 	StartToWorkingSeconds float64 `json:"startToWorkingSeconds"`
+}
+
+// Budgets is what was measured while nodes were emptied whose pods are covered by budgets of one place each.
+type Budgets struct {
+	Budgets      int `json:"budgets"`
+	MinAvailable int `json:"minAvailable"`
+	// Pods are those on the nodes, and Went are those of them that were evicted.
+	Pods    int     `json:"pods"`
+	Went    int     `json:"went"`
+	Seconds float64 `json:"seconds"`
+	// Violated is of how many budgets fewer pods than MinAvailable were ready at some time, and FewestReady how many were of any at least.
+	Violated      int            `json:"violated"`
+	FewestReady   int            `json:"fewestReady"`
+	EvictionCalls int            `json:"evictionCalls"`
+	Failed        map[string]int `json:"failedCalls,omitempty"`
 }
 
 // Goal is what is asked of taint-manager, and what was seen.

@@ -43,6 +43,8 @@ type bench struct {
 	metadata metadata.Interface   // of the administrator
 	podBytes int                  // size of one pod, as it goes over the wire
 
+	disruption *controlplane.Process // the disruption controller, while budgets matter
+
 	binary                     string // of taint-manager
 	kubeconfig, bareKubeconfig string // of taint-manager and of the bare client
 }
@@ -142,8 +144,8 @@ func (b *bench) say(format string, args ...any) {
 
 // measure does everything in the order that needs the fewest pods to be made: nothing is known of a size without pods later.
 func (b *bench) measure(ctx context.Context, r *report) error {
-	if b.only {
-		return b.measureMechanisms(ctx, r)
+	if b.onlyMechanisms || b.onlyEvict {
+		return b.measureOnly(ctx, r)
 	}
 	sizes := b.sizes
 	if len(sizes) > 0 && sizes[0] == 0 {
@@ -156,6 +158,9 @@ func (b *bench) measure(ctx context.Context, r *report) error {
 		return err
 	}
 	if err := b.measureMechanisms(ctx, r); err != nil {
+		return err
+	}
+	if err := b.measureEvict(ctx, r); err != nil {
 		return err
 	}
 	if len(sizes) == 0 {
@@ -173,6 +178,19 @@ func (b *bench) measure(ctx context.Context, r *report) error {
 		if err := b.measureSize(ctx, r, size); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// measureOnly does nothing but what was asked for.
+func (b *bench) measureOnly(ctx context.Context, r *report) error {
+	if b.onlyMechanisms {
+		if err := b.measureMechanisms(ctx, r); err != nil {
+			return err
+		}
+	}
+	if b.onlyEvict {
+		return b.measureEvict(ctx, r)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ const (
 )
 
 // storm measures one contender on pods of its own.
-func (b *bench) storm(ctx context.Context, c contender) (_ *Storm, err error) {
+func (b *bench) storm(ctx context.Context, c contender) (*Storm, error) {
 	pods, err := b.fill(ctx, 0, b.nodes*max(1, b.podsPerNode/c.share))
 	if err != nil {
 		return nil, err
@@ -54,8 +54,17 @@ func (b *bench) storm(ctx context.Context, c contender) (_ *Storm, err error) {
 	if err != nil {
 		return nil, err
 	}
+	return b.stormOver(ctx, c, pods, alone)
+}
+
+// stormOver measures one contender on these pods. Others may be alone on their nodes.
+func (b *bench) stormOver(ctx context.Context, c contender, pods []podRef, alone *lone) (_ *Storm, err error) {
 	b.say("%s: starting", c.title)
-	runner, working, err := b.enter(ctx, c, slices.Concat(pods, alone.pods))
+	all := pods
+	if alone != nil {
+		all = slices.Concat(pods, alone.pods)
+	}
+	runner, working, err := b.enter(ctx, c, all)
 	if err != nil {
 		return nil, err
 	}

@@ -39,8 +39,9 @@ func (r *report) markdown() string {
 	}
 	if len(r.Storms) > 0 {
 		b.WriteString("\n")
-		r.stormTable().Write(&b)
+		stormTable(r.Storms).Write(&b)
 	}
+	r.evictTables(&b)
 	if len(r.Sizes) > 0 {
 		b.WriteString("\n")
 		r.sizeTable().Write(&b)
@@ -121,15 +122,15 @@ func stormRows() []struct {
 	}
 }
 
-func (r *report) stormTable() figures.Table {
+func stormTable(storms []Storm) figures.Table {
 	t := figures.Table{{""}}
-	for i := range r.Storms {
-		t[0] = append(t[0], r.Storms[i].Title)
+	for i := range storms {
+		t[0] = append(t[0], storms[i].Title)
 	}
 	for _, row := range stormRows() {
 		line := []string{row.name}
-		for i := range r.Storms {
-			line = append(line, row.value(&r.Storms[i]))
+		for i := range storms {
+			line = append(line, row.value(&storms[i]))
 		}
 		t = append(t, line)
 	}
