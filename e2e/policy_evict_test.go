@@ -224,9 +224,10 @@ func TestPolicyGracePeriod(t *testing.T) {
 	own := func(seconds int64) builders.Change {
 		return func(pod *corev1.Pod) { pod.Spec.TerminationGracePeriodSeconds = &seconds }
 	}
+	s.create("own", "matchingPrecedence: 100, mode: Delete, taints: [{key: own}]")
 	pods := map[int64]*corev1.Pod{5: s.Pod(nodes[0], own(30)), 2: s.Pod(nodes[0], own(2)), 40: s.Pod(nodes[1], own(40))}
 	s.Taint(nodes[0], builders.NoExecute("short"))
-	tainted := s.Taint(nodes[1], builders.NoExecute("other"))
+	tainted := s.Taint(nodes[1], builders.NoExecute("own"))
 	for want, pod := range pods {
 		if outcome := s.Await(pod, tainted.After.Add(5*time.Second)); !outcome.Evicted {
 			t.Errorf("pod %s is not evicted", pod.Name)

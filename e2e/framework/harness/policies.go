@@ -23,6 +23,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
@@ -40,14 +41,17 @@ func crds() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 }
 
-// Policies makes the API server serve policies until the test ends, and returns a client of theirs. They are the whole cluster's, so
-// the test has to be one that shares no controller.
-func (s *Scene) Policies() dynamic.ResourceInterface {
+// Policies makes the API server serve policies until the test ends, by a CustomResourceDefinition that may be changed, and returns a client
+// of theirs. They are the whole cluster's, so the test has to be one that shares no controller.
+func (s *Scene) Policies(changes ...func(crd *unstructured.Unstructured)) dynamic.ResourceInterface {
 	s.T.Helper()
 	client, err := dynamic.NewForConfig(s.CP.AdminConfig())
 	s.Must(err)
 	crd, err := manifests.PolicyCRD()
 	s.Must(err)
+	for _, change := range changes {
+		change(crd)
+	}
 	_, err = client.Resource(crds()).Create(s.Context(), crd, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 	s.Must(err)
 	s.T.Cleanup(func() {
