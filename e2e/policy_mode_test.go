@@ -19,12 +19,12 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -36,6 +36,9 @@ import (
 	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 	policyv1alpha1 "github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
+
+// statusTimeout is how long the status of a policy may take, on a machine that also runs the whole control plane.
+const statusTimeout = 10 * time.Second
 
 // policyScene is a scene with policies and a controller.
 type policyScene struct {
@@ -56,11 +59,27 @@ func withPolicies(t *testing.T) policyScene {
 // create creates a policy with a spec in YAML, and returns when the controller has it.
 func (s policyScene) create(name, spec string) {
 	s.T.Helper()
+	s.put(name, spec)
+	s.accepted(name, statusTimeout)
+}
+
+// put creates a policy, and returns when the API server has it.
+func (s policyScene) put(name, spec string) timing.Moment {
+	s.T.Helper()
 	policy := policyOf(s.T, spec)
 	policy.SetName(name)
-	_, err := s.policies.Create(s.Context(), policy, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	created, err := timing.Of(func() error {
+		_, err := s.policies.Create(s.Context(), policy, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+		return err
+	})
 	s.Must(err)
-	s.eventually(name, "accepted", func(status policyv1alpha1.TaintEvictionPolicyStatus) bool {
+	return created
+}
+
+// accepted waits until the controller has a policy.
+func (s policyScene) accepted(name string, within time.Duration) {
+	s.T.Helper()
+	s.within(name, "accepted", within, func(status policyv1alpha1.TaintEvictionPolicyStatus) bool {
 		return meta.IsStatusConditionTrue(status.Conditions, policyv1alpha1.ConditionAccepted)
 	})
 }
@@ -75,7 +94,13 @@ func (s policyScene) delete(name string) timing.Moment {
 // eventually waits until the status of a policy is as wanted.
 func (s policyScene) eventually(name, what string, wanted func(policyv1alpha1.TaintEvictionPolicyStatus) bool) {
 	s.T.Helper()
-	s.Eventually("policy "+name+" "+what, 10*time.Second, func(ctx context.Context) error {
+	s.within(name, what, statusTimeout, wanted)
+}
+
+// within is eventually, for so long.
+func (s policyScene) within(name, what string, timeout time.Duration, wanted func(policyv1alpha1.TaintEvictionPolicyStatus) bool) {
+	s.T.Helper()
+	s.Eventually("policy "+name+" "+what, timeout, func(ctx context.Context) error {
 		object, err := s.policies.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -133,6 +158,7 @@ func TestPolicyPreview(t *testing.T) {
 	now, later := s.Pod(node), s.Pod(node, builders.Tolerates("ill", 600))
 	tainted := s.Taint(node, builders.NoExecute("ill"))
 	s.counts("careful", 0, 0, 2, 0, 1)
+	s.modePods(map[string]float64{"Delete": 0, "Evict": 0, "Preview": 2, "Keep": 0})
 	s.Remove(later)
 	s.counts("careful", 0, 0, 1, 0, 1)
 	if events := s.NodeEvents(node, "TaintManagerPreview", 1, time.Now().Add(5*time.Second)); len(events) != 1 ||
@@ -142,6 +168,17 @@ func TestPolicyPreview(t *testing.T) {
 	s.Stays(now, tainted.After.Add(3*time.Second), "a preview evicts nothing")
 	s.Untaint(node)
 	s.counts("careful", 0, 0, 0, 0, 0)
+}
+
+// modePods checks the metric of pods by mode.
+func (s policyScene) modePods(want map[string]float64) {
+	s.T.Helper()
+	reader := s.Token("reader", []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}})
+	for mode, pods := range want {
+		if got := s.Metric(reader, "taint_manager_policy_pods", fmt.Sprintf("mode=%q", mode)); got != pods {
+			s.T.Errorf("the metric of mode %s is %v, want %v", mode, got, pods)
+		}
+	}
 }
 
 func TestPolicyMinTaintAge(t *testing.T) {
@@ -160,13 +197,23 @@ func TestPolicyMinTaintAge(t *testing.T) {
 
 func TestPolicyExpires(t *testing.T) {
 	s := withPolicies(t)
-	node := s.Node()
+	nodes := s.Nodes(3)
 	expires := time.Now().Add(8 * time.Second).Truncate(time.Second)
-	s.create("for-a-while", fmt.Sprintf("matchingPrecedence: 100, mode: Keep, taints: [{key: ill}], expireTime: %q", expires.UTC().Format(time.RFC3339)))
-	pod := s.Pod(node)
-	s.Taint(node, builders.NoExecute("ill"))
+	until := func(key string, end time.Time) string {
+		return fmt.Sprintf("matchingPrecedence: 100, mode: Keep, taints: [{key: %s}], expireTime: %q", key, end.UTC().Format(time.RFC3339))
+	}
+	s.create("for-a-while", until("ill", expires))
+	s.create("over", until("over", expires.Add(-time.Hour)))
+	s.create("for-good", "matchingPrecedence: 100, mode: Keep, taints: [{key: good}]")
+	pod, over, kept := s.Pod(nodes[0]), s.Pod(nodes[1]), s.Pod(nodes[2])
+	s.Taint(nodes[0], builders.NoExecute("ill"))
+	s.Taint(nodes[2], builders.NoExecute("good"))
+	s.Evicted(over, harness.Due(s.Taint(nodes[1], builders.NoExecute("over")), 0))
 	s.counts("for-a-while", 0, 0, 0, 1, 1)
+	s.counts("for-good", 0, 0, 0, 1, 1)
 	outcome := s.Evicted(pod, harness.Due(timing.Moment{Before: expires, After: expires}, 0))
+	s.counts("for-a-while", 0, 0, 0, 0, 0)
+	s.Stays(kept, expires.Add(2*time.Second), "its policy does not expire")
 	s.Saw("evicted %s after the policy expired", timing.Round(outcome.At.Sub(expires)))
 }
 
@@ -259,34 +306,4 @@ func TestPolicyNoScheduleTaint(t *testing.T) {
 	s.Evicted(seconds, harness.Due(created, 9))
 	s.Stays(tolerates, time.Now().Add(time.Second), "it tolerates the taint")
 	s.Stays(cordoned, time.Now().Add(time.Second), "no policy names its node's taints")
-}
-
-// TestDryRun has a process that evicts nothing, with the Lease of its own that lets it run beside another one.
-func TestDryRun(t *testing.T) {
-	suite.OursOnly(t, "it has no dry run")
-	s := suite.Alone(t)
-	proxy := s.Proxy(0)
-	proxy.RefuseStreamingLists(http.StatusUnprocessableEntity) // so that its Lease is listed, too
-	controller := s.Start(harness.Options{Name: "dry", LeaderElect: true, Proxy: proxy, Args: []string{"--dry-run"}})
-	node := s.Node()
-	pod := s.Pod(node)
-	tainted := s.Taint(node, builders.NoExecute("ill"))
-	if events := s.NodeEvents(node, "TaintManagerPreview", 1, time.Now().Add(5*time.Second)); len(events) != 1 ||
-		events[0].Message != "Preview by a dry run, nothing is evicted: 1 pod would be due now, 0 pods later" {
-		t.Errorf("Events on the node: %v", messages(events))
-	}
-	s.Stays(pod, tainted.After.Add(4*time.Second), "a dry run evicts nothing")
-	leases, err := s.Client.CoordinationV1().Leases(metav1.NamespaceSystem).List(s.Context(), metav1.ListOptions{})
-	s.Must(err)
-	held := map[string]bool{}
-	for i := range leases.Items {
-		held[leases.Items[i].Name] = ptr.Deref(leases.Items[i].Spec.HolderIdentity, "") != ""
-	}
-	if !held["taint-manager-dry-run"] || held["taint-manager"] {
-		t.Errorf("Leases that are held: %v", held)
-	}
-	if live := s.Live(pod); builders.ConditionOf(live, corev1.DisruptionTarget) != nil {
-		t.Errorf("a dry run wrote %v", live.Status.Conditions)
-	}
-	s.Must(controller.Stop()) // before the proxy
 }
