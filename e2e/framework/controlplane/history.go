@@ -42,7 +42,7 @@ func TaintManagerAt(ctx context.Context, progress io.Writer, commit string) (str
 	if err != nil {
 		return "", err
 	}
-	b := &builder{progress: progress, label: " of " + commit, flags: []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, servers: servers}
+	b := &builder{progress: progress, label: " of " + commit, flags: []string{"-buildvcs=false", "-ldflags=-s -w"}, servers: servers}
 	goVersion, err := b.goVersion(ctx)
 	if err != nil {
 		return "", err
