@@ -54,6 +54,8 @@ type Scene struct {
 	suite   *Suite
 	cluster *cluster
 	watch   *podwatch.Watch
+	// removePolicies is set once policies are served.
+	removePolicies func(context.Context) error
 
 	mu    sync.Mutex
 	nodes []string

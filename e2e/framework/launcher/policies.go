@@ -18,11 +18,13 @@ package launcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
@@ -38,8 +40,11 @@ const (
 	crdInterval = 50 * time.Millisecond
 )
 
-// ServePolicies makes the API server serve policies. It returns a client of theirs, and what removes them and returns when they are gone.
-func ServePolicies(ctx context.Context, cp *controlplane.ControlPlane) (policies dynamic.ResourceInterface, remove func(context.Context) error, err error) {
+// ServePolicies makes the API server serve policies, by a CustomResourceDefinition that may be changed. It returns a client of theirs, and
+// what removes them, as kubectl delete does, and returns when they are gone.
+func ServePolicies(
+	ctx context.Context, cp *controlplane.ControlPlane, changes ...func(crd *unstructured.Unstructured),
+) (policies dynamic.ResourceInterface, remove func(context.Context) error, err error) {
 	client, err := dynamic.NewForConfig(cp.AdminConfig())
 	if err != nil {
 		return nil, nil, fmt.Errorf("client of policies: %w", err)
@@ -47,6 +52,9 @@ func ServePolicies(ctx context.Context, cp *controlplane.ControlPlane) (policies
 	crd, err := manifests.PolicyCRD()
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, change := range changes {
+		change(crd)
 	}
 	crds := client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
 	if _, err := crds.Create(ctx, crd, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict}); err != nil {
@@ -57,14 +65,14 @@ func ServePolicies(ctx context.Context, cp *controlplane.ControlPlane) (policies
 		_, err := policies.List(ctx, metav1.ListOptions{})
 		return err
 	}); err != nil {
-		return nil, nil, fmt.Errorf("serving policies: %w", err)
+		return nil, nil, errors.Join(fmt.Errorf("serving policies: %w", err), removeCRD(ctx, crds, crd.GetName()))
 	}
 	return policies, func(ctx context.Context) error { return removeCRD(ctx, crds, crd.GetName()) }, nil
 }
 
-// removeCRD deletes a CustomResourceDefinition, and returns when it is gone, and its objects with it.
+// removeCRD deletes a CustomResourceDefinition if there is one, and returns when it is gone, and its objects with it.
 func removeCRD(ctx context.Context, crds dynamic.ResourceInterface, name string) error {
-	if err := crds.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+	if err := crds.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("removing %s: %w", name, err)
 	}
 	return loop.Until(ctx, crdInterval, crdTimeout, func(ctx context.Context) error {
