@@ -70,6 +70,8 @@ type Refusal struct {
 	Since time.Time
 	// RetryAfter is after what time to ask again while budgets are being read.
 	RetryAfter time.Duration
+	// InLine says that the budget allows the eviction, by its known status, and that only others of it go first.
+	InLine bool
 
 	// waiter is the pod as it waited when Begin refused it, by its budget; nil for an answer.
 	waiter *waiter
@@ -166,7 +168,7 @@ func (t *Tracker) Begin(pod Pod) (*Turn, *Refusal) {
 			w = &waiter{since: now}
 		}
 		w.state = s
-		return nil, &Refusal{Budget: s.name, Since: w.since, waiter: w}
+		return nil, &Refusal{Budget: s.name, Since: w.since, InLine: turn.need != refused && !now.Before(s.notBefore), waiter: w}
 	}
 	s.turn = turn
 	return turn, nil

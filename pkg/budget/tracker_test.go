@@ -536,3 +536,25 @@ func TestFailedAttemptLetsTheNextGo(t *testing.T) {
 		f.begins(web("b"))
 	})
 }
+
+// TestInLine tells a pod that its budget holds from one that others go before.
+func TestInLine(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		is := func(name string, want bool) {
+			t.Helper()
+			if _, refusal := f.Begin(web(name)); refusal == nil || refusal.InLine != want {
+				t.Errorf("%s: %+v, want in line: %t", name, refusal, want)
+			}
+		}
+		f.show(2)
+		first := f.begins(web("a"))
+		is("b", true)
+		f.show(0, "a")
+		is("b", false)
+		f.End(first, Answer{Accepted: true})
+		is("b", false)
+		f.show(1)
+		f.End(f.begins(web("b")), Answer{Conflict: true})
+		is("c", false) // the API server asks to wait
+	})
+}

@@ -64,7 +64,11 @@ func (c *Controller) beginTurn(logger klog.Logger, pod *podcache.Pod, item evict
 	logger.V(4).Info("Pod waits for its disruption budget", "budget", refusal.Budget, "since", refusal.Since)
 	c.tally.SetBlocked(pod.UID, true)
 	after := blockedAfter - now.Sub(refusal.Since)
-	if after <= 0 {
+	switch {
+	case after > 0:
+	case refusal.InLine:
+		after = blockedAfter // nothing holds it up: others of a large workload go first
+	default:
 		after = wait.Jitter(blockedInterval, 0.1)
 		c.reportBlocked(pod, decision, step, refusal.Budget, "")
 	}

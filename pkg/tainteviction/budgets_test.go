@@ -171,6 +171,36 @@ func TestEvictsUnderBudgets(t *testing.T) {
 	})
 }
 
+// TestNoEventWhileABudgetAllows has 40 pods go one after another, because an eviction takes a second, and their budget allows all of them.
+func TestNoEventWhileABudgetAllows(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		for i := range 40 {
+			f.api.AddPod(fmt.Sprint("p", i), "n", of("web"))
+		}
+		f.api.AddBudget("web", "web", 0)
+		f.api.ReconcileBudgets()
+		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(req.URL.Path, "/eviction") {
+				time.Sleep(time.Second)
+			}
+			return nil, nil
+		}
+		f.start(evicts())
+		f.api.Taint("n", taintOf("a"))
+		f.wait(35)
+		if pods := f.api.Pods(); pods < 4 || pods > 10 {
+			t.Errorf("%d pods are left after 35 s", pods)
+		}
+		f.wait(25)
+		for i := range 40 {
+			name := fmt.Sprint("p", i)
+			if events := f.api.Events("Pod", name); f.api.Pod(name) != nil || len(events) != 1 || events[0].Reason != podEventReason {
+				t.Errorf("%s: Events %v", name, events)
+			}
+		}
+	})
+}
+
 // TestBudgetThatNeverAllows has pods be deleted after a while, or wait for ever.
 func TestBudgetThatNeverAllows(t *testing.T) {
 	for _, last := range []*int64{ptr.To[int64](900), nil} {
