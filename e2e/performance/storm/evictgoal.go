@@ -41,6 +41,7 @@ func evictGoals(r *report) []Goal {
 		atLeast(evictRateGoal, "mode Evict, evictions/s to the last pod, of the bare client's", "≥ 0.90", plain,
 			onlyOurs(quotient(meanOf(r.EvictStorms, oursEvictName, rate), meanOf(r.EvictStorms, bareEvictName, rate)))),
 		atMost(conflictGoal, "… answers 409, of eviction calls", "≤ 1 %", percent, onlyOurs(meanOf(r.EvictStorms, oursEvictName, (*Storm).conflicts))),
+		atMost(callsGoal, "… calls per eviction, its Event included", "≤ 3", plain, onlyOurs(meanOf(r.EvictStorms, oursEvictName, (*Storm).calls))),
 		atMost(violatedGoal, "mode Evict, budgets of one place that were violated", "none", count, onlyOurs(r.Budgets.violated())),
 		atLeast(wentGoal, "… pods that go", "all", percent, onlyOurs(r.Budgets.went())),
 		atMost(evictionCallsGoal, "… eviction calls for each of them", "≤ 1.2", plain, onlyOurs(r.Budgets.callsPerPod())),
