@@ -80,6 +80,11 @@ func newState(namespace, name string) *state {
 	return &state{namespace: namespace, name: name, selector: labels.Nothing(), probeEvery: minProbe}
 }
 
+// uncounted reports whether the disruption controller has not seen the last version of the budget.
+func (s *state) uncounted() bool {
+	return s.budget != nil && s.budget.Status.ObservedGeneration < s.budget.Generation
+}
+
 // show takes the next version of the budget.
 func (s *state) show(budget *policyv1.PodDisruptionBudget, sameSelector bool) {
 	if !sameSelector {

@@ -72,6 +72,8 @@ type Refusal struct {
 	RetryAfter time.Duration
 	// InLine says that the budget allows the eviction, by its known status, and that only others of it go first.
 	InLine bool
+	// Uncounted says that the disruption controller has not counted yet what the budget allows.
+	Uncounted bool
 
 	// waiter is the pod as it waited when Begin refused it, by its budget; nil for an answer.
 	waiter *waiter
@@ -168,7 +170,7 @@ func (t *Tracker) Begin(pod Pod) (*Turn, *Refusal) {
 			w = &waiter{since: now}
 		}
 		w.state = s
-		return nil, &Refusal{Budget: s.name, Since: w.since, InLine: turn.need != refused && !now.Before(s.notBefore), waiter: w}
+		return nil, &Refusal{Budget: s.name, Since: w.since, InLine: turn.need != refused && !now.Before(s.notBefore), Uncounted: s.uncounted(), waiter: w}
 	}
 	s.turn = turn
 	return turn, nil

@@ -62,7 +62,7 @@ func (c *Controller) beginTurn(logger klog.Logger, pod *podcache.Pod, item evict
 		return nil, false
 	}
 	logger.V(4).Info("Pod waits for its disruption budget", "budget", refusal.Budget, "since", refusal.Since)
-	c.tally.SetBlocked(pod.UID, true)
+	c.tally.SetBlocked(pod.UID, !refusal.Uncounted)
 	after := blockedAfter - now.Sub(refusal.Since)
 	switch {
 	case after > 0:
@@ -70,7 +70,11 @@ func (c *Controller) beginTurn(logger klog.Logger, pod *podcache.Pod, item evict
 		after = blockedAfter // nothing holds it up: others of a large workload go first
 	default:
 		after = wait.Jitter(blockedInterval, 0.1)
-		c.reportBlocked(pod, decision, step, refusal.Budget, "")
+		message := ""
+		if refusal.Uncounted {
+			message = "the disruption controller has not counted yet what it allows"
+		}
+		c.reportBlocked(pod, decision, step, refusal.Budget, message)
 	}
 	c.taintEvictionQueue.Park(item, untilChange(decision, now, after), false)
 	if !c.budgets.Wait(pod, *refusal) {
@@ -132,7 +136,7 @@ func blocks(outcome evictor.Outcome) bool {
 func (c *Controller) waitAsAsked(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result) {
 	now := c.config.Clock.Now()
 	after := untilChange(result.Decision, now, pause(item.Rechecks, result))
-	c.tally.SetBlocked(pod.UID, blocks(result.Outcome))
+	c.tally.SetBlocked(pod.UID, result.Outcome == evictor.Blocked || result.Outcome == evictor.BudgetInvalid)
 	logger.V(2).Info("Pod has to wait before it can be evicted", "outcome", result.Outcome, "budget", result.Budget, "message", result.Message,
 		"retryAfter", after)
 	switch result.Outcome {

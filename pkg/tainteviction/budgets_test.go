@@ -302,6 +302,41 @@ func TestWaitEnds(t *testing.T) {
 	}
 }
 
+// TestBudgetThatIsNotCounted has a budget that the disruption controller has not counted: nobody knows whether it holds a pod up.
+func TestBudgetThatIsNotCounted(t *testing.T) {
+	for name, change := range map[string]func(f *fixture){
+		"by the watch":   func(*fixture) {},
+		"by the answers": func(f *fixture) { f.refuseBudgets() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(f *fixture) {
+				f.api.AddPod("a", "n", of("web"))
+				f.api.AddBudget("web", "web", 1)
+				change(f)
+				f.start(evicts())
+				f.api.Taint("n", taintOf("a"))
+				f.wait(60)
+				f.exists(true, "a")
+				f.counts("taint_manager_blocked_evictions", 0)
+				f.api.ReconcileBudgets() // it needs one pod, and there is no other
+				f.wait(400)
+				f.exists(true, "a")
+				f.counts("taint_manager_blocked_evictions", 1)
+			})
+		})
+	}
+}
+
+// refuseBudgets has budgets not be readable.
+func (f *fixture) refuseBudgets() {
+	f.api.Intercept = func(req *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(req.URL.Path, "/poddisruptionbudgets") {
+			return apitest.Failure(apierrors.NewForbidden(policyv1.Resource("poddisruptionbudgets"), "", nil)), nil
+		}
+		return nil, nil
+	}
+}
+
 // TestSeveralBudgets has a pod be covered by two: a Warning names both.
 func TestSeveralBudgets(t *testing.T) {
 	bubble(t, func(f *fixture) {
@@ -362,12 +397,7 @@ func TestAnswersThatAskToWait(t *testing.T) {
 // TestBudgetsThatCannotBeRead has the list of budgets be forbidden: the answers name the budget that blocks.
 func TestBudgetsThatCannotBeRead(t *testing.T) {
 	bubble(t, func(f *fixture) {
-		f.api.Intercept = func(req *http.Request) (*http.Response, error) {
-			if strings.HasSuffix(req.URL.Path, "/poddisruptionbudgets") {
-				return apitest.Failure(apierrors.NewForbidden(policyv1.Resource("poddisruptionbudgets"), "", nil)), nil
-			}
-			return nil, nil
-		}
+		f.refuseBudgets()
 		w := f.deploy(1, 5, 5*time.Second)
 		f.start(evicts())
 		f.during(w, func() {
