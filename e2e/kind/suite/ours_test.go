@@ -96,7 +96,8 @@ func (d deployment) holder(ctx context.Context) (string, error) {
 	return ptr.Deref(lease.Spec.HolderIdentity, ""), nil
 }
 
-// leader is the pod that leads. (An identity is the pod's name and a UUID.)
+// leader is the pod that leads. (An identity is the name of the host, which is the pod's, or in the host network the node's,
+// and a UUID.)
 func (d deployment) leader(ctx context.Context) (*corev1.Pod, error) {
 	holder, err := d.holder(ctx)
 	if err != nil {
@@ -107,7 +108,11 @@ func (d deployment) leader(ctx context.Context) (*corev1.Pod, error) {
 		return nil, err
 	}
 	for i := range pods {
-		if strings.HasPrefix(holder, pods[i].Name+"_") {
+		host := pods[i].Name
+		if pods[i].Spec.HostNetwork {
+			host = pods[i].Spec.NodeName
+		}
+		if strings.HasPrefix(holder, host+"_") {
 			return &pods[i], nil
 		}
 	}

@@ -46,6 +46,13 @@ var (
 func TestProductionWithItsConfigurationFile(t *testing.T) {
 	s := alone(t)
 	workers := s.workers()
+	_, err := cluster.Script(t.Context(), cluster.ControlPlane(), `
+rm -rf "$2"
+cp -r "$1" "$2"
+sed -i 's/maxNodes: .*/maxNodes: 1/' "$2"/taint-manager.yaml
+grep -q 'maxNodes: 1$' "$2"/taint-manager.yaml
+`, nodes.Overlay(production.overlay), nodes.Overlay(oneNode.overlay))
+	s.must(err)
 	s.Cleanup(func() { s.label(workers[:2], "null") })
 	s.label(workers[:2], `""`)
 	s.Cleanup(func() { s.restore(production, oneNode) })
@@ -57,12 +64,6 @@ func TestProductionWithItsConfigurationFile(t *testing.T) {
 		}
 	}
 
-	_, err := cluster.Script(t.Context(), cluster.ControlPlane(), `
-cp -r "$1" "$2"
-sed -i 's/maxNodes: .*/maxNodes: 1/' "$2"/taint-manager.yaml
-grep -q 'maxNodes: 1$' "$2"/taint-manager.yaml
-`, nodes.Overlay(production.overlay), nodes.Overlay(oneNode.overlay))
-	s.must(err)
 	s.apply(oneNode)
 	for _, pod := range s.configured() {
 		for i := range before {
@@ -79,7 +80,7 @@ grep -q 'maxNodes: 1$' "$2"/taint-manager.yaml
 	s.stay(time.Now().Add(5*time.Second), "one node evicts already", second)
 }
 
-// configured returns our pods, which have the configuration file mounted, and are told to read it.
+// configured returns our pods, which are told to read the configuration file.
 func (s *scene) configured() []corev1.Pod {
 	s.Helper()
 	pods, err := ours.pods(s.Context())
