@@ -227,6 +227,11 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// Tolerating returns the toleration of a pod that counts for a taint, or nil. It points into tolerations.
+func Tolerating(tolerations []v1.Toleration, taint Taint, rules Rules) *v1.Toleration {
+	return firstTolerating(tolerations, &taint, rules)
+}
+
 // firstTolerating returns the first toleration in spec order that tolerates a taint, or nil. A NoSchedule taint that evicts is
 // tolerated by a toleration of either effect.
 func firstTolerating(tolerations []v1.Toleration, taint *Taint, rules Rules) *v1.Toleration {

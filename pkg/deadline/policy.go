@@ -170,8 +170,8 @@ func timeline(pod Pod, taint Taint, rules Rules) (line, held []Step) {
 	from := time.Time{}
 	for i := range rules.Policies {
 		policy := &rules.Policies[i]
-		mode, matches := policy.match(&taint, pod.Labels)
-		if !matches || policy.expired(from) {
+		mode, mismatch := policy.match(&taint, pod.Labels)
+		if mismatch != "" || policy.expired(from) {
 			continue
 		}
 		first := firstStep(pod, taint, rules, policy, from)
@@ -239,30 +239,38 @@ func (p *Policy) steps(first Step, from time.Time) []Step {
 	return slices.DeleteFunc(steps, func(s Step) bool { return !s.From.Before(never()) || p.expired(s.From) })
 }
 
-// match reports whether the policy applies to a taint and a pod, and in which mode: the policy's, or ModeKeep where a selector
-// reads labels that are not known.
-func (p *Policy) match(taint *Taint, known Labels) (Mode, bool) {
+// Mismatch returns the name of the first field of a policy's spec that does not match a taint and a pod: taints, nodeSelector,
+// namespaceSelector or podSelector. It returns "" if the policy applies to them.
+func (p *Policy) Mismatch(taint Taint, known Labels) (field string) {
+	_, field = p.match(&taint, known)
+	return field
+}
+
+// match returns in which mode the policy applies to a taint and a pod: the policy's, or ModeKeep where a selector reads labels that are
+// not known. If it does not apply, mismatch says why: see Mismatch.
+func (p *Policy) match(taint *Taint, known Labels) (mode Mode, mismatch string) {
 	if len(p.Taints) == 0 {
 		if taint.effect() != v1.TaintEffectNoExecute {
-			return "", false
+			return "", "taints"
 		}
 	} else if !slices.ContainsFunc(p.Taints, func(pattern TaintPattern) bool { return pattern.matches(taint) }) {
-		return "", false
+		return "", "taints"
 	}
-	mode := p.Mode
+	mode = p.Mode
 	for _, selected := range []struct {
-		by labels.Selector
-		of labels.Labels
-	}{{p.Node, known.Node}, {p.Namespace, known.Namespace}, {p.Pod, known.Pod}} {
+		field string
+		by    labels.Selector
+		of    labels.Labels
+	}{{"nodeSelector", p.Node, known.Node}, {"namespaceSelector", p.Namespace, known.Namespace}, {"podSelector", p.Pod, known.Pod}} {
 		switch {
 		case selected.by == nil:
 		case selected.of == nil:
 			mode = ModeKeep
 		case !selected.by.Matches(selected.of):
-			return "", false
+			return "", selected.field
 		}
 	}
-	return mode, true
+	return mode, ""
 }
 
 // matches reports whether the pattern matches a taint.
