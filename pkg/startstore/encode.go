@@ -77,8 +77,8 @@ func oldest(r taintstart.Record) time.Time {
 	return first
 }
 
-// decode returns the records in a ConfigMap. Entries that cannot be parsed are omitted.
-func decode(logger klog.Logger, config *v1.ConfigMap) taintstart.Records {
+// Decode returns the records in a ConfigMap. Entries that cannot be parsed are omitted.
+func Decode(logger klog.Logger, config *v1.ConfigMap) taintstart.Records {
 	records := taintstart.Records{Nodes: make(map[string]taintstart.Record, len(config.Data))}
 	if until, err := time.Parse(time.RFC3339Nano, config.Annotations[confirmedUntil]); err == nil {
 		records.ConfirmedUntil = until

@@ -91,7 +91,7 @@ func (s *Store) Load(ctx context.Context) {
 		config, err := s.get(ctx)
 		switch {
 		case err == nil:
-			records := decode(klog.FromContext(ctx), config)
+			records := Decode(klog.FromContext(ctx), config)
 			klog.FromContext(ctx).Info("Restored starts of taints", "configMap", s.name, "nodes", len(records.Nodes))
 			s.tracker.Restore(records)
 			if s.further != nil {
@@ -176,7 +176,7 @@ func (s *Store) write(ctx context.Context, current *state) (*state, error) {
 		if err != nil {
 			return nil, err
 		}
-		current = &state{config, decode(logger, config), s.clock.Now()}
+		current = &state{config, Decode(logger, config), s.clock.Now()}
 	}
 	records, further := s.tracker.Records(), map[string]string(nil)
 	if s.further != nil {
