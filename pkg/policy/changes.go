@@ -66,7 +66,7 @@ func (c *Changes) Restore(text string) error {
 	if text == "" || c.rules.policies == nil {
 		return nil
 	}
-	if _, err := c.rules.policies.set.restored(text, c.rules.clock, c.clock.Now()); err != nil {
+	if _, err := c.rules.policies.all().restored(text, c.rules.clock, c.clock.Now()); err != nil {
 		return err
 	}
 	c.lock.Lock()
@@ -108,7 +108,7 @@ func (c *Changes) compareEarlier(at time.Time) {
 	if c.earlier == "" {
 		return
 	}
-	earlier, err := c.rules.policies.set.restored(c.earlier, c.rules.clock, at)
+	earlier, err := c.rules.policies.all().restored(c.earlier, c.rules.clock, at)
 	if c.earlier = ""; err == nil && !reflect.DeepEqual(earlier, c.now) { // it could be read once
 		c.push(former{policies: earlier, until: at})
 	}

@@ -24,8 +24,10 @@ import (
 
 // PausedBy returns the name of the policy that holds all evictions for NoExecute taints at a time, or "" if none does: a policy of mode Keep
 // and precedence 0 that selects nothing. Of several, it is the first by name.
-func (s *Source) PausedBy(at time.Time) (name string) {
-	for _, policy := range s.set.states() {
+func (s *Source) PausedBy(at time.Time) string { return s.set.pausedBy(at) }
+
+func (s *set) pausedBy(at time.Time) (name string) {
+	for _, policy := range s.states() {
 		if p := &policy.applies; pauses(p) && (p.Expires.IsZero() || at.Before(p.Expires)) && (name == "" || p.Name < name) {
 			name = p.Name
 		}

@@ -28,14 +28,31 @@ import (
 // times as local times.
 type Rules struct {
 	choices  deadline.Rules
-	policies *Source
+	policies policies // nil: those of the choices
 	clock    *serverclock.Clock
+}
+
+// policies are what rules read of a Source, or of Fixed policies.
+type policies interface {
+	Policies() []deadline.Policy
+	NamespaceLabels(name string) labels.Labels
+	HasSynced() bool
+	all() *set
 }
 
 // NewRules returns rules. The policies are those of the source; without one, those of the choices. The clock converts API times; it is nil
 // if they are local times.
 func NewRules(choices deadline.Rules, policies *Source, clock *serverclock.Clock) *Rules {
-	return &Rules{choices: choices, policies: policies, clock: clock}
+	rules := &Rules{choices: choices, clock: clock}
+	if policies != nil {
+		rules.policies = policies
+	}
+	return rules
+}
+
+// Rules returns rules by these policies.
+func (f *Fixed) Rules(choices deadline.Rules, clock *serverclock.Clock) *Rules {
+	return &Rules{choices: choices, policies: f, clock: clock}
 }
 
 // Decide decides about a pod whose node has these labels and taints.

@@ -112,6 +112,8 @@ func (s *Source) signal() {
 // HasSynced reports whether it is known which policies there are, or were when they could be read last.
 func (s *Source) HasSynced() bool { return s.read.Load() }
 
+func (s *Source) all() *set { return s.set }
+
 // Err returns why policies cannot be read now, or nil.
 func (s *Source) Err() error {
 	if err := s.failure.Load(); err != nil {

@@ -20,8 +20,6 @@ import (
 	"context"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
-
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
 	"github.com/taint-manager/taint-manager/pkg/policy"
@@ -49,7 +47,7 @@ func (c *Controller) followPolicies(ctx context.Context) {
 		}
 		c.tellAll(ctx)
 		c.evaluateAll() // those that a policy named until now, too
-		c.starts.SetNamed(namedNoSchedule(c.config.Policies.Policies()))
+		c.starts.SetNamed(policy.NamedNoSchedule(c.config.Policies.Policies()))
 		c.evaluateAll()
 		select {
 		case <-ctx.Done():
@@ -57,19 +55,6 @@ func (c *Controller) followPolicies(ctx context.Context) {
 		case <-time.After(policyInterval):
 		}
 	}
-}
-
-// namedNoSchedule returns the keys of the NoSchedule taints that policies have evict.
-func namedNoSchedule(policies []deadline.Policy) map[string]bool {
-	named := map[string]bool{}
-	for i := range policies {
-		for _, pattern := range policies[i].Taints {
-			if pattern.Effect == v1.TaintEffectNoSchedule {
-				named[pattern.Key] = true
-			}
-		}
-	}
-	return named
 }
 
 // evaluateAll has all pods on tainted nodes evaluated again.
