@@ -89,7 +89,7 @@ func (s partialDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, i
 type fieldMask map[protowire.Number]fieldMask
 
 // kinds returns the masks of all kinds that are decoded partially, with the envelope around each. They keep what NewPod,
-// newNode and evictions read, and what reflectors read of bookmarks. container is the mask of container statuses, or nil to
+// NewNode and evictions read, and what reflectors read of bookmarks. container is the mask of container statuses, or nil to
 // drop them.
 func kinds(container fieldMask) map[string]fieldMask {
 	var whole fieldMask

@@ -73,7 +73,7 @@ func readOf(obj runtime.Object) any {
 		return []any{NewPod(o, noon), o.Namespace, o.Name, o.UID, o.ResourceVersion, o.DeletionTimestamp, o.Annotations,
 			o.Labels, o.Spec.TerminationGracePeriodSeconds}
 	case *v1.Node:
-		return []any{newNode(o, noon, 1), taintstart.Observe(o, noon, 1), o.Name, o.Annotations}
+		return []any{NewNode(o, noon, 1), taintstart.Observe(o, noon, 1), o.Name, o.Annotations}
 	case *v1.PodList:
 		all := []any{o.ListMeta}
 		for i := range o.Items {

@@ -129,7 +129,7 @@ func NewNodes(client typedcorev1.CoreV1Interface, now clock.PassiveClock, observ
 			if observer != nil {
 				observer.NodeReceived(node.Name, node.ResourceVersion, list)
 			}
-			return newNode(node, now.Now(), list), nil
+			return NewNode(node, now.Now(), list), nil
 		}
 		return obj, nil // already compact (a page of a list), or a tombstone
 	})

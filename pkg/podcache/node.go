@@ -40,9 +40,9 @@ type Node struct {
 	created int64
 }
 
-// newNode returns what is kept of a node. seen is the local time at which it reached us. list numbers the list that
+// NewNode returns what is kept of a node. seen is the local time at which it reached us. list numbers the list that
 // delivered it, or that preceded the watch that did.
-func newNode(node *v1.Node, seen time.Time, list uint64) *Node {
+func NewNode(node *v1.Node, seen time.Time, list uint64) *Node {
 	n := &Node{Name: node.Name, Observation: taintstart.Observe(node, seen, list), labels: newLabelSet(node.Labels)}
 	if !node.CreationTimestamp.IsZero() {
 		n.created = node.CreationTimestamp.Unix()

@@ -350,11 +350,11 @@ func TestServerThatWasAwayIsReadSoon(t *testing.T) {
 func TestNodesKnowWhenTheyWereCreated(t *testing.T) {
 	api := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", CreationTimestamp: metav1.NewTime(at(3))}}
 	for name, node := range map[string]*v1.Node{"whole": api, "as a client of ours reads it": decoded(t, partial, encoded(t, api, "Node")).(*v1.Node)} {
-		if got := newNode(node, at(10), 1).Created(nil); !got.Equal(at(3)) {
+		if got := NewNode(node, at(10), 1).Created(nil); !got.Equal(at(3)) {
 			t.Errorf("%s: created at %v", name, got)
 		}
 	}
-	if got := newNode(&v1.Node{}, at(10), 1).Created(nil); !got.IsZero() {
+	if got := NewNode(&v1.Node{}, at(10), 1).Created(nil); !got.IsZero() {
 		t.Errorf("created at %v, and nobody says so", got)
 	}
 }
