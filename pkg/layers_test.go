@@ -36,9 +36,10 @@ var layers = [][]string{
 	{"pkg/podcache", "pkg/startstore"},
 	{"pkg/policy"},
 	{"pkg/evictor"},
-	{"pkg/tainteviction"},
-	{"cmd/taint-manager/app"},
-	{"cmd/taint-manager"},
+	{"pkg/tainteviction", "pkg/snapshot"},
+	{"pkg/explain", "cmd/kubectl-taint_manager/text"},
+	{"cmd/taint-manager/app", "cmd/kubectl-taint_manager/app"},
+	{"cmd/taint-manager", "cmd/kubectl-taint_manager"},
 }
 
 // forTests are packages that only tests import.

@@ -1,0 +1,140 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package app is the kubectl plugin.
+//
+// # To add a verb
+//
+// A verb has one file here, named after it, with three parts, as kubectl's own commands have:
+//
+//   - a struct that embeds *Common and holds its flags and arguments, with the methods complete (reads arguments), validate (returns a
+//     usageError) and run;
+//   - a function new<Verb>Command(common *Common) *cobra.Command, added in NewCommand, whose Long text ends with the exit codes. Flags that
+//     all verbs have are added there: those of the kubeconfig (-n, --context), -o, --no-headers and those about the controller;
+//   - a function that prints its result as text, on a text.Printer. common.print does the rest: -o json, yaml, name, jsonpath and templates.
+//
+// What the verb says is made in pkg/explain, from a snapshot that common.reader reads. A verb that writes has its own client from
+// common.ConfigFlags. Errors are returned: a usageError exits with 2, an exitError with its own code, any other error with 1.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/component-base/version"
+	"k8s.io/klog/v2"
+)
+
+// Exit codes of all verbs. Those of one verb are from 3.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+const description = `kubectl taint-manager says which pods go because of taints, when and why, and which would go if a node was tainted.
+
+It asks the API server and not the controller, decides by the code of the controller, and needs permissions to read only.
+What it could not read it names, with what cannot be known because of that.`
+
+const exitCodes = "\n\nExit codes: 0 when all went well, 1 on a failure, 2 on wrong usage."
+
+// usageError is an error in the arguments of the command.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// usagef returns a usageError.
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// exitError ends the plugin with a code of its own, and without a message: the result has been printed.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Main runs the plugin with the process's arguments and returns its exit code.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal kills the process
+	klog.LogToStderr(false)      // client-go's logs are not for the users of a command line
+	klog.SetOutput(io.Discard)
+	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	return report(NewCommand(streams).ExecuteContext(ctx), os.Stderr)
+}
+
+// report writes an error of the command, and returns the exit code.
+func report(err error, to io.Writer) int {
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintf(to, "error: %s\n", line)
+	}
+	if errors.As(err, &usageError{}) {
+		fmt.Fprintln(to, "See 'kubectl taint-manager --help'.")
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// NewCommand returns the plugin.
+func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	common := NewCommon(streams)
+	cmd := &cobra.Command{
+		Use:           "kubectl taint-manager",
+		Short:         "Say which pods go because of taints, when and why",
+		Long:          description + exitCodes,
+		Version:       versionText(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		// kubectl runs a plugin as kubectl-taint_manager, and users type kubectl taint-manager.
+		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl taint-manager"},
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("there is no verb %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.SetIn(streams.In)
+	cmd.SetOut(streams.Out)
+	cmd.SetErr(streams.ErrOut)
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	common.addFlags(cmd)
+	cmd.AddCommand(
+		newWhyCommand(common),
+	)
+	return cmd
+}
+
+func versionText() string {
+	v := version.Get()
+	return fmt.Sprintf("%s (git %s, %s, %s, %s)", v.GitVersion, v.GitCommit, v.GitTreeState, runtime.Version(), v.Platform)
+}

@@ -1,0 +1,74 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package text
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+)
+
+// Style is how a piece of text stands out.
+type Style string
+
+// The styles.
+const (
+	Plain Style = ""
+	Bold  Style = "1"
+	Bad   Style = "31"
+	Warn  Style = "33"
+	Good  Style = "32"
+	Faint Style = "2"
+)
+
+// Style returns a text in a style, if styles are shown.
+func (p *Printer) Style(style Style, words string) string {
+	if !p.Color || style == Plain {
+		return words
+	}
+	return "\x1b[" + string(style) + "m" + words + "\x1b[0m"
+}
+
+// Relative returns a time as people say it: "in 4m12s", "3s ago", "now".
+func Relative(t, now time.Time) string {
+	d := t.Sub(now).Round(time.Second)
+	switch {
+	case d > 0:
+		return "in " + duration.HumanDuration(d)
+	case d < 0:
+		return duration.HumanDuration(-d) + " ago"
+	default:
+		return "now"
+	}
+}
+
+// Absolute returns a time as the API writes it.
+func Absolute(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// Count returns a number and a noun: "1 pod", "2 pods".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
