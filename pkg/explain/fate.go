@@ -23,6 +23,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/taint-manager/taint-manager/pkg/budget"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 	"github.com/taint-manager/taint-manager/pkg/snapshot"
@@ -34,6 +35,8 @@ type Outcome string
 const (
 	// Due: the pod must go now.
 	Due Outcome = "Due"
+	// Blocked: the pod must go now, and its disruption budget does not allow it.
+	Blocked Outcome = "Blocked"
 	// Scheduled: the pod must go later.
 	Scheduled Outcome = "Scheduled"
 	// Held: the pod would go, but for a policy of mode Keep or Preview, or a dry run.
@@ -62,6 +65,8 @@ type Fate struct {
 	Toleration *v1.Toleration `json:"toleration,omitempty"`
 	// Policy is the policy by which the pod goes. Empty is none.
 	Policy string `json:"policy,omitempty"`
+	// BlockedBy are the disruption budgets that do not allow the eviction now. Two that cover one pod block it for ever.
+	BlockedBy []string `json:"blockedBy,omitempty"`
 	// Held is what holds the pod back.
 	Held []Hold `json:"held,omitempty"`
 	// EndsAt is when the pod need not go any more if it is still there then, because another policy takes over.
@@ -120,7 +125,24 @@ func FateOf(s *snapshot.Snapshot, decision deadline.Decision, known func(deadlin
 
 // FateNow returns what becomes of a pod as its node is.
 func FateNow(s *snapshot.Snapshot, pod *podcache.Pod) Fate {
-	return FateOf(s, s.Decide(pod), KnownStarts(s.Evidence(pod.Node())))
+	fate := FateOf(s, s.Decide(pod), KnownStarts(s.Evidence(pod.Node())))
+	if fate.Outcome == Due && fate.Mode == deadline.ModeEvict {
+		if fate.BlockedBy = blockedBy(s, pod); len(fate.BlockedBy) > 0 {
+			fate.Outcome = Blocked
+		}
+	}
+	return fate
+}
+
+// blockedBy returns the names of the budgets that do not allow the eviction of a pod.
+func blockedBy(s *snapshot.Snapshot, pod *podcache.Pod) (names []string) {
+	covering := s.CoveringBudgets(pod)
+	for _, one := range covering {
+		if pod.Guarded() && len(covering) > 1 || budget.Judge(one, pod) == budget.Refused {
+			names = append(names, one.Name)
+		}
+	}
+	return names
 }
 
 // KnownStarts returns a function that reports whether the start of a taint is known by some evidence. A taint that there is none of is known.

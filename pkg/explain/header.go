@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/taint-manager/taint-manager/pkg/snapshot"
+	"github.com/taint-manager/taint-manager/pkg/tainteviction"
 )
 
 // APIVersion is the version of all results. No API server serves it.
@@ -47,6 +48,12 @@ func NewHeader(kind string, s *snapshot.Snapshot) Header {
 			h.Notes = append(h.Notes, "policy "+policy.Name+" is not valid: "+err.Error()+
 				"; shown as if it kept its pods, but if the controller had accepted an earlier version, only it knows that one")
 		}
+	}
+	if message := s.Annotation(tainteviction.BrakeMessageAnnotation); message != "" {
+		h.Notes = append(h.Notes, "the eviction brake is on, and only the controller knows which pods it holds: "+message)
+	}
+	if name := s.Annotation(tainteviction.PausedByAnnotation); name != "" {
+		h.Notes = append(h.Notes, "policy "+name+" holds all evictions")
 	}
 	return h
 }

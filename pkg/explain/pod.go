@@ -21,6 +21,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
@@ -32,12 +33,31 @@ type Pod struct {
 	Header `json:",inline"`
 	Pod    Ref    `json:"pod"`
 	Node   string `json:"node,omitempty"`
-	// Fate is what becomes of the pod.
-	Fate Fate `json:"fate"`
+	// Exists is false for a pod that is gone. Summary says in a sentence what becomes or became of it.
+	Exists  bool   `json:"exists"`
+	Summary string `json:"summary"`
+	// Fate is what becomes of a pod that exists.
+	Fate *Fate `json:"fate,omitempty"`
+	// Removal is who removed the pod, or asks for it.
+	Removal *Removal `json:"removal,omitempty"`
+	// Terminating says since when the pod is being deleted, and what that waits for.
+	Terminating *Terminating `json:"terminating,omitempty"`
 	// Binding is when the pod came to its node: no toleration counts from before.
 	Binding time.Time `json:"binding,omitzero"`
 	// Taints are the taints of the node that may evict, each with what it alone does to the pod.
 	Taints []Taint `json:"taints,omitempty"`
+	// Budgets are the disruption budgets that cover the pod. They count in mode Evict only.
+	Budgets []Budget `json:"budgets,omitempty"`
+	// Events are those about the pod, the last first.
+	Events []Event `json:"events,omitempty"`
+}
+
+// Terminating is a pod that is being deleted.
+type Terminating struct {
+	Since time.Time `json:"since"`
+	// GraceEnds is when its containers have to be gone.
+	GraceEnds  time.Time `json:"graceEnds"`
+	Finalizers []string  `json:"finalizers,omitempty"`
 }
 
 // DeepCopyObject returns the result itself: nobody changes it.
@@ -56,40 +76,80 @@ type Taint struct {
 	Period     time.Time       `json:"notReadyPeriod,omitzero"`
 	PeriodFrom snapshot.Source `json:"notReadyPeriodFrom,omitempty"`
 	// Toleration is the first toleration that tolerates the taint. Without one, Mismatches says of each toleration why not.
-	Toleration *v1.Toleration `json:"toleration,omitempty"`
+	Toleration *v1.Toleration       `json:"toleration,omitempty"`
+	Mismatches []TolerationMismatch `json:"mismatches,omitempty"`
+	// Policies says of each policy whether it applies to this taint, in the order in which they apply.
+	Policies []PolicyMatch `json:"policies,omitempty"`
 	// Fate is what the taint alone does.
 	Fate Fate `json:"fate"`
 }
 
 // ExplainPod explains a pod that exists.
-func ExplainPod(s *snapshot.Snapshot, pod *v1.Pod) *Pod {
+func ExplainPod(s *snapshot.Snapshot, pod *v1.Pod, events []Event) *Pod {
 	compact := podcache.NewPod(pod, s.At)
+	fate := FateNow(s, compact)
 	p := &Pod{
 		Header: NewHeader("PodExplanation", s),
 		Pod:    Ref{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID)},
-		Node:   pod.Spec.NodeName,
-		Fate:   FateNow(s, compact),
+		Node:   pod.Spec.NodeName, Exists: true, Fate: &fate,
+		Removal: RemovalOf(pod, events), Terminating: terminating(pod), Budgets: Budgets(s, compact), Events: events,
 	}
-	if pod.Spec.NodeName == "" {
+	if pod.Spec.NodeName != "" {
+		p.Binding = s.API(compact.Bound(s.Server))
+		for _, evidence := range s.Evidence(pod.Spec.NodeName) {
+			p.Taints = append(p.Taints, explainTaint(s, compact, evidence))
+		}
+	}
+	p.Summary = p.summary(s.Nodes[pod.Spec.NodeName] != nil)
+	return p
+}
+
+// ExplainGonePod explains a pod that is gone, or never was, by Events about it.
+func ExplainGonePod(s *snapshot.Snapshot, namespace, name string, events []Event) *Pod {
+	p := &Pod{Header: NewHeader("PodExplanation", s), Pod: Ref{Namespace: namespace, Name: name}}
+	if len(events) == 0 {
+		p.Summary = "It does not exist, and there are no Events about it: Events are kept for an hour by default"
 		return p
 	}
-	p.Binding = s.API(compact.Bound(s.Server))
-	for _, evidence := range s.Evidence(pod.Spec.NodeName) {
-		p.Taints = append(p.Taints, explainTaint(s, compact, evidence))
+	p.Pod.UID = events[0].uid
+	for _, event := range events {
+		if event.uid == p.Pod.UID { // of several pods of that name, the last
+			p.Events = append(p.Events, event)
+		}
+	}
+	p.Removal = RemovalOf(nil, p.Events)
+	p.Summary = "It does not exist any more"
+	if p.Removal == nil {
+		p.Summary += ", and no Event about it says who deleted it"
 	}
 	return p
+}
+
+func terminating(pod *v1.Pod) *Terminating {
+	if pod.DeletionTimestamp == nil {
+		return nil
+	}
+	grace := time.Duration(ptr.Deref(pod.DeletionGracePeriodSeconds, 0)) * time.Second
+	return &Terminating{
+		Since: pod.DeletionTimestamp.Add(-grace).UTC(), GraceEnds: pod.DeletionTimestamp.UTC(), Finalizers: pod.Finalizers,
+	}
 }
 
 func explainTaint(s *snapshot.Snapshot, pod *podcache.Pod, evidence snapshot.Evidence) Taint {
 	alone := s.DecideOn(pod, []deadline.Taint{evidence.Taint})
 	tolerations := pod.ToDeadlinePod(s.Server).Tolerations
-	return Taint{
+	t := Taint{
 		Taint: evidence.Taint.String(), Start: evidence.Start, StartFrom: evidence.By,
 		TimeAdded: evidence.TimeAdded, LastChange: evidence.LastChange, Recorded: evidence.Recorded,
 		Period: evidence.Period, PeriodFrom: evidence.PeriodBy,
 		Toleration: deadline.Tolerating(tolerations, evidence.Taint, s.Rules()),
+		Policies:   policyMatches(s, pod, evidence.Taint),
 		Fate:       FateOf(s, alone, KnownStarts([]snapshot.Evidence{evidence})),
 	}
+	if t.Toleration == nil {
+		t.Mismatches = mismatches(tolerations, evidence.Taint, s.Rules())
+	}
+	return t
 }
 
 // Names returns the pod.

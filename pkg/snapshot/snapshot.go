@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/klog/v2"
 
+	"github.com/taint-manager/taint-manager/pkg/budget"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 	"github.com/taint-manager/taint-manager/pkg/policy"
@@ -86,6 +87,7 @@ type Snapshot struct {
 
 	rules   *policy.Rules
 	tracker *taintstart.Tracker
+	budgets *budget.Index
 }
 
 // New returns a snapshot.
@@ -94,7 +96,7 @@ func New(in Input) *Snapshot {
 		At: in.At, Server: in.Server, Choices: in.Choices, Nodes: make(map[string]*podcache.Node, len(in.Nodes)), Pods: in.Pods,
 		Budgets: in.Budgets, Starts: in.Starts, Unread: in.Unread, PoliciesUnread: in.PoliciesUnread,
 		Policies: policy.NewFixed(in.Policies, in.Namespaces, in.Server, in.At),
-		tracker:  taintstart.NewTracker(in.Server),
+		tracker:  taintstart.NewTracker(in.Server), budgets: budget.NewIndex(in.Budgets),
 	}
 	s.rules = s.Policies.Rules(in.Choices, in.Server)
 	if in.Starts != nil {
@@ -153,6 +155,19 @@ func (s *Snapshot) NodeLabels(node string) labels.Labels {
 // Labels returns what policies select a pod by.
 func (s *Snapshot) Labels(pod *podcache.Pod) deadline.Labels {
 	return deadline.Labels{Node: s.NodeLabels(pod.Node()), Namespace: s.Policies.NamespaceLabels(pod.Namespace()), Pod: pod.Labels()}
+}
+
+// CoveringBudgets returns the disruption budgets that cover a pod, of those that were read.
+func (s *Snapshot) CoveringBudgets(pod *podcache.Pod) []*policyv1.PodDisruptionBudget {
+	return s.budgets.Covering(pod)
+}
+
+// Annotation returns an annotation of the ConfigMap of the controller, or "".
+func (s *Snapshot) Annotation(name string) string {
+	if s.Starts == nil {
+		return ""
+	}
+	return s.Starts.Annotations[name]
 }
 
 // Rules returns the flags of the controller and the policies.

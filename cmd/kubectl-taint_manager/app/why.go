@@ -20,9 +20,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
@@ -30,7 +30,18 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/snapshot"
 )
 
-const whyLong = `Say why a pod goes or went because of taints, or why it does not.`
+const whyLong = `Say why a pod goes because of taints, and when, or why it does not.
+
+Shown are each taint that may evict with the evidence for its start, the toleration that counts or why none does, the pod's binding, its
+deadline, the policy that applies and why others do not, its disruption budgets with their numbers now, and Events about it. A pod that is
+gone is explained by Events, which are kept for an hour by default: they also tell of others than taint-manager that delete pods.`
+
+const whyExample = `  # Why is this pod evicted, and when?
+  kubectl taint-manager why web-5d8c7 -n shop
+
+  # The same with absolute times, or for a program
+  kubectl taint-manager why web-5d8c7 -n shop -o wide
+  kubectl taint-manager why web-5d8c7 -n shop -o jsonpath='{.fate.deadline}'`
 
 type why struct {
 	*Common
@@ -42,7 +53,8 @@ func newWhyCommand(common *Common) *cobra.Command {
 	return &cobra.Command{
 		Use:               "why POD",
 		Short:             "Say why a pod goes or went because of taints, or why it does not",
-		Long:              whyLong + exitCodes,
+		Long:              whyLong + exitCodes + " A pod of which nothing is known is a failure.",
+		Example:           whyExample,
 		ValidArgsFunction: common.completePods(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(args); err != nil {
@@ -70,46 +82,42 @@ func (o *why) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	pod, err := reader.Kube.CoreV1().Pods(o.namespace).Get(ctx, o.name, metav1.GetOptions{})
+	events, unread, err := reader.Events(ctx, "Pod", o.namespace, o.name)
 	if err != nil {
 		return err
 	}
-	s, err := reader.Read(ctx, snapshot.Scope{Nodes: []string{pod.Spec.NodeName}})
+	pod, err := reader.Kube.CoreV1().Pods(o.namespace).Get(ctx, o.name, metav1.GetOptions{})
+	gone := apierrors.IsNotFound(err)
+	if err != nil && !gone {
+		return fmt.Errorf("reading pod %s in namespace %s: %w", o.name, o.namespace, err)
+	}
+	scope := snapshot.Scope{Nodes: []string{}, Namespace: o.namespace, Budgets: true}
+	if !gone && pod.Spec.NodeName != "" {
+		scope.Nodes = append(scope.Nodes, pod.Spec.NodeName)
+	}
+	s, err := reader.Read(ctx, scope)
+	if apierrors.IsNotFound(err) { // of the node
+		scope.Nodes = []string{}
+		s, err = reader.Read(ctx, scope)
+	}
 	if err != nil {
 		return err
 	}
 	done()
-	result := explain.ExplainPod(s, pod)
-	return o.print(result, func(p *text.Printer) { printPod(p, result) })
+	s.Unread = append(s.Unread, unread...)
+	if gone {
+		return o.show(explain.ExplainGonePod(s, o.namespace, o.name, explain.Events(events, "")))
+	}
+	return o.show(explain.ExplainPod(s, pod, explain.Events(events, string(pod.UID))))
 }
 
-// printPod prints why a pod goes, or does not.
-func printPod(p *text.Printer, e *explain.Pod) {
-	fmt.Fprintf(p.Out, "Pod:      %s/%s\n", e.Pod.Namespace, e.Pod.Name)
-	fmt.Fprintf(p.Out, "Node:     %s\n", e.Node)
-	fmt.Fprintf(p.Out, "Outcome:  %s (%s)\n", e.Fate.Outcome, e.Fate.Reason)
-	if !e.Fate.Deadline.IsZero() {
-		fmt.Fprintf(p.Out, "Deadline: %s\n", when(p, e.Fate.Deadline, e.At))
+// show prints an explanation. A pod of which nothing is known is a failure.
+func (o *why) show(e *explain.Pod) error {
+	if err := o.print(e, func(p *text.Printer) { printPod(p, e) }); err != nil {
+		return err
 	}
-	if len(e.Taints) == 0 {
-		return
+	if !e.Exists && len(e.Events) == 0 {
+		return exitError(exitFailure)
 	}
-	fmt.Fprintln(p.Out)
-	table := &text.Table{Columns: []text.Column{{Name: "TAINT"}, {Name: "SINCE"}, {Name: "BY"}, {Name: "DEADLINE"}, {Name: "TOLERATION"}}}
-	for _, taint := range e.Taints {
-		deadline := ""
-		if !taint.Fate.Deadline.IsZero() {
-			deadline = when(p, taint.Fate.Deadline, e.At)
-		}
-		table.Add(text.Plain, taint.Taint, when(p, taint.Start, e.At), string(taint.StartFrom), deadline, explain.DescribeToleration(taint.Toleration))
-	}
-	p.Table(table)
-}
-
-// when returns a time as people say it, and with -o wide the absolute one too.
-func when(p *text.Printer, t, now time.Time) string {
-	if p.Wide {
-		return fmt.Sprintf("%s (%s)", text.Absolute(t), text.Relative(t, now))
-	}
-	return text.Relative(t, now)
+	return nil
 }

@@ -140,6 +140,26 @@ func (p *Printer) Paragraph(first, other int, words string) {
 	}
 }
 
+// Field prints a name and its value, which begins in a column. An empty value is not printed.
+func (p *Printer) Field(indent, column int, name, value string) {
+	if value == "" {
+		return
+	}
+	room := 0
+	if p.Width > 0 {
+		room = max(minLast, p.Width-column)
+	}
+	for i, line := range Wrap(value, room) {
+		label := ""
+		if i == 0 {
+			if label = strings.Repeat(" ", indent); name != "" {
+				label += name + ":"
+			}
+		}
+		fmt.Fprintf(p.Out, "%-*s%s\n", column, label, line)
+	}
+}
+
 // Wrap breaks a text at spaces into lines of at most some characters. A longer word has a line of its own. 0 is no limit.
 func Wrap(words string, width int) []string {
 	if width <= 0 || utf8.RuneCountInString(words) <= width {

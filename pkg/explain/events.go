@@ -1,0 +1,71 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package explain
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	eventsv1 "k8s.io/api/events/v1"
+)
+
+// Event is an Event about an object.
+type Event struct {
+	// Last and First are the times of its last and its first occurrence, and Count is their number.
+	Last  time.Time `json:"last"`
+	First time.Time `json:"first"`
+	Count int32     `json:"count"`
+	// Reporter is the controller that wrote it.
+	Reporter string `json:"reporter"`
+	Type     string `json:"type"`
+	Reason   string `json:"reason"`
+	Message  string `json:"message"`
+
+	uid string
+}
+
+// Events returns Events about an object, the last first. A uid leaves out those about others of the same name.
+func Events(api []eventsv1.Event, uid string) []Event {
+	var all []Event
+	for i := range api {
+		event := eventOf(&api[i])
+		if uid == "" || event.uid == "" || event.uid == uid {
+			all = append(all, event)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Event) int {
+		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
+	})
+	return all
+}
+
+// eventOf reads an Event of either API: a newer one has a series, an older one a count and two times.
+func eventOf(api *eventsv1.Event) Event {
+	e := Event{
+		First: api.EventTime.Time, Last: api.EventTime.Time, Count: max(1, api.DeprecatedCount), uid: string(api.Regarding.UID),
+		Reporter: cmp.Or(api.ReportingController, api.DeprecatedSource.Component), Type: api.Type, Reason: api.Reason, Message: api.Note,
+	}
+	if e.First.IsZero() {
+		e.First, e.Last = api.DeprecatedFirstTimestamp.Time, api.DeprecatedLastTimestamp.Time
+	}
+	if api.Series != nil {
+		e.Last, e.Count = api.Series.LastObservedTime.Time, api.Series.Count
+	}
+	e.First, e.Last = e.First.UTC(), e.Last.UTC()
+	return e
+}
