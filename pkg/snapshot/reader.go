@@ -97,6 +97,8 @@ type Scope struct {
 	Namespace string
 	// PodSelector selects pods by their labels.
 	PodSelector string
+	// Keep, if set, says which of the pods that are read the snapshot has.
+	Keep func(pod *v1.Pod) bool
 	// Budgets has disruption budgets read.
 	Budgets bool
 	// Whole, if set, is called with each pod and each node as the API has it, which must not be kept. Without it only what a snapshot keeps
@@ -204,9 +206,12 @@ func (r *Reader) readPods(ctx context.Context, in *Input, scope Scope) error {
 				return nil, 0, err
 			}
 			for i := range list.Items {
-				in.Pods = append(in.Pods, podcache.NewPod(&list.Items[i], r.Clock.Now()))
+				pod := &list.Items[i]
+				if scope.Keep == nil || scope.Keep(pod) {
+					in.Pods = append(in.Pods, podcache.NewPod(pod, r.Clock.Now()))
+				}
 				if scope.Whole != nil {
-					scope.Whole(&list.Items[i])
+					scope.Whole(pod)
 				}
 			}
 			return list, len(list.Items), nil

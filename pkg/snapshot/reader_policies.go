@@ -19,6 +19,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -108,4 +109,30 @@ func (r *Reader) NamespaceLabels(ctx context.Context) (map[string]labels.Set, er
 		return list, len(list.Items), nil
 	}, func() { clear(all) })
 	return all, err
+}
+
+// TryPolicies returns a snapshot as if policies were applied: each takes the place of one of its name.
+func (r *Reader) TryPolicies(ctx context.Context, s *Snapshot, policies []*unstructured.Unstructured) (*Snapshot, error) {
+	all := slices.Clone(policies)
+	for _, object := range s.objects {
+		if !slices.ContainsFunc(policies, func(p *unstructured.Unstructured) bool { return p.GetName() == object.GetName() }) {
+			all = append(all, object)
+		}
+	}
+	namespaces, unread := s.namespaces, s.Unread
+	if namespaces == nil && SelectsNamespaces(all) {
+		var err error
+		namespaces, err = r.NamespaceLabels(ctx)
+		if err != nil {
+			namespaces = nil
+		}
+		more, err := refused(err, "namespaces", "whether a policy with a namespaceSelector applies")
+		if err != nil {
+			return nil, err
+		}
+		unread = append(slices.Clone(unread), more...)
+	}
+	after := s.withPolicies(all, namespaces)
+	after.Unread = unread
+	return after, nil
 }

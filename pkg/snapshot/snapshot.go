@@ -88,6 +88,9 @@ type Snapshot struct {
 	rules   *policy.Rules
 	tracker *taintstart.Tracker
 	budgets *budget.Index
+	// objects and namespaces are those of Input.
+	objects    []*unstructured.Unstructured
+	namespaces map[string]labels.Set
 }
 
 // New returns a snapshot.
@@ -97,6 +100,7 @@ func New(in Input) *Snapshot {
 		Budgets: in.Budgets, Starts: in.Starts, Unread: in.Unread, PoliciesUnread: in.PoliciesUnread,
 		Policies: policy.NewFixed(in.Policies, in.Namespaces, in.Server, in.At),
 		tracker:  taintstart.NewTracker(in.Server), budgets: budget.NewIndex(in.Budgets),
+		objects: in.Policies, namespaces: in.Namespaces,
 	}
 	s.rules = s.Policies.Rules(in.Choices, in.Server)
 	if in.Starts != nil {
@@ -112,8 +116,8 @@ func New(in Input) *Snapshot {
 	return s
 }
 
-// WithPolicies returns a snapshot of the same cluster with other policies.
-func (s *Snapshot) WithPolicies(objects []*unstructured.Unstructured, namespaces map[string]labels.Set) *Snapshot {
+// withPolicies returns a snapshot of the same cluster with other policies.
+func (s *Snapshot) withPolicies(objects []*unstructured.Unstructured, namespaces map[string]labels.Set) *Snapshot {
 	in := Input{
 		At: s.At, Server: s.Server, Choices: s.Choices, Pods: s.Pods, Budgets: s.Budgets, Starts: s.Starts, Unread: s.Unread,
 		Policies: objects, Namespaces: namespaces,

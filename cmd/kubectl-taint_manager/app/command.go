@@ -129,6 +129,7 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	common.addFlags(cmd)
 	cmd.AddCommand(
+		newPlanCommand(common),
 		newWhyCommand(common),
 	)
 	return cmd

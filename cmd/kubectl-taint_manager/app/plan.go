@@ -1,0 +1,220 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
+	"github.com/taint-manager/taint-manager/pkg/explain"
+	"github.com/taint-manager/taint-manager/pkg/snapshot"
+)
+
+// Exit codes of plan.
+const (
+	exitEvicts  = 3
+	exitBlocked = 4
+)
+
+const planLong = `Say what would become of the pods on some nodes if taints were added or removed now. Nothing is changed.
+
+Each pod is shown with the time at which it would go, how, by which policy, and the toleration that decides. Budgets are used up in the order
+in which the pods go: each pod alone may look fine where all of them together are not. Shown as well are pods that nothing makes again (bare),
+pods whose volumes are on the node, and pods whose replacements find no room on other nodes. That last one is an estimate, by requests, taints,
+node selector and node affinity alone.
+
+--policies tries TaintEvictionPolicies before they are applied: each takes the place of one of its name. They are checked as the controller
+checks them; the API server checks more: see kubectl apply --dry-run=server.
+
+The eviction brake and the pace of nodes, which only delay, do not count here.
+
+Exit codes: 0 if no pod would go, 3 if pods would go, 4 if a disruption budget would block some of them, 1 on a failure, 2 on wrong usage.`
+
+const planExample = `  # What if this node had this taint?
+  kubectl taint-manager plan node-1 --taint example.com/maintenance:NoExecute
+
+  # And with a policy that is not applied yet?
+  kubectl taint-manager plan -l pool=spot --taint example.com/maintenance:NoExecute --policies policy.yaml
+
+  # What if this taint was removed?
+  kubectl taint-manager plan node-1 --remove example.com/maintenance`
+
+type plan struct {
+	*Common
+	selector       string
+	taints, remove []string
+	policyFile     string
+	room           bool
+
+	change   explain.Change
+	policies []*unstructured.Unstructured
+}
+
+func newPlanCommand(common *Common) *cobra.Command {
+	o := &plan{Common: common}
+	cmd := &cobra.Command{
+		Use:               "plan (NODE... | -l SELECTOR) [--taint key=value:NoExecute] [--remove key]",
+		Short:             "Say what would become of the pods on nodes if taints were added or removed",
+		Long:              planLong,
+		Example:           planExample,
+		ValidArgsFunction: common.completeNodes(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.complete(args); err != nil {
+				return err
+			}
+			return o.run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.selector, "selector", "l", "", "Select nodes by their labels, such as pool=spot.")
+	flags.StringArrayVar(&o.taints, "taint", nil, "A taint to add, as key=value:NoExecute. It takes the place of one with the same key and effect. May be repeated.")
+	flags.StringArrayVar(&o.remove, "remove", nil, "A taint to remove, as key, key=value or key:effect. May be repeated.")
+	flags.StringVar(&o.policyFile, "policies", "", "Path of a file with TaintEvictionPolicies to try, or - for standard input.")
+	flags.BoolVar(&o.room, "room", true, "Look whether replacements find room on other nodes. That reads all pods of the cluster.")
+	return cmd
+}
+
+func (o *plan) complete(nodes []string) (err error) {
+	switch {
+	case len(nodes) == 0 && o.selector == "":
+		return usagef("name nodes, or select them with -l")
+	case len(nodes) > 0 && o.selector != "":
+		return usagef("name nodes or select them with -l, not both")
+	case len(o.taints)+len(o.remove) == 0 && o.policyFile == "":
+		return usagef("say what to try: --taint, --remove or --policies")
+	}
+	slices.Sort(nodes)
+	o.change.Nodes = slices.Compact(nodes)
+	if o.change.Add, err = parseTaints(o.taints); err != nil {
+		return err
+	}
+	if o.change.Remove, err = parsePatterns(o.remove); err != nil {
+		return err
+	}
+	if o.policyFile != "" {
+		o.policies, err = readPolicies(o.policyFile, o.In)
+	}
+	return err
+}
+
+func (o *plan) run(ctx context.Context) error {
+	reader, done, err := o.reader()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if o.selector != "" {
+		if o.change.Nodes, err = o.selected(ctx, reader); err != nil {
+			return err
+		}
+	}
+	workloads := explain.NewWorkloads(o.change.Nodes)
+	now, err := reader.Read(ctx, o.scope(workloads))
+	if err != nil {
+		return err
+	}
+	for _, name := range o.change.Nodes {
+		if now.Nodes[name] == nil {
+			return fmt.Errorf("there is no node %q", name)
+		}
+	}
+	if workloads.HasClaims() {
+		claims, unread, err := reader.LocalClaims(ctx)
+		if err != nil {
+			return err
+		}
+		workloads.LocalClaims, now.Unread = claims, append(now.Unread, unread...)
+	}
+	after, err := o.withPolicies(ctx, reader, now)
+	if err != nil {
+		return err
+	}
+	done()
+	if !o.room {
+		workloads.IgnoreRoom()
+	}
+	result := explain.MakePlan(now, after, &o.change, workloads)
+	if err := o.print(result, func(p *text.Printer) { printPlan(p, result) }); err != nil {
+		return err
+	}
+	switch {
+	case result.Totals.Blocked > 0:
+		return exitError(exitBlocked)
+	case result.Totals.Now+result.Totals.Later > 0:
+		return exitError(exitEvicts)
+	default:
+		return nil
+	}
+}
+
+// scope says what is read: to know the room on other nodes, all nodes and all pods.
+func (o *plan) scope(workloads *explain.Workloads) snapshot.Scope {
+	scope := snapshot.Scope{Namespace: *o.ConfigFlags.Namespace, Budgets: true, Whole: workloads.Add}
+	if scope.Namespace != "" {
+		o.room = false // the pods of one namespace do not tell
+	}
+	if !o.room {
+		scope.Nodes, scope.Pods = o.change.Nodes, snapshot.PodsOnNodes
+		return scope
+	}
+	planned := map[string]bool{}
+	for _, name := range o.change.Nodes {
+		planned[name] = true
+	}
+	scope.Pods, scope.Keep = snapshot.BoundPods, func(pod *v1.Pod) bool { return planned[pod.Spec.NodeName] }
+	return scope
+}
+
+// selected returns the names of the nodes that the selector selects.
+func (o *plan) selected(ctx context.Context, reader *snapshot.Reader) ([]string, error) {
+	s, err := reader.Read(ctx, snapshot.Scope{NodeSelector: o.selector})
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(s.Nodes))
+	for name := range s.Nodes {
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("no node has labels %q", o.selector)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// withPolicies returns the cluster with the policies of the file.
+func (o *plan) withPolicies(ctx context.Context, reader *snapshot.Reader, now *snapshot.Snapshot) (*snapshot.Snapshot, error) {
+	if len(o.policies) == 0 {
+		return now, nil
+	}
+	after, err := reader.TryPolicies(ctx, now, o.policies)
+	if err != nil {
+		return nil, err
+	}
+	for _, policy := range o.policies {
+		if err := after.Policies.Err(policy.GetName()); err != nil {
+			return nil, usagef("%s: policy %s: %w", o.policyFile, policy.GetName(), err)
+		}
+	}
+	return after, nil
+}
