@@ -67,6 +67,7 @@ func (t *Tracker) Next(node string, o Observation) []deadline.Taint {
 // that, and api the API time.
 func Written(o Observation, taints []v1.Taint, at, api time.Time) Observation {
 	o.Taints = Observe(&v1.Node{Spec: v1.NodeSpec{Taints: taints}}, at, o.List).Taints
+	o.ResourceVersion = "" // it is another one, and not known
 	o.Seen, o.Changed, o.Written = at, api.Truncate(apiResolution), api.Truncate(apiResolution)
 	return o
 }
