@@ -57,17 +57,16 @@ func (p TaintPattern) matches(taint *v1.Taint) bool {
 	return p.Key == taint.Key && (p.Value == nil || *p.Value == taint.Value) && (p.Effect == "" || p.Effect == taint.Effect)
 }
 
-// apply returns the taints of a node after the change. A taint that is added and there already stays as it is.
+// apply returns the taints of a node after the change. One that is there already is on without a break.
 func (c *Change) apply(taints []v1.Taint) []v1.Taint {
 	after := slices.DeleteFunc(slices.Clone(taints), func(taint v1.Taint) bool {
 		return slices.ContainsFunc(c.Remove, func(p TaintPattern) bool { return p.matches(&taint) })
 	})
 	for _, add := range c.Add {
 		i := slices.IndexFunc(after, func(t v1.Taint) bool { return t.Key == add.Key && t.Effect == add.Effect })
-		switch {
-		case i < 0:
+		if i < 0 {
 			after = append(after, add)
-		case after[i].Value != add.Value:
+		} else {
 			after[i] = add
 		}
 	}

@@ -56,6 +56,16 @@ func TestWhatBecomesOfAPod(t *testing.T) {
 		{"two budgets block for ever", pod("p"), []any{node("a", noExecute("k", ago(10))), policy(t, "x", evicts), budgetOf("b", 1), budgetOf("c", 1)},
 			snapshot.Input{}, Fate{Outcome: Blocked, Reason: deadline.Untolerated, Deadline: noon.Add(-9 * time.Second), Mode: deadline.ModeEvict,
 				Taint: "k:NoExecute", Policy: "x", DeleteAt: noon.Add(51 * time.Second), BlockedBy: []string{"b", "c"}}},
+		{"kept for a while, and then deleted again", pod("p"), []any{node("a", noExecute("k", ago(100))),
+			policy(t, "until", `{matchingPrecedence: 1, mode: Delete, taints: [{key: k}], expireTime: "2026-03-01T11:59:00Z"}`),
+			policy(t, "then", "{matchingPrecedence: 2, mode: Delete, taints: [{key: k}], minTaintAgeSeconds: 200}")}, snapshot.Input{},
+			Fate{Outcome: Scheduled, Reason: deadline.Untolerated, Deadline: noon.Add(101 * time.Second), Mode: deadline.ModeDelete, Taint: "k:NoExecute",
+				Policy: "then"}},
+		{"due until another policy keeps it", pod("p"), []any{node("a", noExecute("k", ago(100))),
+			policy(t, "until", `{matchingPrecedence: 1, mode: Delete, taints: [{key: k}], expireTime: "2026-03-01T12:01:00Z"}`),
+			policy(t, "then", "{matchingPrecedence: 2, mode: Keep, taints: [{key: k}]}")}, snapshot.Input{},
+			Fate{Outcome: Due, Reason: deadline.Untolerated, Deadline: noon.Add(-99 * time.Second), Mode: deadline.ModeDelete, Taint: "k:NoExecute",
+				Policy: "until", Held: []Hold{{"then", deadline.ModeKeep, "k:NoExecute", noon.Add(60 * time.Second)}}, EndsAt: noon.Add(60 * time.Second)}},
 		{"held", pod("p"), []any{tainted, policy(t, "keep", "{mode: Keep}")}, snapshot.Input{},
 			Fate{Outcome: Held, Reason: deadline.HeldByPolicy, Held: []Hold{{"keep", deadline.ModeKeep, "k:NoExecute", noon.Add(-99 * time.Second)}}}},
 		{"only the controller knows since when", pod("p"), []any{node("a", noExecute("k", nil))}, snapshot.Input{},
@@ -121,6 +131,9 @@ func TestEvidence(t *testing.T) {
 		got := s.Evidence("a")
 		if len(got) != 1 || !got[0].Start.Equal(test.start) || got[0].By != test.by || got[0].Known() != (test.by != snapshot.ByFirstSight) {
 			t.Errorf("%s: got %+v, want %v by %s", test.name, got, test.start, test.by)
+		}
+		if test.name == "a record of another node" && !got[0].Recorded.IsZero() {
+			t.Errorf("%s: it is shown: %v", test.name, got[0].Recorded)
 		}
 	}
 }

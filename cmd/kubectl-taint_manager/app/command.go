@@ -123,6 +123,10 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
+		_, err := common.Output.structured() // before the cluster is asked
+		return err
+	}
 	cmd.SetIn(streams.In)
 	cmd.SetOut(streams.Out)
 	cmd.SetErr(streams.ErrOut)

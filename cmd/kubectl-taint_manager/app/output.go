@@ -106,9 +106,9 @@ func printLimits(p *text.Printer, h *explain.Header) {
 	}
 	fmt.Fprintln(p.Out)
 	for _, unread := range h.Unread {
-		p.Paragraph(0, 2, fmt.Sprintf("Not read: %s (%s). So it is not known here %s.", unread.What, unread.Error, unread.Means))
+		p.Paragraph(text.Warn, 0, 2, fmt.Sprintf("Not read: %s (%s). Not known because of that: %s.", unread.What, unread.Error, unread.Means))
 	}
 	for _, note := range h.Notes {
-		p.Paragraph(0, 2, "Note: "+note+".")
+		p.Paragraph(text.Warn, 0, 2, "Note: "+note+".")
 	}
 }

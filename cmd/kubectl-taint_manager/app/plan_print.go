@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/explain"
 )
 
@@ -54,7 +55,7 @@ func printPlanHead(p *text.Printer, plan *explain.Plan) {
 	if len(plan.Nodes) == 1 {
 		nodes = "node " + plan.Nodes[0].Name
 	}
-	p.Paragraph(0, 2, p.Style(text.Bold, fmt.Sprintf("Plan for %s%s. Nothing is changed.", nodes, change)))
+	p.Paragraph(text.Bold, 0, 2, fmt.Sprintf("Plan for %s%s. Nothing is changed.", nodes, change))
 	fmt.Fprintln(p.Out)
 }
 
@@ -77,7 +78,7 @@ func printPlannedPods(p *text.Printer, plan *explain.Plan) {
 		if pod.Fate.ModeUnknown {
 			how = "unknown"
 		}
-		table.Add(style, pod.Pod.Namespace, pod.Pod.Name, pod.Node, goes, dash(how), pod.Fate.Policy, string(pod.Now), room, whyGoes(pod, len(plan.Add) != 1, plan.At))
+		table.Add(style, pod.Pod.Namespace, pod.Pod.Name, pod.Node, goes, dash(how), pod.Fate.Policy, string(pod.Now), room, whyGoes(p, pod, len(plan.Add) != 1, plan.At))
 	}
 	p.Table(table)
 }
@@ -108,7 +109,7 @@ func dash(s string) string {
 }
 
 // whyGoes says in a few words why a pod goes, or does not, and what else to know. With several taints it names the one that decides.
-func whyGoes(pod *explain.PlannedPod, several bool, now time.Time) string {
+func whyGoes(p *text.Printer, pod *explain.PlannedPod, several bool, now time.Time) string {
 	f, parts := &pod.Fate, []string(nil)
 	switch f.Outcome {
 	case explain.Held:
@@ -120,13 +121,19 @@ func whyGoes(pod *explain.PlannedPod, several bool, now time.Time) string {
 			parts = append(parts, fmt.Sprintf("%s: %s", by, hold.Mode))
 		}
 	case explain.Stays:
-		parts = append(parts, map[bool]string{true: "no taint", false: "tolerated"}[f.Reason == "NoTaint"])
+		parts = append(parts, map[bool]string{true: "no taint", false: "tolerated"}[f.Reason == deadline.NoTaint])
 	case explain.LeftAlone:
-		parts = append(parts, strings.ToLower(string(f.Reason)))
+		parts = append(parts, map[deadline.Reason]string{
+			deadline.IsMirror: "mirror pod", deadline.IsTerminating: "terminating", deadline.IsFinished: "finished",
+		}[f.Reason])
 	default:
 		why := "not tolerated"
-		if f.Toleration != nil {
-			why = "tolerated: " + explain.DescribeToleration(f.Toleration)
+		switch {
+		case f.Toleration == nil:
+		case p.Wide:
+			why = "tolerated by " + explain.DescribeToleration(f.Toleration)
+		default:
+			why = fmt.Sprintf("tolerated for %ds", *f.Toleration.TolerationSeconds)
 		}
 		if several {
 			why = f.Taint + " " + why
@@ -197,7 +204,7 @@ func printWarnings(p *text.Printer, plan *explain.Plan) {
 	t := &plan.Totals
 	warn := func(n int, says string) {
 		if n > 0 {
-			p.Paragraph(0, 2, p.Style(text.Warn, text.Count(n, "pod")+" "+says))
+			p.Paragraph(text.Warn, 0, 2, text.Count(n, "pod")+" "+says)
 		}
 	}
 	if t.Bare+t.LocalData+t.NoRoom+t.Blocked > 0 {

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -60,6 +61,9 @@ func readPolicies(path string, stdin io.Reader) ([]*unstructured.Unstructured, e
 			}
 			if len(wrong) > 0 {
 				return nil, usageError{errors.Join(wrong...)}
+			}
+			if slices.ContainsFunc(all, func(other *unstructured.Unstructured) bool { return other.GetName() == object.GetName() }) {
+				return nil, usagef("--policies %s: there are two policies named %s", path, object.GetName())
 			}
 			all = append(all, object)
 		}

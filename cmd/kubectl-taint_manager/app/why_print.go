@@ -101,7 +101,11 @@ func printTaint(p *text.Printer, t *explain.Taint, now time.Time) {
 		p.Field(2, column, "Goes", "not because of this taint")
 	}
 	for _, hold := range t.Fate.Held {
-		p.Field(2, column, "Held", fmt.Sprintf("from going %s", when(p, hold.From, now)))
+		by := "a dry run"
+		if hold.Policy != "" {
+			by = "policy " + hold.Policy
+		}
+		p.Field(2, column, "Held", fmt.Sprintf("by %s (%s); without it, it would be due %s", by, hold.Mode, when(p, hold.From, now)))
 	}
 	for i, match := range t.Policies {
 		name := ""

@@ -126,7 +126,7 @@ func (p *Printer) row(row Row, widths []int) {
 }
 
 // Paragraph prints a text after an indent. Lines after the first have an indent of their own.
-func (p *Printer) Paragraph(first, other int, words string) {
+func (p *Printer) Paragraph(style Style, first, other int, words string) {
 	room := 0
 	if p.Width > 0 {
 		room = max(minLast, p.Width-max(first, other))
@@ -136,7 +136,7 @@ func (p *Printer) Paragraph(first, other int, words string) {
 		if i == 0 {
 			indent = first
 		}
-		fmt.Fprintln(p.Out, strings.Repeat(" ", indent)+line)
+		fmt.Fprintln(p.Out, strings.Repeat(" ", indent)+p.Style(style, line))
 	}
 }
 
