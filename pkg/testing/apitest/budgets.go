@@ -28,6 +28,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
 
 const (
@@ -72,34 +74,53 @@ func (s *Server) Budget(name string) *policyv1.PodDisruptionBudget {
 
 // generated gives an object the next generation if its spec is another one.
 func generated(current, next object) object {
-	budget, isBudget := next.(*policyv1.PodDisruptionBudget)
-	if !isBudget {
+	spec := specOf(next)
+	if spec == nil {
 		return next
 	}
-	budget.Generation = 1
-	if before, exists := current.(*policyv1.PodDisruptionBudget); exists {
-		budget.Generation = before.Generation
-		if !equality.Semantic.DeepEqual(before.Spec, budget.Spec) {
-			budget.Generation++
+	next.SetGeneration(1)
+	if before := specOf(current); before != nil {
+		next.SetGeneration(current.GetGeneration())
+		if !equality.Semantic.DeepEqual(before, spec) {
+			next.SetGeneration(current.GetGeneration() + 1)
 		}
 	}
-	return budget
+	return next
 }
 
-// limited returns what a write of a budget may change: of the subresource status the status only, and else all but the status.
+// specOf is the spec of an object whose generation counts the changes of that, or nil.
+func specOf(o object) any {
+	switch o := o.(type) {
+	case *policyv1.PodDisruptionBudget:
+		return &o.Spec
+	case *v1alpha1.TaintEvictionPolicy:
+		return &o.Spec
+	default:
+		return nil
+	}
+}
+
+// limited returns what a write of a budget or a policy may change: of the subresource status the status only, and else all but the status.
 func limited(r request, current, next object) object {
-	budget, isBudget := next.(*policyv1.PodDisruptionBudget)
-	if !isBudget {
-		return next
+	switch next := next.(type) {
+	case *policyv1.PodDisruptionBudget:
+		before := current.(*policyv1.PodDisruptionBudget)
+		if r.subresource == "status" {
+			whole := before.DeepCopy()
+			whole.Status = next.Status
+			return whole
+		}
+		next.Status = before.Status
+	case *v1alpha1.TaintEvictionPolicy:
+		before := current.(*v1alpha1.TaintEvictionPolicy)
+		if r.subresource == "status" {
+			whole := before.DeepCopy()
+			whole.Status = next.Status
+			return whole
+		}
+		next.Status = before.Status
 	}
-	before := current.(*policyv1.PodDisruptionBudget)
-	if r.subresource == "status" {
-		whole := before.DeepCopy()
-		whole.Status = budget.Status
-		return whole
-	}
-	budget.Status = before.Status
-	return generated(current, budget)
+	return generated(current, next)
 }
 
 // ReconcileBudgets does what the disruption controller does, for all budgets: it counts healthy pods, and writes how many disruptions are

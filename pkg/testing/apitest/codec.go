@@ -25,6 +25,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
@@ -77,17 +78,42 @@ func (e encoding) contentType(watch bool) string {
 }
 
 func (a answer) response(e encoding) *http.Response {
-	if o, isObject := a.object.(object); isObject && e.metadataOnly {
-		a.object = &metav1.PartialObjectMetadata{
-			TypeMeta:   metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"},
-			ObjectMeta: metav1.ObjectMeta{Name: o.GetName(), Namespace: o.GetNamespace(), UID: o.GetUID(), ResourceVersion: o.GetResourceVersion()},
-		}
-	}
-	body := e.encode(a.object)
+	body := e.encode(e.reduced(a.object))
 	return &http.Response{
 		StatusCode: a.code, Header: http.Header{"Content-Type": {e.contentType(false)}},
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 	}
+}
+
+// reduced is an object, or a list, or its metadata only.
+func (e encoding) reduced(o runtime.Object) runtime.Object {
+	if !e.metadataOnly {
+		return o
+	}
+	if meta.IsListType(o) {
+		list := o.(objectList) // as all lists are
+		partial := &metav1.PartialObjectMetadataList{
+			TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"},
+			ListMeta: metav1.ListMeta{
+				ResourceVersion: list.GetResourceVersion(), Continue: list.GetContinue(), RemainingItemCount: list.GetRemainingItemCount(),
+			},
+		}
+		items, err := meta.ExtractList(list)
+		if err != nil {
+			panic(err) // all lists are of what they hold
+		}
+		for _, item := range items {
+			partial.Items = append(partial.Items, *e.reduced(item).(*metav1.PartialObjectMetadata))
+		}
+		return partial
+	}
+	whole, isObject := o.(object)
+	if !isObject {
+		return o // a status
+	}
+	partial := meta.AsPartialObjectMetadata(whole)
+	partial.TypeMeta = metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"}
+	return partial
 }
 
 // encode writes an object, whose kind is set.
@@ -106,7 +132,7 @@ func (e encoding) encode(o runtime.Object) []byte {
 func (e encoding) event(event Event) []byte {
 	o := event.status
 	if o == nil {
-		o = event.Object
+		o = e.reduced(event.Object)
 	}
 	if !e.protobuf {
 		return append(encode(struct {

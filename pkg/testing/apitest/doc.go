@@ -17,9 +17,9 @@ limitations under the License.
 // Package apitest is a model of the API server, in memory, for tests.
 //
 // A controller under test keeps its real client, informers and queues; only the transport is replaced. The model holds
-// pods, nodes, Events, ConfigMaps, Leases and PodDisruptionBudgets, and does what the real server does where the controller depends on
+// pods, nodes, Events, ConfigMaps, Leases, namespaces, PodDisruptionBudgets and TaintEvictionPolicies with their discovery, and does what the real server does where the controller depends on
 // it: resource versions, lists in pages and from a stale watch cache, watches with field selectors, streaming lists, bookmarks and
-// timeouts, JSON and protobuf, strategic merge patches, preconditions of deletes, graceful deletion, evictions under disruption budgets,
+// timeouts, JSON and protobuf, objects and their metadata alone, strategic and JSON merge patches, preconditions of deletes, graceful deletion, evictions under disruption budgets,
 // managedFields of spec.taints, and the Date of answers by a clock of its own. It makes no system calls and starts no goroutine outside of
 // its caller's bubble, so it works within testing/synctest.
 //

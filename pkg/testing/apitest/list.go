@@ -34,6 +34,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
 
 // continuation is a token for the next page of a list.
@@ -126,6 +128,7 @@ func (s *Server) at(r request, version uint64) []object {
 
 var kinds = map[string]string{
 	"pods": "Pod", "nodes": "Node", "events": "Event", "configmaps": "ConfigMap", "leases": "Lease", "poddisruptionbudgets": "PodDisruptionBudget",
+	"namespaces": "Namespace", policies: "TaintEvictionPolicy",
 }
 
 // groupVersion and groupResource are those of a resource.
@@ -135,6 +138,8 @@ func groupVersion(resource string) schema.GroupVersion {
 		return coordinationv1.SchemeGroupVersion
 	case "poddisruptionbudgets":
 		return policyv1.SchemeGroupVersion
+	case policies:
+		return v1alpha1.GroupVersion
 	default:
 		return v1.SchemeGroupVersion
 	}
@@ -163,6 +168,10 @@ func newObject(resource string) object {
 		return &v1.ConfigMap{}
 	case "poddisruptionbudgets":
 		return &policyv1.PodDisruptionBudget{}
+	case "namespaces":
+		return &v1.Namespace{}
+	case policies:
+		return &v1alpha1.TaintEvictionPolicy{}
 	default:
 		return &coordinationv1.Lease{}
 	}
@@ -181,6 +190,10 @@ func newList(resource string) objectList {
 		list = &v1.ConfigMapList{}
 	case "poddisruptionbudgets":
 		list = &policyv1.PodDisruptionBudgetList{}
+	case "namespaces":
+		list = &v1.NamespaceList{}
+	case policies:
+		list = &v1alpha1.TaintEvictionPolicyList{}
 	default:
 		list = &coordinationv1.LeaseList{}
 	}

@@ -25,9 +25,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
 
-// Object is what the model stores: a *v1.Pod, *v1.Node, *v1.Event, *v1.ConfigMap, *coordinationv1.Lease or *policyv1.PodDisruptionBudget.
+// Object is what the model stores: a *v1.Pod, *v1.Node, *v1.Event, *v1.ConfigMap, *v1.Namespace, *coordinationv1.Lease,
+// *policyv1.PodDisruptionBudget or *v1alpha1.TaintEvictionPolicy.
 type Object = object
 
 // Put makes an object, or replaces the one of its name. An object without UID gets a new one. The model keeps it.
@@ -35,7 +38,7 @@ func (s *Server) Put(o Object) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	if o.GetUID() == "" {
-		o.SetUID(s.newUID(strings.TrimSuffix(resourceOf(o), "s")))
+		o.SetUID(s.newUID(strings.ToLower(kinds[resourceOf(o)])))
 	}
 	s.store(resourceOf(o), generated(s.objects[resourceOf(o)][keyOf(o)], o))
 }
@@ -61,6 +64,10 @@ func resourceOf(o Object) string {
 		return "leases"
 	case *policyv1.PodDisruptionBudget:
 		return "poddisruptionbudgets"
+	case *v1.Namespace:
+		return "namespaces"
+	case *v1alpha1.TaintEvictionPolicy:
+		return policies
 	default:
 		return "events"
 	}

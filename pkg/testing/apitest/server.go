@@ -30,9 +30,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
 
 // object is what the model stores.
@@ -76,7 +77,9 @@ type Server struct {
 	compacted map[string]uint64
 	// terminating are the namespaces in which nothing can be created.
 	terminating map[string]bool
-	requests    []string
+	// noPolicies says that policies are not served.
+	noPolicies bool
+	requests   []string
 }
 
 // New returns a model without objects.
@@ -143,6 +146,8 @@ type request struct {
 	client string
 	query  url.Values
 	body   []byte
+	// contentType is that of the body.
+	contentType string
 }
 
 // key is the object's, as the model stores it.
@@ -150,9 +155,9 @@ func (r request) key() string { return r.namespace + "/" + r.name }
 
 // read reads a request, but for its body.
 func read(req *http.Request) request {
-	r := request{method: req.Method, client: req.UserAgent(), query: req.URL.Query()}
+	r := request{method: req.Method, client: req.UserAgent(), query: req.URL.Query(), contentType: req.Header.Get("Content-Type")}
 	path := req.URL.Path
-	for _, prefix := range []string{"/api/v1/", "/apis/coordination.k8s.io/v1/", "/apis/policy/v1/"} {
+	for _, prefix := range []string{"/api/v1/", "/apis/coordination.k8s.io/v1/", "/apis/policy/v1/", "/apis/" + v1alpha1.GroupVersion.String() + "/"} {
 		path = strings.TrimPrefix(path, prefix)
 	}
 	parts := strings.Split(path, "/")
@@ -190,8 +195,11 @@ func (s *Server) roundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	e := accepted(req.Header.Get("Accept"))
-	if s.objects[r.resource] == nil {
-		return failure(apierrors.NewGenericServerResponse(http.StatusNotFound, r.method, schema.GroupResource{}, "", "", 0, true)).response(e), nil
+	switch {
+	case isDiscovery(req):
+		return s.discover().response(e), nil
+	case !s.knows(r.resource):
+		return unknown(r.method).response(e), nil
 	}
 	if r.query.Get("watch") != "" {
 		return s.watch(req, r, e)

@@ -121,9 +121,14 @@ func (s *Server) update(resource string, current, o object) answer {
 	return success(o)
 }
 
+// strategicMerge merges a strategic merge patch into the JSON of an object of a type.
+func strategicMerge(current, patch []byte, o object) ([]byte, error) {
+	return strategicpatch.StrategicMergePatch(current, patch, o)
+}
+
 // patch merges a patch into an object; of a pod's status, nothing but the status. metadata.uid in it must be the object's.
 func (s *Server) patch(r request, current object) answer {
-	merged, err := strategicpatch.StrategicMergePatch(encode(current), r.body, newObject(r.resource))
+	merged, err := r.merge(encode(current))
 	if err != nil {
 		return failure(apierrors.NewBadRequest(err.Error()))
 	}
