@@ -99,7 +99,7 @@ func compileTaints(spec *v1alpha1.TaintEvictionPolicySpec, path *field.Path) ([]
 			return nil, field.NotSupported(at.Child("effect"), taint.Effect, []v1.TaintEffect{v1.TaintEffectNoExecute, v1.TaintEffectNoSchedule})
 		case pattern.Prefix, strings.HasPrefix(pattern.Key, "kubernetes.io/"), strings.Contains(pattern.Key, ".kubernetes.io/"):
 			return nil, field.Invalid(at.Child("key"), taint.Key, "a NoSchedule taint needs an exact key that is not one of kubernetes.io")
-		case ptr.Deref(spec.MinTaintAgeSeconds, 0) < 5:
+		case spec.Mode != v1alpha1.ModeKeep && ptr.Deref(spec.MinTaintAgeSeconds, 0) < 5:
 			return nil, field.Required(path.Child("minTaintAgeSeconds"), "must be 5 or more, because a taint has the effect NoSchedule")
 		}
 		patterns = append(patterns, pattern)

@@ -92,6 +92,11 @@ expireTime: "2026-12-01T00:00:00Z"`)
 	if err != nil || len(p.Taints) != 0 || p.Node != nil || p.Namespace != nil || p.Pod != nil || p.DeleteAfter != nil || !p.Expires.IsZero() {
 		t.Errorf("got %+v, %v", p, err)
 	}
+	// The CRD refuses minTaintAgeSeconds with mode Keep.
+	p, err = compile(object(t, "kept", "{matchingPrecedence: 7, mode: Keep, taints: [{key: a, effect: NoSchedule}], podSelector: {matchLabels: {app: db}}}"), nil, noon)
+	if err != nil || len(p.Taints) != 1 || p.Taints[0].Effect != v1.TaintEffectNoSchedule || p.Pod == nil {
+		t.Errorf("got %+v, %v", p, err)
+	}
 }
 
 // TestCompileRefuses has what the CRD refuses, too: the API server may have another version of it.
