@@ -311,7 +311,9 @@ func oracleTaintAt(pod Pod, taint Taint, rules Rules, now *big.Int) Mode {
 		if due == nil || p.Mode == ModeKeep || p.Mode == ModePreview {
 			return ""
 		}
-		due = latestOf(due, plus(nanos(taint.Start), seconds(p.MinTaintAge)))
+		if p.MinTaintAge > 0 {
+			due = latestOf(due, plus(nanos(taint.Start), seconds(p.MinTaintAge)))
+		}
 		if from != nil {
 			due = latestOf(due, from)
 		}

@@ -55,7 +55,8 @@ type Policy struct {
 	Taints []TaintPattern
 	// Node, Namespace and Pod select by labels. Nil selects everything.
 	Node, Namespace, Pod labels.Selector
-	// MinTaintAge is the age of a taint, in seconds, before which it evicts no pod.
+	// MinTaintAge is the age of a taint, in seconds, before which it evicts no pod. A not-ready taint is as old as it is on in place of the other
+	// one, whenever the period began. 0 leaves the deadline as it is.
 	MinTaintAge int64
 	// DeleteAfter is for how long, in seconds from the deadline, pods are evicted before they are deleted; nil is for ever. It
 	// is read in ModeEvict only.
@@ -219,7 +220,7 @@ func firstStep(pod Pod, taint Taint, rules Rules, policy *Policy, from time.Time
 		return Step{From: never(), Mode: ModeKeep}
 	}
 	begin := later(decision.Deadline, from)
-	if policy != nil {
+	if policy != nil && policy.MinTaintAge > 0 {
 		begin = later(begin, addSeconds(taint.Start, policy.MinTaintAge))
 	}
 	return Step{begin, ModeDelete, decision.Reason, decision.Taint, decision.Toleration, policy}
