@@ -39,8 +39,12 @@ type namespaces struct {
 
 // newNamespaces returns namespaces whose informer has not been started. changed is called when the labels of one changed.
 func newNamespaces(client metadata.Interface, changed func()) (*namespaces, error) {
-	informer := metadatainformer.NewFilteredMetadataInformer(client, v1.SchemeGroupVersion.WithResource("namespaces"), metav1.NamespaceAll, 0,
-		cache.Indexers{}, nil).Informer()
+	informer := metadatainformer.NewFilteredMetadataInformer(plainLists{client}, v1.SchemeGroupVersion.WithResource("namespaces"), metav1.NamespaceAll, 0,
+		cache.Indexers{}, func(options *metav1.ListOptions) {
+			if !options.AllowWatchBookmarks { // a list
+				consistently(options)
+			}
+		}).Informer()
 	if err := informer.SetTransform(onlyLabels); err != nil {
 		return nil, fmt.Errorf("informer of namespaces: %w", err)
 	}

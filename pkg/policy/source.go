@@ -165,6 +165,7 @@ func (s *Source) follow(ctx context.Context) {
 	api := s.config.Policies.Resource(resource())
 	reflector := cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			consistently(&options)
 			list, err := api.List(ctx, options)
 			s.recordResult(ctx, err)
 			return list, err
@@ -174,7 +175,7 @@ func (s *Source) follow(ctx context.Context) {
 			s.recordResult(ctx, err)
 			return events, err
 		},
-	}, s.config.Policies), &unstructured.Unstructured{}, store{ctx, s}, cache.ReflectorOptions{Name: "policies", TypeDescription: resource().Resource})
+	}, plainLists{}), &unstructured.Unstructured{}, store{ctx, s}, cache.ReflectorOptions{Name: "policies", TypeDescription: resource().Resource})
 	for ctx.Err() == nil {
 		err := reflector.ListAndWatchWithContext(ctx)
 		if apierrors.IsForbidden(err) && s.set.hold() {
@@ -186,6 +187,19 @@ func (s *Source) follow(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// plainLists stands for a client that does not stream lists. Policies and namespaces are few, and the bookmark that ends a streaming list does not
+// pass all proxies: without it, a replica would wait for ever.
+type plainLists struct{ metadata.Interface }
+
+// IsWatchListSemanticsUnSupported is what the reflector asks.
+func (plainLists) IsWatchListSemanticsUnSupported() bool { return true }
+
+// consistently has a list be as of now, as a streaming list is. Otherwise the first list may come from a cache that is behind, and lack a policy that
+// keeps pods.
+func consistently(options *metav1.ListOptions) {
+	options.ResourceVersion, options.ResourceVersionMatch = "", ""
 }
 
 // recordResult records how a call ended, and logs why policies cannot be read and what to do.

@@ -35,11 +35,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/metadata"
 	metadatafake "k8s.io/client-go/metadata/fake"
+	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
 // fixture has a source that reads from fake clients.
@@ -83,6 +89,38 @@ func newFixture(t *testing.T, namespaces ...runtime.Object) *fixture {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// TestNoEndOfStreamingLists has a proxy that keeps the bookmarks to itself by which a streaming list ends.
+func TestNoEndOfStreamingLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := apitest.New()
+		api.Put(&v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"team": "x"}}})
+		api.Put(&v1alpha1.TaintEvictionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "keep"},
+			Spec: v1alpha1.TaintEvictionPolicySpec{
+				MatchingPrecedence: ptr.To[int32](7), Mode: v1alpha1.ModeKeep,
+				NamespaceSelector: &v1alpha1.LabelSelector{MatchLabels: map[string]v1alpha1.LabelValue{"team": "x"}},
+			},
+		})
+		proxy := &apitest.Proxy{Next: api}
+		proxy.Swallow(true)
+		config := &rest.Config{Host: "http://model", Transport: proxy, QPS: -1}
+		source, err := NewSource(Config{
+			Discovery: discovery.NewDiscoveryClientForConfigOrDie(config), Policies: dynamic.NewForConfigOrDie(config), Namespaces: metadata.NewForConfigOrDie(config),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go source.Run(t.Context())
+		time.Sleep(time.Second)
+		if !source.HasSynced() || len(source.Policies()) != 1 {
+			t.Errorf("synced: %t, policies: %v", source.HasSynced(), source.Policies())
+		}
+		if labels := source.NamespaceLabels("shop"); labels == nil || labels.Get("team") != "x" {
+			t.Errorf("labels: %v", labels)
+		}
+	})
 }
 
 // run starts the source, and counts its signals.
