@@ -15,13 +15,16 @@ LDFLAGS    := -s -w -funcalign=16 -X $(STAMP).gitVersion=$(VERSION) -X $(STAMP).
 # keep every method of every type: 61 MB instead of 40.
 BUILD_TAGS := grpcnotrace
 
+# The authorizer of metrics brings CEL, which never runs here. Without inlining in it, the image is 0.9 MB smaller.
+GCFLAGS := github.com/google/cel-go/...=-l
+
 # IMAGE:TAG is what `make image` builds and `make push` pushes.
 IMAGE ?= ghcr.io/taint-manager/taint-manager
 TAG   ?= dev
 # The image has the time of the commit, so that a build of the same source has the same digest.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 BUILD_IMAGE = go -C .tools/image run . --root '$(CURDIR)' --out '$(CURDIR)/bin/image' --image '$(IMAGE)' --tag '$(TAG)' \
-	--version '$(VERSION)' --revision '$(COMMIT)' --epoch '$(SOURCE_DATE_EPOCH)' --tags '$(BUILD_TAGS)' --ldflags '$(LDFLAGS)'
+	--version '$(VERSION)' --revision '$(COMMIT)' --epoch '$(SOURCE_DATE_EPOCH)' --tags '$(BUILD_TAGS)' --gcflags '$(GCFLAGS)' --ldflags '$(LDFLAGS)'
 
 # VULNDB is the database of known vulnerabilities, in the format of Go, as an https:// or file:// URL.
 VULNDB ?= https://vuln.go.dev
@@ -57,7 +60,7 @@ compare: ## Print the comparison with the built-in controller: every row measure
 
 .PHONY: build
 build: ## Build bin/taint-manager, static and stamped with the git revision.
-	CGO_ENABLED=0 go build -trimpath -tags '$(BUILD_TAGS)' -ldflags '$(LDFLAGS)' -o bin/taint-manager ./cmd/taint-manager
+	CGO_ENABLED=0 go build -trimpath -tags '$(BUILD_TAGS)' -gcflags '$(GCFLAGS)' -ldflags '$(LDFLAGS)' -o bin/taint-manager ./cmd/taint-manager
 
 .PHONY: image
 image: ## Build the container image for amd64 and arm64 into bin/image, reproducibly, with no Docker and no registry.

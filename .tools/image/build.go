@@ -44,6 +44,7 @@ type source struct {
 	version   string
 	revision  string
 	ldflags   string
+	gcflags   string
 	buildTags string
 	created   time.Time
 }
@@ -88,6 +89,9 @@ func build(ctx context.Context, s source, sbomDir string) (v1.ImageIndex, error)
 		names = append(names, p.String())
 	}
 	config := kobuild.Config{Flags: []string{"-tags=" + s.buildTags}, Env: pinned()}
+	if s.gcflags != "" {
+		config.Flags = append(config.Flags, "-gcflags="+s.gcflags)
+	}
 	if s.ldflags != "" {
 		config.Ldflags = []string{s.ldflags}
 	}

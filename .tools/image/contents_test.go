@@ -126,7 +126,9 @@ func testStatic(t *testing.T, program io.Reader, platform v1.Platform) {
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
-	for key, want := range map[string]string{"-trimpath": "true", "-tags": "grpcnotrace", "CGO_ENABLED": "0", "vcs.revision": ""} {
+	for key, want := range map[string]string{
+		"-trimpath": "true", "-tags": "grpcnotrace", "-gcflags": "github.com/google/cel-go/...=-l", "CGO_ENABLED": "0", "vcs.revision": "",
+	} {
 		if settings[key] != want {
 			t.Errorf("the program was built with %s=%s, want %q", key, settings[key], want)
 		}

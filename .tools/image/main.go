@@ -121,6 +121,7 @@ func parse(args []string) (command, error) {
 	flags.StringVar(&c.source.version, "version", "v0.0.0-dev", "version, for the image's label")
 	flags.StringVar(&c.source.revision, "revision", "unknown", "git commit, for the image's label")
 	flags.StringVar(&c.source.ldflags, "ldflags", "", "flags for the linker")
+	flags.StringVar(&c.source.gcflags, "gcflags", "", "flags for the compiler, for the packages of a pattern")
 	flags.StringVar(&c.source.buildTags, "tags", "", "build tags")
 	flags.StringVar(&sourceEpoch, "epoch", "0", "time of the image's creation, in seconds since 1970")
 	flags.StringVar(&image, "image", "ghcr.io/taint-manager/taint-manager", "name of the image, without a tag")
