@@ -141,11 +141,15 @@ func (s *Server) AddPod(name, node string, change ...func(*v1.Pod)) types.UID {
 	return pod.UID
 }
 
-// UpdatePod changes a pod in the namespace "default".
+// UpdatePod changes a pod in the namespace "default", if there is one.
 func (s *Server) UpdatePod(name string, change func(*v1.Pod)) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	pod := s.objects["pods"]["default/"+name].DeepCopyObject().(*v1.Pod)
+	current := s.objects["pods"]["default/"+name]
+	if current == nil {
+		return
+	}
+	pod := current.DeepCopyObject().(*v1.Pod)
 	change(pod)
 	s.store("pods", pod)
 }

@@ -28,6 +28,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
@@ -47,14 +48,7 @@ type call struct {
 
 func newCall(req *http.Request) (*call, error) {
 	c := &call{method: req.Method, url: req.URL.String(), header: req.Header, began: time.Now()}
-	path := strings.Split(strings.TrimPrefix(strings.TrimPrefix(req.URL.Path, "/api/v1/"), "/apis/coordination.k8s.io/v1/"), "/")
-	if path[0] == "namespaces" && len(path) > 2 {
-		c.namespace, path = path[1], path[2:]
-	}
-	c.resource = path[0]
-	if len(path) > 1 {
-		c.name = path[1]
-	}
+	c.parsePath(req.URL.Path)
 	query := req.URL.Query()
 	c.limit, c.page = query.Get("limit"), query.Get("continue")
 	c.watch, c.streamsList = query.Get("watch") != "", query.Get("sendInitialEvents") == "true"
@@ -66,6 +60,34 @@ func newCall(req *http.Request) (*call, error) {
 	c.body, err = io.ReadAll(req.Body)
 	return c, err
 }
+
+// parsePath sets what the call is about. Evictions and the status of policies are resources of their own, as in authorization.
+func (c *call) parsePath(url string) {
+	if url == "/apis/"+v1alpha1.GroupVersion.String() {
+		c.resource, c.name = discovery, v1alpha1.GroupVersion.String()
+		return
+	}
+	for _, group := range []string{"/api/v1/", "/apis/coordination.k8s.io/v1/", "/apis/policy/v1/", "/apis/apps/v1/", "/apis/" + v1alpha1.GroupVersion.String() + "/"} {
+		url = strings.TrimPrefix(url, group)
+	}
+	path := strings.Split(url, "/")
+	if path[0] == "namespaces" && len(path) > 2 {
+		c.namespace, path = path[1], path[2:]
+	}
+	c.resource = path[0]
+	if len(path) > 1 {
+		c.name = path[1]
+	}
+	if len(path) > 2 && (path[2] == "eviction" || c.resource == policies) {
+		c.resource += "/" + path[2]
+	}
+}
+
+// The resources of calls that are about policies. Discovery tells whether there are any.
+const (
+	discovery, policies, policyStatus = "discovery", "taintevictionpolicies", "taintevictionpolicies/status"
+	evictions, budgets, namespaces    = "pods/eviction", "poddisruptionbudgets", "namespaces"
+)
 
 // verb is what is done, as authorization calls it.
 func (c *call) verb() string {

@@ -145,7 +145,7 @@ func naive(pod *v1.Pod, node *v1.Node, now time.Time) time.Time {
 		}
 		return start
 	}
-	return deadlineOf(pod, first(now, boundBy(pod)), node, starts{taint: start, period: func(k v1.Taint) (period, own time.Time) {
+	since := starts{taint: start, period: func(k v1.Taint) (period, own time.Time) {
 		own, period = start(k), start(k)
 		for _, taint := range notReadyTaints(node) {
 			if taint.Value == k.Value { // another value is another taint, and has no part in this period
@@ -153,7 +153,8 @@ func naive(pod *v1.Pod, node *v1.Node, now time.Time) time.Time {
 			}
 		}
 		return period, own
-	}})
+	}}
+	return newSituation(pod, first(now, boundBy(pod)), node, since, ruling{}, nil, nil).ever(either)
 }
 
 // once is a node with each of its taints once, with the earliest timeAdded: the API refuses a node that has one twice.

@@ -20,8 +20,10 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
@@ -42,6 +44,8 @@ type history struct {
 	nodes     map[string][]nodeVersion
 	pods      map[types.UID][]podVersion
 	byVersion map[string]apitest.Object
+	// specs are when each generation of each policy was stored, by its UID.
+	specs map[types.UID]map[int64]time.Time
 	// index is which of its node's versions a resource version is.
 	index map[string]int
 	// apiSkew is by how much the API server's clock is ahead of the time that the history is written by.
@@ -49,12 +53,16 @@ type history struct {
 	// evictions is how often a DELETE of ours took effect on a pod.
 	evictions map[types.UID]*eviction
 	events    []*v1.Event
+	// budgets are the disruption budgets that there are, and budgetsChanged is when the last one changed, but for its status, or went.
+	budgets        map[types.NamespacedName]*policyv1.PodDisruptionBudget
+	budgetsChanged time.Time
 }
 
 func newHistory(apiSkew time.Duration) *history {
 	return &history{
 		apiSkew: apiSkew, index: map[string]int{},
 		nodes: map[string][]nodeVersion{}, pods: map[types.UID][]podVersion{}, byVersion: map[string]apitest.Object{},
+		specs: map[types.UID]map[int64]time.Time{}, budgets: map[types.NamespacedName]*policyv1.PodDisruptionBudget{},
 		evictions: map[types.UID]*eviction{},
 	}
 }
@@ -77,6 +85,20 @@ func (h *history) record(o apitest.Object, gone bool) {
 			version.pod = nil
 		}
 		h.pods[o.UID] = append(h.pods[o.UID], version)
+	case *v1alpha1.TaintEvictionPolicy:
+		if h.specs[o.UID] == nil {
+			h.specs[o.UID] = map[int64]time.Time{}
+		}
+		if h.specs[o.UID][o.Generation].IsZero() {
+			h.specs[o.UID][o.Generation] = now
+		}
+	case *policyv1.PodDisruptionBudget:
+		if before := h.budgets[nameOf(o)]; gone || before == nil || before.Generation != o.Generation {
+			h.budgetsChanged = now
+		}
+		if h.budgets[nameOf(o)] = o; gone {
+			delete(h.budgets, nameOf(o))
+		}
 	case *v1.Event:
 		h.events = append(h.events, o)
 	}

@@ -147,9 +147,9 @@ func (s *sim) applyKindFaults(c *call, f *treatment) {
 // mayBeLate is how late a pod may go at the end of a run.
 func (s *sim) mayBeLate() time.Duration {
 	if s.plan.permanent != nil {
-		return 10 * time.Minute
+		return 10*time.Minute + s.plan.policies.mayDelay()
 	}
-	return onTime
+	return onTime + s.plan.policies.mayDelay()
 }
 
 // spared reports whether a kindFault for the whole run keeps a pod from being evicted.

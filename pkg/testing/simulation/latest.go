@@ -30,21 +30,35 @@ const (
 	confirming = 25 * time.Second
 )
 
-// latestDeadline is when a pod must have gone at the latest, by what a replica was shown: with no more evidence than it has for
-// certain.
-func (s *sim) latestDeadline(v *view, pod *v1.Pod) time.Time {
+// latestDue is since when a pod goes in a way that must do so now, or when it must next, at the latest, by what a replica was shown.
+func (s *sim) latestDue(v *view, pod *v1.Pod, w way) time.Time {
+	due := last(s.latest(v, pod, v.ruling(), false).dueAt(w, time.Now()), s.latest(v, pod, v.ruling(), true).dueAt(w, time.Now()))
+	if seen := v.nodes[pod.Spec.NodeName]; len(seen) > 0 && !s.plan.policies.on {
+		due = first(due, s.bequeathed(pod, seen[len(seen)-1].node))
+	}
+	return due
+}
+
+// latest is the situation of a pod by what a replica was shown, and by a ruling: with no more evidence than it has for certain.
+func (s *sim) latest(v *view, pod *v1.Pod, by ruling, doubting bool) situation {
 	seen := v.nodes[pod.Spec.NodeName]
 	if len(seen) == 0 {
-		return never()
+		return situation{}
 	}
 	doubt := v.apiClock.doubt(time.Now())
 	e := evidence{s.history, seen, doubt, s.plan.calm, s.plan.keeps}
 	bound := first(v.podSeen[pod.UID], boundBy(pod).Add(-s.history.apiSkew+doubt))
 	i := len(seen) - 1
-	return first(s.bequeathed(pod, seen[i].node), deadlineOf(pod, bound, seen[i].node, starts{
+	named := func(r rule) time.Time {
+		if r.stamped.IsZero() {
+			return r.shown
+		}
+		return s.history.ended(r.stamped).Add(r.doubt)
+	}
+	return newSituation(pod, bound, seen[i].node, starts{
 		taint:  func(taint v1.Taint) time.Time { return e.start(i, taint) },
 		period: func(taint v1.Taint) (period, own time.Time) { return e.period(i, taint) },
-	}))
+	}, by, named, s.history.expires(doubting))
 }
 
 // evidence is what a replica was shown of a node. It dates its taints as late as any doubt may have it.

@@ -62,9 +62,13 @@ func (s *sim) anyPod(which func(*v1.Pod) bool) *v1.Pod {
 
 // newPod makes up a pod of a new name.
 func (s *sim) newPod() *v1.Pod {
+	return s.podNamed(s.newName([]string{"default", "default", "other"}[s.rng.IntN(3)]))
+}
+
+// newName is a name that no pod has had.
+func (s *sim) newName(namespace string) types.NamespacedName {
 	s.names++
-	name := types.NamespacedName{Namespace: []string{"default", "default", "other"}[s.rng.IntN(3)], Name: fmt.Sprintf("pod-%d", s.names)}
-	return s.podNamed(name)
+	return types.NamespacedName{Namespace: namespace, Name: fmt.Sprintf("pod-%d", s.names)}
 }
 
 // podNamed makes up a pod of a name.
@@ -85,6 +89,7 @@ func (s *sim) podNamed(name types.NamespacedName) *v1.Pod {
 	if s.rng.IntN(20) == 0 {
 		pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"}
 	}
+	s.dressUp(pod)
 	return pod
 }
 

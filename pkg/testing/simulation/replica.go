@@ -107,6 +107,7 @@ func (s *sim) start() *replica {
 	if s.plan.keeps {
 		c.Starts = nameOf(keptStarts())
 	}
+	r.usePolicies(&c, client)
 	r.controller, err = tainteviction.New(c)
 	s.must(err)
 	var ctx context.Context

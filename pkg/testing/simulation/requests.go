@@ -23,6 +23,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -79,7 +80,9 @@ func (r *replica) treat(c *call) treatment {
 	if c.resource == "events" {
 		event := &v1.Event{}
 		_ = apitest.Decode(c.body, event) // of what is no Event there is none
-		s.told[event.InvolvedObject.UID]++
+		if tellsOfEviction(event) {
+			s.told[event.InvolvedObject.UID]++
+		}
 	}
 	f := drawTreatment(dice(s.seed, what, n), s.profile, c.method)
 	if time.Now().Before(s.outages[r.name]) && f.manner == well {
@@ -98,10 +101,11 @@ func (r *replica) sending(c *call, f treatment) {
 	if c.verb() == "get" && c.resource == "nodes" {
 		r.spend(c)
 	}
+	r.checkWriter(c)
 	if r.sim.options.TrustRequests {
 		return
 	}
-	if c.verb() == "delete" {
+	if c.verb() == "delete" || c.resource == evictions {
 		r.checkPreconditions(c)
 	}
 	if c.verb() == "patch" && c.resource == "pods" && metaOf(c.body).UID == "" {
@@ -131,8 +135,26 @@ func (r *replica) checkPreconditions(c *call) {
 	}
 }
 
-// preconditions are those of a DELETE, or nil.
+// checkWriter looks who writes what has one writer: the one that leads.
+func (r *replica) checkWriter(c *call) {
+	if c.resource != policyStatus && (c.resource != "configmaps" || c.method == http.MethodGet) {
+		return
+	}
+	r.sim.lock.Lock()
+	leads := !r.leadsSince.IsZero()
+	r.sim.lock.Unlock()
+	if !leads {
+		r.sim.violation(r.name, "what is one per cluster has one writer, which leads: %s does not lead, and sends %s", r.name, c)
+	}
+}
+
+// preconditions are those of a DELETE or of an eviction, or nil.
 func preconditions(c *call) *metav1.Preconditions {
+	if c.resource == evictions {
+		eviction := &policyv1.Eviction{}
+		_ = apitest.Decode(c.body, eviction) // as below
+		return ptr.Deref(eviction.DeleteOptions, metav1.DeleteOptions{}).Preconditions
+	}
 	options := &metav1.DeleteOptions{}
 	_ = apitest.Decode(c.body, options) // what are none have no preconditions
 	return options.Preconditions
@@ -170,9 +192,15 @@ func (r *replica) answered(c *call, answer reply) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	switch now := time.Now(); {
-	case answer.code == http.StatusConflict && c.verb() == "delete":
+	case c.resource == discovery && answer.code == http.StatusNotFound:
+		r.view.noneServed()
+	case answer.code == http.StatusConflict && (c.verb() == "delete" || c.resource == evictions):
 		if p := preconditions(c); p != nil {
 			r.conflicts[ptr.Deref(p.UID, "")]++
+		}
+	case answer.code == http.StatusCreated && c.resource == evictions:
+		if e := s.history.evictions[evictionUID(c)]; e != nil && e.by == r {
+			e.answered = true
 		}
 	case answer.code != http.StatusOK:
 	case c.verb() == "get" && c.resource == "pods":
@@ -209,20 +237,32 @@ func (r *replica) listed(c *call, body []byte) {
 
 // happened is called when the model has done what was asked for.
 func (r *replica) happened(c *call, answer reply) {
+	if answer.code == http.StatusCreated && c.resource == evictions {
+		r.deleted(c, evictionUID(c), evicted)
+		return
+	}
 	if answer.code != http.StatusOK || c.resource != "pods" {
 		return
 	}
 	uid := metaOf(answer.body).UID
 	switch c.verb() {
 	case "delete":
-		r.deleted(c, uid)
+		r.deleted(c, uid, deleted)
 	case "patch":
 		r.patched(c, uid)
 	}
 }
 
-// deleted judges a DELETE that took effect.
-func (r *replica) deleted(c *call, uid types.UID) {
+// evictionUID is the UID of the pod that an eviction is about.
+func evictionUID(c *call) types.UID {
+	if p := preconditions(c); p != nil && p.UID != nil {
+		return *p.UID
+	}
+	return c.known.UID
+}
+
+// deleted judges a DELETE or an eviction that took effect.
+func (r *replica) deleted(c *call, uid types.UID, w way) {
 	s := r.sim
 	s.note(r.name, "%s takes effect on %s", c, uid)
 	s.lock.Lock()
@@ -241,8 +281,8 @@ func (r *replica) deleted(c *call, uid types.UID) {
 	if n := len(versions); n > 0 && r.conflicts[uid] < allowedConflicts {
 		versions = []podVersion{{pod: versions[n-1].pod}} // the one that it deletes, whatever there was before
 	}
-	why := r.judge(c.began, c.sent, versions, time.Time{})
-	if pod := versions[len(versions)-1].pod; pod != nil && !isMarked(pod) && !r.unmarkable[uid] {
+	why := r.judge(w, c.began, c.sent, versions, time.Time{})
+	if pod := versions[len(versions)-1].pod; w == deleted && pod != nil && !isMarked(pod) && !r.unmarkable[uid] {
 		s.fail(c.name, "a pod has the condition DisruptionTarget with our reason when it goes: %s has %v", uid, pod.Status.Conditions)
 	}
 	s.lock.Unlock()
@@ -272,16 +312,16 @@ func (r *replica) patched(c *call, uid types.UID) {
 		}
 	}
 	versions = versions[:len(versions)-1] // what this PATCH did
-	why := r.judge(c.began, c.began, versions, since)
+	why := r.judge(deleted, c.began, c.began, versions, since)
 	s.lock.Unlock()
 	if why != "" {
 		s.violation(c.name, "the condition DisruptionTarget is written to pods that are due: %s", why)
 	}
 }
 
-// judge says why the rules do not allow what was just done to a pod, or nothing. It was decided on a read of the node; at some instant since that read began, the pod was due, as it is in one of these
-// versions that was there then, or since podSince where that is not zero.
-func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince time.Time) string {
+// judge says why the rules do not allow what was just done to a pod, or nothing. It was decided on a read of the node, and by the policies that the replica knew then; at some instant since that read
+// began, the pod was to go in this way, as it is in one of these versions that was there then, or since podSince where that is not zero.
+func (r *replica) judge(w way, decided, sent time.Time, versions []podVersion, podSince time.Time) string {
 	now := time.Now()
 	if len(versions) == 0 || versions[len(versions)-1].pod == nil {
 		return "it does not exist"
@@ -294,6 +334,10 @@ func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince
 	asItWas := !podSince.IsZero() // a version counts also after its end
 	if !asItWas || podSince.After(began) {
 		podSince = began
+	}
+	rulings := r.view.rulingsAt(decided)
+	if len(rulings) == 0 {
+		return "it was not known what policies there are"
 	}
 	nodes, earliest := r.sim.history.nodes[node], never()
 	for i := len(nodes) - 1; i >= 0; i-- {
@@ -312,14 +356,30 @@ func (r *replica) judge(decided, sent time.Time, versions []podVersion, podSince
 			if version.pod == nil || version.pod.Spec.NodeName != node || ended.Before(podSince) || version.at.After(until) {
 				continue
 			}
-			due := r.sim.history.earliestDeadline(version.pod, i, r.view)
-			if !due.After(until) && (asItWas || !due.After(ended)) {
+			to := until
+			if !asItWas {
+				to = first(to, ended)
+			}
+			from := last(last(began, nodes[i].at), version.at)
+			due := r.dueFrom(w, version.pod, i, rulings, from)
+			if !due.After(to) {
 				return ""
 			}
 			earliest = first(earliest, due)
 		}
 	}
-	return fmt.Sprintf("it is due at %s at the earliest, by all that was so since %s", r.sim.clock(earliest), r.sim.clock(began))
+	return fmt.Sprintf("it is to be %s at %s at the earliest, by all that was so since %s", w, r.sim.clock(earliest), r.sim.clock(began))
+}
+
+// dueFrom is the first moment from one on at which a pod goes in a way, by a version of its node and one of these rulings, at the earliest.
+func (r *replica) dueFrom(w way, pod *v1.Pod, node int, rulings []ruling, from time.Time) time.Time {
+	due := never()
+	for _, by := range rulings {
+		for _, doubting := range []bool{false, true} {
+			due = first(due, r.sim.history.earliest(pod, node, r.view, by, doubting).within(w, from, never()))
+		}
+	}
+	return due
 }
 
 // decidedOn is when the read of a node began that a call was decided on which was sent at a moment: the earliest one of those

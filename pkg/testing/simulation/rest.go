@@ -19,6 +19,7 @@ package simulation
 import (
 	"reflect"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -31,7 +32,7 @@ func (s *sim) checkEvents() {
 	defer s.lock.Unlock()
 	events := map[types.UID]int{}
 	for _, e := range s.history.events {
-		if e.InvolvedObject.Kind == "Pod" {
+		if e.InvolvedObject.Kind == "Pod" && tellsOfEviction(e) {
 			events[e.InvolvedObject.UID]++
 		}
 	}
@@ -51,6 +52,9 @@ func (s *sim) checkEvents() {
 		}
 	}
 }
+
+// tellsOfEviction says whether an Event tells that a pod was evicted.
+func tellsOfEviction(e *v1.Event) bool { return e.Reason == "TaintManagerEviction" }
 
 // checkSizes compares what a replica holds with what there is.
 func (s *sim) checkSizes() {

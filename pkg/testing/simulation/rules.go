@@ -61,25 +61,6 @@ type starts struct {
 	period func(v1.Taint) (period, own time.Time)
 }
 
-// deadlineOf is when a pod must go, for a node that has these taints: the earliest over all NoExecute taints.
-func deadlineOf(pod *v1.Pod, bound time.Time, node *v1.Node, since starts) time.Time {
-	due := never()
-	if node == nil || leftAlone(pod) {
-		return due
-	}
-	for _, taint := range node.Spec.Taints {
-		switch {
-		case taint.Effect != v1.TaintEffectNoExecute:
-		case isNotReadyTaint(taint):
-			period, own := since.period(taint)
-			due = first(due, inPeriod(pod, taint, last(period, bound), last(own, bound)))
-		default:
-			due = first(due, after(pod, taint, last(since.taint(taint), bound)))
-		}
-	}
-	return due
-}
-
 // inPeriod is when a taint of a node that is not ready evicts a pod: max(period + s(K), min(own + s(K), period + max(s(K),
 // s(other)))).
 func inPeriod(pod *v1.Pod, k v1.Taint, period, own time.Time) time.Time {
@@ -111,9 +92,10 @@ func after(pod *v1.Pod, taint v1.Taint, since time.Time) time.Time {
 	return since
 }
 
-// tolerates says whether a toleration matches a NoExecute taint: its effect, key and value do, each where it is given.
+// tolerates says whether a toleration matches a taint that evicts: its effect, key and value do, each where it is given. One of NoSchedule is
+// tolerated by either effect.
 func tolerates(t v1.Toleration, taint v1.Taint) bool {
-	effect := t.Effect == "" || t.Effect == v1.TaintEffectNoExecute
+	effect := t.Effect == "" || t.Effect == v1.TaintEffectNoExecute || t.Effect == taint.Effect
 	key := t.Key == "" || t.Key == taint.Key
 	value := t.Operator == v1.TolerationOpExists || ((t.Operator == "" || t.Operator == v1.TolerationOpEqual) && t.Value == taint.Value)
 	return effect && key && value
@@ -131,9 +113,9 @@ func boundBy(pod *v1.Pod) time.Time {
 	return secondEnd(bound)
 }
 
-// sameTaint says whether two NoExecute taints are the same one.
+// sameTaint says whether two taints are the same one.
 func sameTaint(a, b v1.Taint) bool {
-	return a.Effect == v1.TaintEffectNoExecute && b.Effect == v1.TaintEffectNoExecute && a.Key == b.Key && a.Value == b.Value
+	return a.Effect == b.Effect && a.Key == b.Key && a.Value == b.Value
 }
 
 func isNotReadyTaint(taint v1.Taint) bool {

@@ -53,6 +53,8 @@ type Options struct {
 	TrustRequests bool
 	// Keeps has starts kept in a ConfigMap, and NoManagedFields nodes without managedFields; both are by chance otherwise.
 	Keeps, NoManagedFields bool
+	// Policies has replicas read policies, Brake has them have an eviction brake too, and Paced a pace of nodes; all by chance otherwise.
+	Policies, Brake, Paced bool
 }
 
 // Run makes the run of a seed. It must be called in a bubble of testing/synctest, and needs nothing else in there.
@@ -64,6 +66,7 @@ func Run(seed uint64, options Options) Report {
 	for range s.plan.pods {
 		s.addPod(s.newPod())
 	}
+	s.beginPolicies()
 	s.api.Put(keptStarts())
 	s.start().lead()
 	if !s.plan.calm {
@@ -77,6 +80,7 @@ func Run(seed uint64, options Options) Report {
 		for range 1 + s.rng.IntN(2) {
 			s.next()
 		}
+		s.nextPolicySteps()
 		time.Sleep(s.interval())
 		s.reap()
 		s.wait(time.Millisecond)
@@ -145,6 +149,7 @@ func (s *sim) rest() {
 	for _, r := range s.replicas {
 		r.kill()
 	}
+	s.stopOwners()
 	s.wait(2 * time.Minute) // what is on its way still arrives
 }
 
@@ -176,7 +181,7 @@ func (s *sim) traceOf(about string) string {
 	for _, e := range s.trace {
 		line := s.line(e)
 		for name := range names {
-			if e.who == name || strings.Contains(line+" ", name+" ") || (strings.HasPrefix(e.who, "replica") && !strings.HasPrefix(e.format, "sends")) {
+			if e.who == name || strings.HasPrefix(e.who, "policy-") || strings.HasPrefix(e.who, "namespace-") || strings.Contains(line+" ", name+" ") || (strings.HasPrefix(e.who, "replica") && !strings.HasPrefix(e.format, "sends")) {
 				lines = append(lines, line)
 				break
 			}

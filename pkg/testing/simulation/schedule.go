@@ -33,6 +33,8 @@ const (
 	onTime = 3 * time.Second
 	// starting is how long after its first lists a replica may take until it works: it looks for them at intervals.
 	starting = 300 * time.Millisecond
+	// ruled is how long after a change of policies was shown everything is as it says.
+	ruled = time.Second
 )
 
 // checkSchedules compares what each replica has scheduled with the rules: nobody before what the truth allows, nor after what
@@ -41,7 +43,7 @@ func (s *sim) checkSchedules() {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	for _, r := range s.replicas {
-		if !r.ended && r.view.synced(time.Now().Add(-starting)) {
+		if !r.ended && r.view.synced(time.Now().Add(-starting)) && time.Since(r.view.ruling().at) > ruled {
 			s.checkSchedule(r)
 		}
 	}
@@ -57,7 +59,7 @@ func (s *sim) checkSchedule(r *replica) {
 		pod := known[uid]
 		earliest, latest := never(), never()
 		if pod != nil {
-			earliest, latest = s.earliestByView(r.view, pod), s.latestDeadline(r.view, pod)
+			earliest, latest = s.earliestByView(r.view, pod), s.latestDue(r.view, pod, either)
 		}
 		live := s.history.pod(uid)
 		going := live == nil || live.DeletionTimestamp != nil // an attempt may have found that out, before the watch says so
@@ -81,7 +83,8 @@ func (s *sim) earliestByView(v *view, pod *v1.Pod) time.Time {
 	if len(seen) == 0 || seen[len(seen)-1].node == nil {
 		return never()
 	}
-	return s.history.earliestDeadline(pod, s.history.index[seen[len(seen)-1].node.ResourceVersion], v)
+	i, ruling := s.history.index[seen[len(seen)-1].node.ResourceVersion], v.ruling()
+	return first(s.history.earliest(pod, i, v, ruling, false).ever(either), s.history.earliest(pod, i, v, ruling, true).ever(either))
 }
 
 func podName(s *sim, uid types.UID) string {
@@ -105,17 +108,17 @@ func (s *sim) checkLate() {
 		}
 		for _, pod := range r.view.pods {
 			live := s.history.pod(pod.UID)
-			due := s.latestDeadline(r.view, pod)
+			due, allowed := s.mustHaveGone(r.view, pod)
 			if live == nil || leftAlone(live) || due.After(now) || s.spared(live) {
 				continue
 			}
 			// It was not known before what made it due.
 			versions := r.view.nodes[pod.Spec.NodeName]
-			for _, known := range []time.Time{s.history.pods[pod.UID][len(s.history.pods[pod.UID])-1].at, versions[len(versions)-1].at, r.view.podSeen[pod.UID], r.leadsSince} {
+			for _, known := range []time.Time{s.history.pods[pod.UID][len(s.history.pods[pod.UID])-1].at, versions[len(versions)-1].at, r.view.podSeen[pod.UID], r.leadsSince, r.view.ruling().at} {
 				due = last(due, known)
 			}
 			late := now.Sub(due)
-			if (s.plan.calm && late > onTime) || (!s.calmSince.IsZero() && now.Sub(s.calmSince) > settled+s.mayBeLate() && late > s.mayBeLate()) {
+			if (s.plan.calm && late > allowed) || (!s.calmSince.IsZero() && now.Sub(s.calmSince) > settled+s.mayBeLate() && late > s.mayBeLate()) {
 				s.fail(pod.Name, "no eviction is lost: %s has been due for %s, by what %s was shown", pod.UID, late, r.name)
 			}
 		}

@@ -59,6 +59,9 @@ type plan struct {
 	// apiSkew is by how much the API server's clock is wrong, writerSkew by how much those of its other clients may be, and
 	// ownSkew by how much those of replicas may be.
 	apiSkew, writerSkew, ownSkew time.Duration
+	// policies is what there is of policies. It is drawn from chance of its own, as all that has to do with policies is: a run without
+	// policies is what it would be if there were none.
+	policies policyPlan
 }
 
 func newPlan(r *rand.Rand) plan {
@@ -98,8 +101,10 @@ func about(r *rand.Rand, d time.Duration) time.Duration {
 
 // sim is one run.
 type sim struct {
-	seed    uint64
-	rng     *rand.Rand
+	seed uint64
+	rng  *rand.Rand
+	// chance is the source of chance of all that has to do with policies.
+	chance  *rand.Rand
 	plan    plan
 	api     *apitest.Server
 	began   time.Time
@@ -118,6 +123,8 @@ type sim struct {
 	cuts       map[string]int
 	// told counts the tries to write the Event of a pod.
 	told map[types.UID]int
+	// owners are those of pods; nil for none.
+	owners *owners
 	// calmSince is when all faults ended; zero before.
 	calmSince time.Time
 	trace     []entry
@@ -141,8 +148,11 @@ func newSim(seed uint64, options Options) *sim {
 	plan := newPlan(rng)
 	plan.keeps = plan.keeps || options.Keeps
 	plan.noManagedFields = plan.noManagedFields || options.NoManagedFields
+	chance := dice(seed, "policies", 0)
+	plan.policies = newPolicyPlan(chance, options)
+	plan.nodes = max(plan.nodes, plan.policies.nodes)
 	s := &sim{
-		seed: seed, rng: rng, plan: plan, api: apitest.New(), began: time.Now(), options: options,
+		seed: seed, rng: rng, chance: chance, plan: plan, api: apitest.New(), began: time.Now(), options: options,
 		history: newHistory(plan.apiSkew), outages: map[string]time.Time{}, byName: map[string]*replica{}, cuts: map[string]int{},
 		told: map[types.UID]int{}, bequests: map[types.UID]bequest{},
 	}
@@ -158,7 +168,7 @@ func newSim(seed uint64, options Options) *sim {
 	s.api.Delivered = func(client, resource string, e apitest.Event) {
 		s.lock.Lock()
 		defer s.lock.Unlock()
-		if resource == "pods" || resource == "nodes" {
+		if resource == "pods" || resource == "nodes" || otherResource(e.Object) != "" {
 			s.byName[client].view.delivered(resource, e)
 		}
 	}

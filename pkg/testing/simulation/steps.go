@@ -17,6 +17,7 @@ limitations under the License.
 package simulation
 
 import (
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -75,14 +76,19 @@ func steps() []step {
 
 // next does a step that chance picks.
 func (s *sim) next() {
-	all, sum := steps(), 0
+	s.pick(s.rng, steps())
+}
+
+// pick does a step that chance picks.
+func (s *sim) pick(chance *rand.Rand, all []step) {
+	sum := 0
 	for i := range all {
 		if s.plan.calm && all[i].trouble {
 			all[i].weight = 0
 		}
 		sum += all[i].weight
 	}
-	n := s.rng.IntN(sum)
+	n := chance.IntN(sum)
 	for _, step := range all {
 		if n -= step.weight; n < 0 {
 			step.do(s)

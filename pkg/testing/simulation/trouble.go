@@ -250,6 +250,7 @@ func (s *sim) calmDown() {
 		s.api.LagOf(r.name, "pods", 0)
 		s.api.LagOf(r.name, "nodes", 0)
 	}
+	s.endPolicies()
 	if len(s.alive()) == 0 {
 		s.start()
 	}

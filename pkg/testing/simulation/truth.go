@@ -34,18 +34,33 @@ type truth struct {
 	v *view
 }
 
-// earliestDeadline is the earliest moment at which the rules can have a pod go that is as it is in a version, while its node is
-// as in its version i.
-func (h *history) earliestDeadline(pod *v1.Pod, i int, v *view) time.Time {
+// earliest is the situation of a pod that is as it is in a version, while its node is as in its version i, by a ruling, at the earliest times
+// that the truth allows. A replica may date the end of a policy by its doubt about the API server's clock, or not.
+func (h *history) earliest(pod *v1.Pod, i int, v *view, by ruling, doubting bool) situation {
 	if i < 0 || h.nodes[pod.Spec.NodeName][i].node == nil {
-		return never()
+		return situation{}
 	}
 	t := truth{h, h.nodes[pod.Spec.NodeName][:i+1], v}
 	bound := first(h.boundAt(pod.UID), boundBy(pod).Add(-h.apiSkew))
-	return deadlineOf(pod, bound, t.versions[i].node, starts{
+	named := func(r rule) time.Time { return h.specs[r.uid][r.inForce] }
+	return newSituation(pod, bound, t.versions[i].node, starts{
 		taint:  func(taint v1.Taint) time.Time { return t.start(i, taint) },
 		period: func(taint v1.Taint) (period, own time.Time) { return t.period(i, taint) },
-	})
+	}, by, named, h.expires(doubting))
+}
+
+// expires is when policies cease to apply: in truth, or as late as a replica may date that.
+func (h *history) expires(doubting bool) func(rule) time.Time {
+	return func(r rule) time.Time {
+		switch {
+		case r.ExpireTime == nil:
+			return never()
+		case doubting:
+			return r.ExpireTime.Add(r.doubt - h.apiSkew)
+		default:
+			return r.ExpireTime.Add(-h.apiSkew)
+		}
+	}
 }
 
 // began is the first version of the unbroken presence of a taint that is in version i.

@@ -49,6 +49,10 @@ type view struct {
 	// streamed are the objects of a streaming list that has not ended yet; no entry where a watch goes on.
 	streamed map[string][]arrival
 	apiClock apiClock
+	// rulings are what policies were in force, each from a moment on; none before that is known.
+	rulings []ruling
+	// shown is the latest version of each policy and budget, by the name of its resource, and that.
+	shown map[string]map[types.NamespacedName]arrival
 }
 
 // arrival is an object of a list, and when it reached the replica. It is not believed before the list has ended, but it was
@@ -63,6 +67,7 @@ func newView(apiSkew time.Duration) *view {
 		apiClock: apiClock{skew: apiSkew},
 		nodes:    map[string][]sighting{}, pods: map[types.NamespacedName]*v1.Pod{}, podSeen: map[types.UID]time.Time{},
 		listed: map[string]time.Time{}, streamed: map[string][]arrival{},
+		shown: map[string]map[types.NamespacedName]arrival{policies: {}, budgets: {}, namespaces: {}},
 	}
 }
 
@@ -98,6 +103,10 @@ func (v *view) list(resource string, objects []arrival) {
 	}
 	present := map[types.NamespacedName]bool{}
 	confirmed := v.confirmed
+	if _, others := v.shown[resource]; others {
+		v.listOthers(resource, objects)
+		return
+	}
 	for _, o := range objects {
 		v.see(o, confirmed, false, true)
 		present[nameOf(o)] = true
@@ -137,6 +146,8 @@ func (v *view) see(a arrival, confirmed time.Time, gone, gap bool) {
 				v.podSeen[o.UID] = now
 			}
 		}
+	default:
+		v.seeOther(a, gone)
 	}
 }
 
@@ -144,10 +155,10 @@ func nameOf(o metav1.Object) types.NamespacedName {
 	return types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
-// synced says whether both resources have been read as a whole before a moment.
+// synced says whether all pods and nodes have been read before a moment, and what policies there are.
 func (v *view) synced(before time.Time) bool {
 	pods, nodes := v.listed["pods"], v.listed["nodes"]
-	return !pods.IsZero() && !nodes.IsZero() && pods.Before(before) && nodes.Before(before)
+	return !pods.IsZero() && !nodes.IsZero() && pods.Before(before) && nodes.Before(before) && len(v.rulings) > 0 && v.rulings[0].at.Before(before)
 }
 
 // watched says whether this replica saw one version of a node follow another without a gap.
