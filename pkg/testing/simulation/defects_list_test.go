@@ -19,7 +19,9 @@ package simulation
 import "slices"
 
 // defects are those that the simulation must find.
-func defects() []defect { return slices.Concat(evictionDefects(), startDefects(), refusalDefects()) }
+func defects() []defect {
+	return slices.Concat(evictionDefects(), startDefects(), refusalDefects(), policyDefects(), restraintDefects())
+}
 
 // evictionDefects are of how a pod goes, and of what is scheduled.
 func evictionDefects() []defect {

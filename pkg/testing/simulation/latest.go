@@ -32,7 +32,10 @@ const (
 
 // latestDue is since when a pod goes in a way that must do so now, or when it must next, at the latest, by what a replica was shown.
 func (s *sim) latestDue(v *view, pod *v1.Pod, w way) time.Time {
-	due := last(s.latest(v, pod, v.ruling(), false).dueAt(w, time.Now()), s.latest(v, pod, v.ruling(), true).dueAt(w, time.Now()))
+	due, by := time.Time{}, v.ruling()
+	for _, doubting := range by.doubts() {
+		due = last(due, s.latest(v, pod, by, doubting).dueAt(w, time.Now()))
+	}
 	if seen := v.nodes[pod.Spec.NodeName]; len(seen) > 0 && !s.plan.policies.on {
 		due = first(due, s.bequeathed(pod, seen[len(seen)-1].node))
 	}

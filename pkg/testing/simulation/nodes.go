@@ -72,6 +72,9 @@ func (s *sim) addNode(name string, taints ...v1.Taint) {
 	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	node.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue, LastTransitionTime: s.stamp()}}
 	node.Spec.Taints = taints
+	if s.plan.policies.on && s.chance.IntN(3) > 0 {
+		node.Labels = map[string]string{"pool": one(s, "x", "y")}
+	}
 	s.own(node, "kubelet", "status", ownsStatus)
 	s.putNode(node, "kubectl", ownsTaints, "is made")
 }

@@ -49,7 +49,8 @@ func policySteps() []step {
 		{weight: 5, do: (*sim).budgetChanges},
 		{weight: 1, do: (*sim).definitionChanges},
 		{weight: 4, do: (*sim).keptUntilItGoes},
-		{weight: 4, do: (*sim).evictedTogether},
+		{weight: 8, do: (*sim).evictedTogether},
+		{weight: 2, do: (*sim).swapUnderPolicy},
 		{weight: 4, do: (*sim).allAreTainted},
 		{weight: 3, trouble: true, do: (*sim).policiesAreRefused},
 		{weight: 5, trouble: true, do: (*sim).policyWatchFails},
@@ -175,7 +176,7 @@ func (s *sim) policyGoes() {
 
 // policyNames are those of all policies, in order.
 func (s *sim) policyNames() (names []string) {
-	for _, name := range []string{"p0", "p1", "p2", "p3", pause, "kept", "together"} {
+	for _, name := range []string{"p0", "p1", "p2", "p3", pause, "kept", "together", "swap"} {
 		if s.api.Policy(name) != nil {
 			names = append(names, name)
 		}

@@ -51,6 +51,14 @@ type rule struct {
 	doubt          time.Duration
 }
 
+// doubts are how the ends of policies may be dated: in truth, and where one expires, as late as a replica may date that.
+func (r ruling) doubts() []bool {
+	if slices.ContainsFunc(r.rules, func(r rule) bool { return r.ExpireTime != nil }) {
+		return []bool{false, true}
+	}
+	return []bool{false}
+}
+
 // rulingsAt are the rulings that a replica may have decided by at a moment: the one in force, and those that came at that same moment.
 func (v *view) rulingsAt(t time.Time) (rulings []ruling) {
 	for i, r := range v.rulings {
@@ -90,17 +98,30 @@ func (v *view) seeOther(a arrival, gone bool) {
 	if resource == "" {
 		return
 	}
-	if v.shown[resource][nameOf(a)] = a; gone {
+	v.show(resource, a)
+	if gone {
 		delete(v.shown[resource], nameOf(a))
 	}
 	v.rule(resource)
 }
 
+// show takes in a version, which has been shown since that of the same generation.
+func (v *view) show(resource string, a arrival) {
+	if was, known := v.shown[resource][nameOf(a)]; known && was.GetUID() == a.GetUID() && was.GetGeneration() == a.GetGeneration() {
+		a.at = was.at
+	}
+	v.shown[resource][nameOf(a)] = a
+}
+
 // listOthers takes in all policies, budgets or namespaces.
 func (v *view) listOthers(resource string, objects []arrival) {
-	clear(v.shown[resource])
+	before := v.shown[resource]
+	v.shown[resource] = map[types.NamespacedName]arrival{}
 	for _, a := range objects {
-		v.shown[resource][nameOf(a)] = a
+		if was, known := before[nameOf(a)]; known {
+			v.shown[resource][nameOf(a)] = was
+		}
+		v.show(resource, a)
 	}
 	v.rule(resource)
 }

@@ -74,6 +74,7 @@ type replica struct {
 	reads map[string][]nodeRead
 	// budget is what is left of the reads of each node that are allowed.
 	budget map[string]*readBudget
+	restraint
 }
 
 // keptStarts is the ConfigMap that keeps starts, as an operator makes it.
@@ -88,6 +89,7 @@ func (s *sim) start() *replica {
 		sim:   s, name: fmt.Sprintf("replica-%d", len(s.replicas)), started: time.Now(),
 		view: newView(s.plan.apiSkew), calls: map[string]int{}, conflicts: map[types.UID]int{}, podReads: map[types.UID]podRead{},
 		pages: map[string][]arrival{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
+		restraint: newRestraint(),
 	}
 	r.life, r.kill = context.WithCancel(context.Background())
 	serverClock := serverclock.New(r.clock)

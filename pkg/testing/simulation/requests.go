@@ -285,6 +285,9 @@ func (r *replica) deleted(c *call, uid types.UID, w way) {
 	if pod := versions[len(versions)-1].pod; w == deleted && pod != nil && !isMarked(pod) && !r.unmarkable[uid] {
 		s.fail(c.name, "a pod has the condition DisruptionTarget with our reason when it goes: %s has %v", uid, pod.Status.Conditions)
 	}
+	if pod := versions[len(versions)-1].pod; pod != nil && why == "" {
+		r.checkRestraint(c, pod, w)
+	}
 	s.lock.Unlock()
 	if why != "" {
 		s.violation(c.name, "a pod goes when it is due, not before: %s", why)
@@ -375,7 +378,7 @@ func (r *replica) judge(w way, decided, sent time.Time, versions []podVersion, p
 func (r *replica) dueFrom(w way, pod *v1.Pod, node int, rulings []ruling, from time.Time) time.Time {
 	due := never()
 	for _, by := range rulings {
-		for _, doubting := range []bool{false, true} {
+		for _, doubting := range by.doubts() {
 			due = first(due, r.sim.history.earliest(pod, node, r.view, by, doubting).within(w, from, never()))
 		}
 	}

@@ -124,6 +124,11 @@ func (s *sim) untilDeadline() (until time.Duration) {
 
 // check is done whenever everything stands still.
 func (s *sim) check() {
+	s.lock.Lock()
+	for _, r := range s.replicas {
+		r.countBrake()
+	}
+	s.lock.Unlock()
 	s.checkSchedules()
 	s.checkLate()
 }

@@ -84,7 +84,11 @@ func (s *sim) earliestByView(v *view, pod *v1.Pod) time.Time {
 		return never()
 	}
 	i, ruling := s.history.index[seen[len(seen)-1].node.ResourceVersion], v.ruling()
-	return first(s.history.earliest(pod, i, v, ruling, false).ever(either), s.history.earliest(pod, i, v, ruling, true).ever(either))
+	earliest := never()
+	for _, doubting := range ruling.doubts() {
+		earliest = first(earliest, s.history.earliest(pod, i, v, ruling, doubting).ever(either))
+	}
+	return earliest
 }
 
 func podName(s *sim, uid types.UID) string {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
@@ -170,6 +171,9 @@ func newSim(seed uint64, options Options) *sim {
 		defer s.lock.Unlock()
 		if resource == "pods" || resource == "nodes" || otherResource(e.Object) != "" {
 			s.byName[client].view.delivered(resource, e)
+			if node, isNode := e.Object.(*v1.Node); isNode && e.Type != "BOOKMARK" {
+				s.byName[client].endEvicting(node, e.Type == "DELETED")
+			}
 		}
 	}
 	return s

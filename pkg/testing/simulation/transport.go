@@ -65,6 +65,7 @@ func (t transport) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c.sent = time.Now()
 	t.sending(c, f)
+	defer t.underWay(c)()
 	if c.reads() {
 		return t.read(ctx, c, f)
 	}
