@@ -36,6 +36,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
@@ -56,7 +57,7 @@ func resource() schema.GroupVersionResource {
 	return v1alpha1.GroupVersion.WithResource("taintevictionpolicies")
 }
 
-// Config is what a source needs. All fields are required.
+// Config is what a source needs. All fields are required, except where they say otherwise.
 type Config struct {
 	// Discovery tells whether policies are served. Every account may ask it.
 	Discovery discovery.ServerResourcesInterfaceWithContext
@@ -66,6 +67,8 @@ type Config struct {
 	Namespaces metadata.Interface
 	// Clock converts API times.
 	Clock *serverclock.Clock
+	// Local is the timeline that it converts them to. It is that of the machine if this is nil.
+	Local clock.PassiveClock
 }
 
 // Source reads the policies of the cluster. See the package documentation for what happens where they cannot be read.
@@ -85,8 +88,11 @@ type Source struct {
 // NewSource returns a source that has not been started.
 func NewSource(config Config) (*Source, error) {
 	s := &Source{config: config, changed: make(chan struct{}, 1), errorLog: &rate.Sometimes{Interval: errorLogInterval}}
+	if s.config.Local == nil {
+		s.config.Local = clock.RealClock{}
+	}
 	s.set = newSet(func(object *unstructured.Unstructured) (compiled, error) {
-		return compile(object, config.Clock, time.Now())
+		return compile(object, config.Clock, s.config.Local.Now())
 	})
 	var err error
 	s.namespaces, err = newNamespaces(config.Namespaces, s.signal)

@@ -41,6 +41,7 @@ import (
 	metadatafake "k8s.io/client-go/metadata/fake"
 	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
+	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
@@ -119,6 +120,28 @@ func TestNoEndOfStreamingLists(t *testing.T) {
 		}
 		if labels := source.NamespaceLabels("shop"); labels == nil || labels.Get("team") != "x" {
 			t.Errorf("labels: %v", labels)
+		}
+	})
+}
+
+// TestSinceIsOnTheLocalTimeline has a wall clock that is an hour behind the timeline of all deadlines.
+func TestSinceIsOnTheLocalTimeline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		ahead := time.Now().Add(time.Hour)
+		var err error
+		f.source, err = NewSource(Config{
+			Discovery: &f.crd, Policies: f.dynamic, Namespaces: f.source.config.Namespaces, Local: clocktesting.NewFakePassiveClock(ahead),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.crd.served.Store(true)
+		f.create(object(t, "keep", "{matchingPrecedence: 1, mode: Keep}"))
+		f.run()
+		f.settle(time.Second)
+		if policies := f.source.Policies(); len(policies) != 1 || !policies[0].Since.Equal(ahead) {
+			t.Errorf("got %+v, want since %v", policies, ahead)
 		}
 	})
 }

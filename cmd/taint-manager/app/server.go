@@ -68,7 +68,7 @@ func Run(ctx context.Context, o *Options) error {
 		return err
 	}
 	policies, err := policy.NewSource(policy.Config{
-		Discovery: clients.others.Discovery(), Policies: clients.dynamic, Namespaces: clients.metadata, Clock: server,
+		Discovery: clients.others.Discovery(), Policies: clients.dynamic, Namespaces: clients.metadata, Clock: server, Local: local,
 	})
 	if err != nil {
 		return err

@@ -98,7 +98,7 @@ func (r *replica) usePolicies(c *tainteviction.Config, client kubernetes.Interfa
 	s.must(err)
 	labels, err := metadata.NewForConfig(r.config)
 	s.must(err)
-	c.Policies, err = policy.NewSource(policy.Config{Discovery: client.Discovery(), Policies: objects, Namespaces: labels, Clock: c.ServerClock})
+	c.Policies, err = policy.NewSource(policy.Config{Discovery: client.Discovery(), Policies: objects, Namespaces: labels, Clock: c.ServerClock, Local: r.clock})
 	s.must(err)
 	c.PolicyStatus, c.Budgets = objects, client
 	config := brake.Config{
