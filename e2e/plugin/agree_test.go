@@ -49,6 +49,9 @@ const (
 	askers = 3
 )
 
+// change stands for the time of the change in what plan said before it was made.
+var change = time.Unix(0, 0)
+
 // says is what the plugin says of a pod, or what the controller did to it.
 type says struct {
 	goes                                  bool
@@ -126,7 +129,7 @@ func TestPlanAndWhyAgreeWithTheController(t *testing.T) {
 				t.Errorf("plan did not show pod %s", pod.Name)
 				continue
 			}
-			want.deadline = want.deadline.Add(tainted[i].Sub(time.Time{})) // plan's are since the change
+			want.deadline = tainted[i].Add(want.deadline.Sub(change))
 			compare(t, "plan", pod.Name, want, got, going[pod.Name])
 			if asked, was := why[pod.Name]; was {
 				compare(t, "why", pod.Name, asked, got, going[pod.Name])
@@ -202,7 +205,7 @@ func (w *world) create(t *testing.T, all []randomCluster) {
 	}))
 }
 
-// plan asks what the taints would do, and returns what it says by pod. Deadlines are times since the change, after the zero time.
+// plan asks what the taints would do, and returns what it says by pod. Its deadlines are as if the change was made at the time change.
 func (w *world) plan(t *testing.T, all []randomCluster) map[string]says {
 	t.Helper()
 	answers := map[string]says{}
@@ -216,6 +219,7 @@ func (w *world) plan(t *testing.T, all []randomCluster) map[string]says {
 		var answer struct {
 			At     time.Time
 			Unread []any
+			Notes  []string
 			Pods   []struct {
 				Pod  struct{ Name string }
 				Fate fate
@@ -226,12 +230,12 @@ func (w *world) plan(t *testing.T, all []randomCluster) map[string]says {
 		for _, pod := range answer.Pods {
 			s := pod.Fate.says()
 			if goes = goes || s.goes; s.goes {
-				s.deadline = time.Time{}.Add(s.deadline.Sub(answer.At))
+				s.deadline = change.Add(s.deadline.Sub(answer.At))
 			}
 			answers[pod.Pod.Name] = s
 		}
-		if len(answer.Unread) > 0 || (code == 3) != goes {
-			t.Errorf("%v: exit code %d, pods go: %t, unread: %v", args, code, goes, answer.Unread)
+		if len(answer.Unread)+len(answer.Notes) > 0 || (code == 3) != goes {
+			t.Errorf("%v: exit code %d, pods go: %t, unread: %v, notes: %v", args, code, goes, answer.Unread, answer.Notes)
 		}
 	}
 	return answers
@@ -288,7 +292,7 @@ func (w *world) why(t *testing.T, all []randomCluster, planned map[string]says) 
 	}
 	for _, c := range all {
 		// Of the others, some go before they can be asked about.
-		if pod := c.pods[3]; !planned[pod.Name].goes || planned[pod.Name].deadline.Sub(time.Time{}) > lateSeconds*time.Second-time.Second {
+		if pod := c.pods[3]; !planned[pod.Name].goes || planned[pod.Name].deadline.Sub(change) > lateSeconds*time.Second-time.Second {
 			names <- pod.Name
 		}
 	}
