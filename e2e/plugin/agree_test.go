@@ -40,7 +40,7 @@ import (
 
 const (
 	// clusters is how many random clusters are compared, each a node with four pods and policies of its own.
-	clusters = 200
+	clusters = 60
 	// agrees is by how much the plugin and the controller may differ about a deadline.
 	agrees = 2 * time.Second
 	// punctual is how late an eviction may be that nothing holds up, on a machine that also runs all of this.
@@ -97,7 +97,7 @@ func TestPlanAndWhyAgreeWithTheController(t *testing.T) {
 		all[i] = newRandomCluster(r, i, namespace)
 	}
 	w.create(t, all)
-	planned := w.plan(t, all)
+	planned := w.plan(t)
 	tainted := w.taint(t, all)
 	why := w.why(t, all, planned)
 
@@ -206,7 +206,7 @@ func (w *world) create(t *testing.T, all []randomCluster) {
 }
 
 // plan asks what the taints would do, and returns what it says by pod. Its deadlines are as if the change was made at the time change.
-func (w *world) plan(t *testing.T, all []randomCluster) map[string]says {
+func (w *world) plan(t *testing.T) map[string]says {
 	t.Helper()
 	answers := map[string]says{}
 	for set, taints := range taintSets() {

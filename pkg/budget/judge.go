@@ -26,11 +26,11 @@ import (
 type Verdict string
 
 const (
-	// Free: the pod goes without a place.
+	// Free says that the pod goes without a place.
 	Free Verdict = "Free"
-	// TakesPlace: the pod takes one of the disruptions that are allowed.
+	// TakesPlace says that the pod takes one of the disruptions that are allowed.
 	TakesPlace Verdict = "TakesPlace"
-	// Refused: no disruption is allowed.
+	// Refused says that no disruption is allowed.
 	Refused Verdict = "Refused"
 )
 

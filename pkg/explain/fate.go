@@ -33,17 +33,17 @@ import (
 type Outcome string
 
 const (
-	// Due: the pod must go now.
+	// Due says that the pod must go now.
 	Due Outcome = "Due"
-	// Blocked: the pod must go now, and its disruption budget does not allow it.
+	// Blocked says that the pod must go now, and its disruption budget does not allow it.
 	Blocked Outcome = "Blocked"
-	// Scheduled: the pod must go later.
+	// Scheduled says that the pod must go later.
 	Scheduled Outcome = "Scheduled"
-	// Held: the pod would go, but for a policy of mode Keep or Preview, or a dry run.
+	// Held says that the pod would go, but for a policy of mode Keep or Preview, or a dry run.
 	Held Outcome = "Held"
-	// Stays: no taint evicts the pod.
+	// Stays says that no taint evicts the pod.
 	Stays Outcome = "Stays"
-	// LeftAlone: taints are not for this pod: it is a mirror pod, terminating or finished.
+	// LeftAlone says that taints are not for this pod: it is a mirror pod, terminating or finished.
 	LeftAlone Outcome = "LeftAlone"
 )
 

@@ -32,8 +32,8 @@ import (
 )
 
 // planOf plans a change to node a, with workloads of all objects.
-func planOf(change Change, in snapshot.Input, objects ...any) *Plan {
-	s := cluster(in, objects...)
+func planOf(change Change, objects ...any) *Plan {
+	s := cluster(snapshot.Input{}, objects...)
 	change.Nodes = []string{"a"}
 	w := NewWorkloads(change.Nodes)
 	for _, kind := range []func(any) bool{isNode, isPod} {
@@ -85,7 +85,7 @@ func expect(t *testing.T, what string, got []string, want ...string) {
 var adds = Change{Add: []v1.Taint{{Key: "k", Effect: v1.TaintEffectNoExecute}}}
 
 func TestPlanAddsATaint(t *testing.T) {
-	plan := planOf(adds, snapshot.Input{}, node("a", noExecute("old", ago(100))), node("b"),
+	plan := planOf(adds, node("a", noExecute("old", ago(100))), node("b"),
 		pod("waits", tolerates("k", 30), tolerates("old", 300)), pod("goes", always("old")), pod("stays", always("")),
 		pod("counts", tolerates("k", 500), tolerates("old", 110)),
 		with(pod("finished"), func(p *v1.Pod) { p.Status.Phase = v1.PodSucceeded }),
@@ -108,7 +108,7 @@ func TestPlanRemovesAndReplacesTaints(t *testing.T) {
 		Remove: []TaintPattern{{Key: "gone"}, {Key: "same", Value: &x}, {Key: "same", Effect: v1.TaintEffectNoSchedule}},
 		Add:    []v1.Taint{{Key: "value", Value: "2", Effect: v1.TaintEffectNoExecute}, {Key: "same", Effect: v1.TaintEffectNoExecute}},
 	}
-	plan := planOf(change, snapshot.Input{}, node("a", on...),
+	plan := planOf(change, node("a", on...),
 		pod("p", tolerates("value", 10), always("same")), pod("q", always("value"), tolerates("same", 60)))
 	expect(t, "pods", lines(plan), "p Scheduled 10 value=2:NoExecute", "q Scheduled 11 same:NoExecute")
 	expect(t, "taints after", plan.Nodes[0].After, "value=2:NoExecute", "same:NoExecute")
@@ -120,14 +120,14 @@ func TestPlanGoesOnWithANotReadyPeriod(t *testing.T) {
 	n := node("a", noExecute(v1.TaintNodeNotReady, ago(100)))
 	n.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionUnknown, LastTransitionTime: *ago(100)}}
 	change := Change{Remove: []TaintPattern{{Key: v1.TaintNodeNotReady}}, Add: []v1.Taint{{Key: v1.TaintNodeUnreachable, Effect: v1.TaintEffectNoExecute}}}
-	plan := planOf(change, snapshot.Input{}, n, pod("p", tolerates(v1.TaintNodeNotReady, 300), tolerates(v1.TaintNodeUnreachable, 300)))
+	plan := planOf(change, n, pod("p", tolerates(v1.TaintNodeNotReady, 300), tolerates(v1.TaintNodeUnreachable, 300)))
 	expect(t, "pods", lines(plan), "p Scheduled 201 node.kubernetes.io/unreachable:NoExecute")
 }
 
 func TestPlanUsesBudgetsUpInSequence(t *testing.T) {
 	unready := func(name string) *v1.Pod { return with(pod(name), func(p *v1.Pod) { p.Status.Conditions = nil }) }
 	evict := policy(t, "x", "{matchingPrecedence: 10, mode: Evict, taints: [{key: k}], evict: {deleteAfter: Never}}")
-	plan := planOf(adds, snapshot.Input{}, node("a"), evict, budgetOf("b", 1),
+	plan := planOf(adds, node("a"), evict, budgetOf("b", 1),
 		pod("third", tolerates("k", 60)), pod("second", tolerates("k", 30)), unready("unready"))
 	// Of the three pods one is not ready: of a budget without unhealthyPodEvictionPolicy, with enough healthy pods, it needs no place.
 	expect(t, "pods", lines(plan), "unready Due 0 k:NoExecute", "second Scheduled 30 k:NoExecute", "third Blocked 60 k:NoExecute by b")
@@ -140,10 +140,10 @@ func TestPlanUsesBudgetsUpInSequence(t *testing.T) {
 
 	deleted := policy(t, "d", "{matchingPrecedence: 5, mode: Delete, taints: [{key: k}], podSelector: {matchLabels: {how: delete}}}")
 	first := with(pod("first", tolerates("k", 10)), func(p *v1.Pod) { p.Labels["how"] = "delete" })
-	plan = planOf(adds, snapshot.Input{}, node("a"), evict, deleted, budgetOf("b", 1), pod("second", tolerates("k", 30)), first)
+	plan = planOf(adds, node("a"), evict, deleted, budgetOf("b", 1), pod("second", tolerates("k", 30)), first)
 	expect(t, "after a delete", lines(plan), "first Scheduled 10 k:NoExecute", "second Blocked 30 k:NoExecute by b")
 
-	plan = planOf(adds, snapshot.Input{}, node("a"), evict, budgetOf("b", 1), budgetOf("c", 1), pod("p"))
+	plan = planOf(adds, node("a"), evict, budgetOf("b", 1), budgetOf("c", 1), pod("p"))
 	expect(t, "two budgets", lines(plan), "p Blocked 0 k:NoExecute by b,c")
 }
 
@@ -194,7 +194,7 @@ func TestPlanLooksForRoom(t *testing.T) {
 			objects = append(objects, p)
 		}
 		var got []string
-		for _, p := range planOf(adds, snapshot.Input{}, objects...).Pods {
+		for _, p := range planOf(adds, objects...).Pods {
 			got = append(got, fmt.Sprintf("%s %s %s", p.Pod.Name, p.Workload.Replacement, p.Workload.On))
 		}
 		expect(t, test.name, got, test.want...)

@@ -84,8 +84,8 @@ type Taint struct {
 	Fate Fate `json:"fate"`
 }
 
-// ExplainPod explains a pod that exists.
-func ExplainPod(s *snapshot.Snapshot, pod *v1.Pod, events []Event) *Pod {
+// Why explains a pod that exists.
+func Why(s *snapshot.Snapshot, pod *v1.Pod, events []Event) *Pod {
 	compact := podcache.NewPod(pod, s.At)
 	fate := FateNow(s, compact)
 	p := &Pod{
@@ -104,8 +104,8 @@ func ExplainPod(s *snapshot.Snapshot, pod *v1.Pod, events []Event) *Pod {
 	return p
 }
 
-// ExplainGonePod explains a pod that is gone, or never was, by Events about it.
-func ExplainGonePod(s *snapshot.Snapshot, namespace, name string, events []Event) *Pod {
+// WhyGone explains a pod that is gone, or never was, by Events about it.
+func WhyGone(s *snapshot.Snapshot, namespace, name string, events []Event) *Pod {
 	p := &Pod{Header: NewHeader("PodExplanation", s), Pod: Ref{Namespace: namespace, Name: name}}
 	if len(events) == 0 {
 		p.Summary = "It does not exist, and there are no Events about it: Events are kept for an hour by default"

@@ -102,7 +102,7 @@ func encode(t *testing.T, v any) string {
 func TestEvidence(t *testing.T) {
 	changed := func(n *v1.Node, at *metav1.Time) *v1.Node {
 		n.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl-taint", Operation: metav1.ManagedFieldsOperationUpdate, Time: at,
-			FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:taints":{}}}`)}}}
+			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:taints":{}}}`)}}
 		return n
 	}
 	record := func(json string) *v1.ConfigMap {
@@ -148,7 +148,7 @@ func TestWhyAPolicyOrATolerationDoesNotApply(t *testing.T) {
 		policy(t, "other", "{matchingPrecedence: 3, mode: Delete, taints: [{key: z}]}"),
 		policy(t, "pods", "{matchingPrecedence: 4, mode: Delete, taints: [{key: k}], podSelector: {matchLabels: {app: db}}}"),
 		policy(t, "over", `{mode: Keep, expireTime: "2026-03-01T11:00:00Z"}`))
-	e := ExplainPod(s, p, nil)
+	e := Why(s, p, nil)
 	if len(e.Taints) != 1 {
 		t.Fatalf("taints: got %+v", e.Taints)
 	}
@@ -176,11 +176,11 @@ func TestWhyAPolicyOrATolerationDoesNotApply(t *testing.T) {
 	}
 }
 
-func TestExplainPodNamesBudgets(t *testing.T) {
+func TestWhyNamesBudgets(t *testing.T) {
 	p := pod("p")
 	stale := budgetOf("b", 1)
 	stale.Generation = 2
-	e := ExplainPod(cluster(snapshot.Input{}, node("a"), p, stale), p, nil)
+	e := Why(cluster(snapshot.Input{}, node("a"), p, stale), p, nil)
 	if len(e.Budgets) != 1 || !e.Budgets[0].Stale || e.Budgets[0].Verdict != budget.Refused || e.Budgets[0].Healthy != 2 || e.Budgets[0].Expected != 2 {
 		t.Errorf("got %+v", e.Budgets)
 	}
@@ -200,7 +200,7 @@ func TestSummaries(t *testing.T) {
 		{pod("p", tolerates("k", 300)), "It must go later, for taint k:NoExecute, which it tolerates for 300s; no policy applies, so it is deleted"},
 		{with(pod("p"), func(p *v1.Pod) { p.DeletionTimestamp = ago(1) }), "It is left alone: it is being deleted already"},
 	} {
-		if got := ExplainPod(cluster(snapshot.Input{}, node("a", noExecute("k", ago(5))), test.pod), test.pod, nil).Summary; got != test.want {
+		if got := Why(cluster(snapshot.Input{}, node("a", noExecute("k", ago(5))), test.pod), test.pod, nil).Summary; got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}

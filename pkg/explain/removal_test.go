@@ -101,11 +101,11 @@ func TestPodThatIsGone(t *testing.T) {
 	earlier := older("taint-manager", "TaintManagerEviction", "of an earlier pod of that name", ago(300), 1)
 	earlier.Regarding.UID = "uid-earlier"
 	s := cluster(snapshot.Input{})
-	e := ExplainGonePod(s, "ns", "p", Events([]eventsv1.Event{earlier, older("kubelet", "Killing", "Stopping container", ago(5), 1)}, ""))
+	e := WhyGone(s, "ns", "p", Events([]eventsv1.Event{earlier, older("kubelet", "Killing", "Stopping container", ago(5), 1)}, ""))
 	if e.Exists || e.Pod.UID != "uid-p" || len(e.Events) != 1 || e.Removal != nil {
 		t.Errorf("got %+v", e)
 	}
-	if e = ExplainGonePod(s, "ns", "p", nil); e.Summary != "It does not exist, and there are no Events about it: Events are kept for an hour by default" {
+	if e = WhyGone(s, "ns", "p", nil); e.Summary != "It does not exist, and there are no Events about it: Events are kept for an hour by default" {
 		t.Errorf("got %q", e.Summary)
 	}
 }

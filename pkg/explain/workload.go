@@ -43,11 +43,11 @@ type WorkloadFacts struct {
 type Replacement string
 
 const (
-	// Fits: there is room on another node.
+	// Fits says that there is room on another node.
 	Fits Replacement = "Fits"
-	// NoRoom: no other node has room, or may have the pod.
+	// NoRoom says that no other node has room, or may have the pod.
 	NoRoom Replacement = "NoRoom"
-	// NoReplacement: nothing makes the pod again, or it is made for its node only: a bare pod, or one of a DaemonSet.
+	// NoReplacement says that nothing makes the pod again, or it is made for its node only: a bare pod, or one of a DaemonSet.
 	NoReplacement Replacement = "None"
 )
 

@@ -26,8 +26,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
-
-	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
 
 // completionTimeout is for how long a shell waits.
@@ -51,17 +49,13 @@ func (c *Common) addCompletions(cmd *cobra.Command) {
 	}
 }
 
-// completeNodes, completePods and completePolicies complete names of such objects.
+// completeNodes and completePods complete names of such objects.
 func (c *Common) completeNodes() completer {
 	return c.completeNames(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}, false)
 }
 
 func (c *Common) completePods() completer {
 	return c.completeNames(schema.GroupVersionResource{Version: "v1", Resource: "pods"}, true)
-}
-
-func (c *Common) completePolicies() completer {
-	return c.completeNames(v1alpha1.GroupVersion.WithResource("taintevictionpolicies"), false)
 }
 
 func (c *Common) completeNames(resource schema.GroupVersionResource, namespaced bool) completer {

@@ -159,10 +159,10 @@ func TestGoldenWhy(t *testing.T) {
 		if i != 0 {
 			about = nil
 		}
-		e := explain.ExplainPod(s, pods[i], about)
+		e := explain.Why(s, pods[i], about)
 		golden(t, name, func(p *text.Printer) { printPod(p, e); printLimits(p, e.Common()) })
 	}
-	gone := explain.ExplainGonePod(s, "shop", "web-5d8c7f9b4-old", explain.Events([]eventsv1.Event{{
+	gone := explain.WhyGone(s, "shop", "web-5d8c7f9b4-old", explain.Events([]eventsv1.Event{{
 		Regarding: v1.ObjectReference{UID: "old"}, ReportingController: "default-scheduler", Type: v1.EventTypeNormal, Reason: "Preempted",
 		Note: "Preempted by pod 7d5f on node node-1", EventTime: metav1.NewMicroTime(noon.Add(-10 * time.Minute)),
 	}}, ""))

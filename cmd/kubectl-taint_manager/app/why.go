@@ -106,9 +106,9 @@ func (o *why) run(ctx context.Context) error {
 	done()
 	s.Unread = append(s.Unread, unread...)
 	if gone {
-		return o.show(explain.ExplainGonePod(s, o.namespace, o.name, explain.Events(events, "")))
+		return o.show(explain.WhyGone(s, o.namespace, o.name, explain.Events(events, "")))
 	}
-	return o.show(explain.ExplainPod(s, pod, explain.Events(events, string(pod.UID))))
+	return o.show(explain.Why(s, pod, explain.Events(events, string(pod.UID))))
 }
 
 // show prints an explanation. A pod of which nothing is known is a failure.
