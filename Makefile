@@ -59,8 +59,9 @@ compare: ## Print the comparison with the built-in controller: every row measure
 ##@ Build
 
 .PHONY: build
-build: ## Build bin/taint-manager, static and stamped with the git revision.
+build: ## Build bin/taint-manager and the kubectl plugin, static and stamped with the git revision.
 	CGO_ENABLED=0 go build -trimpath -tags '$(BUILD_TAGS)' -gcflags '$(GCFLAGS)' -ldflags '$(LDFLAGS)' -o bin/taint-manager ./cmd/taint-manager
+	CGO_ENABLED=0 go build -trimpath -tags '$(BUILD_TAGS)' -gcflags '$(GCFLAGS)' -ldflags '$(LDFLAGS)' -o bin/kubectl-taint_manager ./cmd/kubectl-taint_manager
 
 .PHONY: image
 image: ## Build the container image for amd64 and arm64 into bin/image, reproducibly, with no Docker and no registry.
@@ -76,6 +77,10 @@ push: ## Build the image and push it: make push IMAGE=registry.example.com/taint
 generate: ## Write what is made from code: the CustomResourceDefinition, and the tables of flags, configuration, metrics, Events and log messages.
 	$(GENERATE_API)
 	go test -count=1 ./cmd/taint-manager/app -run '^TestReference$$' -update
+
+.PHONY: plugin-docs
+plugin-docs: ## Run the kubectl plugin on a real control plane, and write what it prints into its README.
+	go test -count=1 ./e2e/plugin -run '^TestREADME$$' -update
 
 .PHONY: clean
 clean: ## Remove what was built here. (The control plane's programs stay in the user's cache directory.)
