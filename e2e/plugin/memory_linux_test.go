@@ -50,7 +50,7 @@ type crowd struct {
 
 func (c crowd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
-	if err != nil && strings.HasSuffix(r.URL.Path, "s") {
+	if err != nil && (r.URL.Path == "/api/v1/pods" || r.URL.Path == "/api/v1/nodes") {
 		http.Error(w, "a list without a limit", http.StatusBadRequest)
 		return
 	}
@@ -78,8 +78,14 @@ func (c crowd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			nodes.Items = append(nodes.Items, *c.Node(from, 1, c.Began))
 		}
 		list = nodes
+	case "/apis/policy/v1/poddisruptionbudgets":
+		w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+		fmt.Fprint(w, `{"kind":"PodDisruptionBudgetList","apiVersion":"policy/v1","metadata":{},"items":[]}`)
+		return
 	default:
-		http.NotFound(w, r)
+		w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`)
 		return
 	}
 	w.Header().Set("Content-Type", runtime.ContentTypeProtobuf)
