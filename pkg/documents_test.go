@@ -31,8 +31,10 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	basemetrics "k8s.io/component-base/metrics"
 
+	kubectlplugin "github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/app"
 	"github.com/taint-manager/taint-manager/cmd/taint-manager/app"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
 )
@@ -192,6 +194,7 @@ func TestDocumentsNameFlags(t *testing.T) {
 	for _, set := range groups.FlagSets {
 		set.VisitAll(func(f *pflag.Flag) { known.Insert(f.Name) })
 	}
+	known = known.Union(pluginFlags())
 	flag := regexp.MustCompile(`^--?([a-z][a-z0-9-]+)(=.*)?$`)
 	found := 0
 	for _, d := range documents(t) {
@@ -213,6 +216,18 @@ func TestDocumentsNameFlags(t *testing.T) {
 	if found == 0 {
 		t.Error("no flags were found")
 	}
+}
+
+// pluginFlags returns the names of the flags of the kubectl plugin and its verbs.
+func pluginFlags() sets.Set[string] {
+	names := sets.New[string]()
+	plugin := kubectlplugin.NewCommand(genericiooptions.NewTestIOStreamsDiscard())
+	for _, cmd := range append(plugin.Commands(), plugin) {
+		for _, set := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
+			set.VisitAll(func(f *pflag.Flag) { names.Insert(f.Name) })
+		}
+	}
+	return names
 }
 
 // declaredFlags returns the names of the flags that programs and tests of this repository declare with Go's package flag.
