@@ -40,7 +40,7 @@ import (
 
 const (
 	// clusters is how many random clusters are compared, each a node with four pods and policies of its own.
-	clusters = 60
+	clusters = 200
 	// agrees is by how much the plugin and the controller may differ about a deadline.
 	agrees = 2 * time.Second
 	// punctual is how late an eviction may be that nothing holds up, on a machine that also runs all of this.
