@@ -50,6 +50,15 @@ type storedBrake struct {
 	PolicyChange time.Time `json:"policyChange,omitzero"`
 }
 
+// BrakeOf returns whether the eviction brake is on by the annotations of the ConfigMap, and since when, as an API time.
+func BrakeOf(annotations map[string]string) (on bool, since time.Time) {
+	var stored storedBrake
+	if err := json.Unmarshal([]byte(annotations[BrakeAnnotation]), &stored); err != nil {
+		return annotations[BrakeMessageAnnotation] != "", time.Time{} // the message is there while it is on
+	}
+	return stored.On, stored.Since
+}
+
 // brakeNotes are the annotations that show the brake and a pause. They implement startstore.Annotations.
 type brakeNotes struct {
 	*Controller

@@ -186,7 +186,7 @@ func (c *Controller) reportBlocked(pod *podcache.Pod, decision deadline.Decision
 	if message == "" {
 		message = "it allows no disruption now, or others go first"
 	}
-	c.recorder.RecordSeries(reference(pod), blockedEventReason, name,
+	c.recorder.RecordSeries(reference(pod), BlockedEventReason, name,
 		fmt.Sprintf("Waits for disruption budget %s to leave node %s for taint %s, %s: %s", name, pod.Node(), step.Taint, c.deletedFrom(decision), message))
 }
 
@@ -210,7 +210,7 @@ func (c *Controller) reportInvalid(logger klog.Logger, pod *podcache.Pod, result
 		logger.Error(nil, "Disruption budgets let no pod be evicted until they are repaired, this is one of them", "budgets", budgets,
 			"message", result.Message)
 	})
-	c.recorder.RecordWarningSeries(reference(pod), blockedEventReason, "invalid "+budgets,
+	c.recorder.RecordWarningSeries(reference(pod), BlockedEventReason, "invalid "+budgets,
 		fmt.Sprintf("Cannot be evicted from node %s for taint %s, %s: the disruption budgets %s have to be repaired: %s",
 			pod.Node(), result.Step.Taint, c.deletedFrom(result.Decision), budgets, result.Message))
 }

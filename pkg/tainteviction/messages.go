@@ -36,9 +36,9 @@ const (
 	podEventReason = "TaintManagerEviction"
 	// scheduledEventReason is the reason of the Event on a node whose taints changed so that pods became due or got a deadline.
 	scheduledEventReason = "TaintManagerScheduled"
-	// blockedEventReason is the reason of the Event on a pod that waits for its disruption budget, once that has held it up for ten seconds. The
+	// BlockedEventReason is the reason of the Event on a pod that waits for its disruption budget, once that has held it up for ten seconds. The
 	// message names the budget, the node, the taint, and when the pod is deleted otherwise. It is a Warning where budgets have to be repaired.
-	blockedEventReason = "TaintManagerEvictionBlocked"
+	BlockedEventReason = "TaintManagerEvictionBlocked"
 	// cancelledEventReason is the reason of the Event on a node whose taints changed so that scheduled evictions were cancelled.
 	cancelledEventReason = "TaintManagerEvictionCancelled"
 	// keptEventReason is the reason of the Event on a node about pods there that would go, but for a policy of mode Keep.
