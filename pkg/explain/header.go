@@ -40,20 +40,26 @@ type Header struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// NewHeader returns the header of a result of a kind.
+// NewHeader returns the header of a result of a kind. It notes what holds all pods.
 func NewHeader(kind string, s *snapshot.Snapshot) Header {
+	h := newHeader(kind, s)
+	if message := s.Annotation(tainteviction.BrakeMessageAnnotation); message != "" {
+		h.Notes = append(h.Notes, "the eviction brake is on, and only the controller knows which pods it holds: "+message)
+	}
+	if name := s.Annotation(tainteviction.PausedByAnnotation); name != "" {
+		h.Notes = append(h.Notes, "policy "+name+" holds all evictions")
+	}
+	return h
+}
+
+// newHeader returns the header of a result that shows by itself what holds all pods.
+func newHeader(kind string, s *snapshot.Snapshot) Header {
 	h := Header{TypeMeta: metav1.TypeMeta{APIVersion: APIVersion, Kind: kind}, At: s.API(s.At), Unread: s.Unread}
 	for _, policy := range s.Policies.Policies() {
 		if err := s.Policies.Err(policy.Name); err != nil {
 			h.Notes = append(h.Notes, "policy "+policy.Name+" is not valid: "+err.Error()+
 				"; shown as if it kept its pods, but if the controller had accepted an earlier version, only it knows that one")
 		}
-	}
-	if message := s.Annotation(tainteviction.BrakeMessageAnnotation); message != "" {
-		h.Notes = append(h.Notes, "the eviction brake is on, and only the controller knows which pods it holds: "+message)
-	}
-	if name := s.Annotation(tainteviction.PausedByAnnotation); name != "" {
-		h.Notes = append(h.Notes, "policy "+name+" holds all evictions")
 	}
 	return h
 }

@@ -21,7 +21,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
@@ -92,7 +91,7 @@ func Why(s *snapshot.Snapshot, pod *v1.Pod, events []Event) *Pod {
 		Header: NewHeader("PodExplanation", s),
 		Pod:    Ref{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID)},
 		Node:   pod.Spec.NodeName, Exists: true, Fate: &fate,
-		Removal: RemovalOf(pod, events), Terminating: terminating(pod), Budgets: Budgets(s, compact), Events: events,
+		Removal: RemovalOf(pod, events), Terminating: TerminatingOf(&pod.ObjectMeta), Budgets: Budgets(s, compact), Events: events,
 	}
 	if pod.Spec.NodeName != "" {
 		p.Binding = s.API(compact.Bound(s.Server))
@@ -123,16 +122,6 @@ func WhyGone(s *snapshot.Snapshot, namespace, name string, events []Event) *Pod 
 		p.Summary += ", and no Event about it says who deleted it"
 	}
 	return p
-}
-
-func terminating(pod *v1.Pod) *Terminating {
-	if pod.DeletionTimestamp == nil {
-		return nil
-	}
-	grace := time.Duration(ptr.Deref(pod.DeletionGracePeriodSeconds, 0)) * time.Second
-	return &Terminating{
-		Since: pod.DeletionTimestamp.Add(-grace).UTC(), GraceEnds: pod.DeletionTimestamp.UTC(), Finalizers: pod.Finalizers,
-	}
 }
 
 func explainTaint(s *snapshot.Snapshot, pod *podcache.Pod, evidence snapshot.Evidence) Taint {

@@ -116,6 +116,8 @@ const (
 	PodsOnNodes
 	// BoundPods reads all pods that are bound to a node.
 	BoundPods
+	// PodsOnTaintedNodes reads those on the nodes that are read and have a taint that may evict.
+	PodsOnTaintedNodes
 )
 
 // Read reads a snapshot. It returns an error if the nodes or the pods cannot be read, because nothing is known then. What else cannot be
@@ -188,6 +190,7 @@ func (r *Reader) readNodes(ctx context.Context, in *Input, scope Scope) error {
 func (r *Reader) readPods(ctx context.Context, in *Input, scope Scope) error {
 	client := r.core(scope).Pods(scope.Namespace)
 	var selectors []fields.Selector
+	var only []string
 	switch scope.Pods {
 	case NoPods:
 	case BoundPods:
@@ -196,6 +199,9 @@ func (r *Reader) readPods(ctx context.Context, in *Input, scope Scope) error {
 		for _, node := range in.Nodes {
 			selectors = append(selectors, fields.OneTermEqualSelector("spec.nodeName", node.Name))
 		}
+	case PodsOnTaintedNodes:
+		only = r.taintedNodes(in)
+		selectors = podSelectors(only)
 	}
 	for _, selector := range selectors {
 		before := len(in.Pods)
@@ -220,6 +226,9 @@ func (r *Reader) readPods(ctx context.Context, in *Input, scope Scope) error {
 			return err
 		}
 	}
+	if only != nil {
+		in.Pods = onNodes(in.Pods, only)
+	}
 	in.Pods = slices.Clip(in.Pods)
 	return nil
 }
@@ -235,7 +244,7 @@ func (r *Reader) readBudgets(ctx context.Context, in *Input, namespace string) (
 		}
 		return list, len(list.Items), nil
 	}, func() { in.Budgets = nil })
-	return refused(err, "disruption budgets", "whether a budget holds a pod that a policy of mode Evict makes go")
+	return refused(err, UnreadBudgets, "whether a budget holds a pod that a policy of mode Evict makes go")
 }
 
 // refused returns what is unread if the reader has no permission, and any other error.

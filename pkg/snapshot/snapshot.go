@@ -148,6 +148,9 @@ func (s *Snapshot) TaintsAfter(node string, taints []v1.Taint) []deadline.Taint 
 	return s.tracker.Next(node, taintstart.Written(known.Observation, taints, s.At, s.API(s.At)))
 }
 
+// PolicyObjects returns the policies as the API has them.
+func (s *Snapshot) PolicyObjects() []*unstructured.Unstructured { return s.objects }
+
 // NodeLabels returns the labels of a node. A node that was not read has none, as in the controller.
 func (s *Snapshot) NodeLabels(node string) labels.Labels {
 	if known := s.Nodes[node]; known != nil {

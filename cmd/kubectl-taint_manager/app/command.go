@@ -134,6 +134,7 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	common.addFlags(cmd)
 	cmd.AddCommand(
 		newPlanCommand(common),
+		newStatusCommand(common),
 		newWhyCommand(common),
 	)
 	return cmd

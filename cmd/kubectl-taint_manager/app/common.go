@@ -47,8 +47,8 @@ type Common struct {
 
 // Manager describes the controller.
 type Manager struct {
-	// Namespace and ConfigMap are where it keeps starts of taints.
-	Namespace, ConfigMap string
+	// Namespace and ConfigMap are where it keeps starts of taints. Lease is the name of its Lease there.
+	Namespace, ConfigMap, Lease string
 	// EvictFinished and ComparisonOperators are its flags that change decisions.
 	EvictFinished, ComparisonOperators bool
 }
@@ -58,7 +58,7 @@ func NewCommon(streams genericiooptions.IOStreams) *Common {
 	return &Common{
 		IOStreams:   streams,
 		ConfigFlags: genericclioptions.NewConfigFlags(true).WithWarningPrinter(streams),
-		Manager:     Manager{Namespace: metav1.NamespaceSystem, ConfigMap: "taint-manager-starts"},
+		Manager:     Manager{Namespace: metav1.NamespaceSystem, ConfigMap: "taint-manager-starts", Lease: "taint-manager"},
 	}
 }
 
@@ -69,6 +69,7 @@ func (c *Common) addFlags(cmd *cobra.Command) {
 	c.Output.addFlags(flags)
 	flags.StringVar(&c.Manager.Namespace, "manager-namespace", c.Manager.Namespace, "Namespace in which taint-manager runs: that of its Lease and of its ConfigMap.")
 	flags.StringVar(&c.Manager.ConfigMap, "taint-start-configmap", c.Manager.ConfigMap, "Name of the ConfigMap in which taint-manager keeps starts of taints. Empty if it has none.")
+	flags.StringVar(&c.Manager.Lease, "manager-lease", c.Manager.Lease, "Name of the Lease of taint-manager.")
 	flags.BoolVar(&c.Manager.EvictFinished, "evict-finished-pods", false, "Say that taint-manager runs with this flag: finished pods go as well.")
 	flags.BoolVar(&c.Manager.ComparisonOperators, "toleration-comparison-operators", false,
 		"Say that taint-manager runs with the feature gate TaintTolerationComparisonOperators: tolerations with Gt and Lt count.")

@@ -1,0 +1,242 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
+	"github.com/taint-manager/taint-manager/pkg/explain"
+	"github.com/taint-manager/taint-manager/pkg/snapshot"
+	"github.com/taint-manager/taint-manager/pkg/tainteviction"
+)
+
+const statusLong = `Say what goes on because of taints: of each node with a taint that may evict, since when it has it, and which of its pods are
+
+  Overdue      due for more than 5 s, and still there
+  Stuck        being deleted, and still there a minute after the end of their grace period
+  Blocked      due, and held by a disruption budget
+  Due          to go now
+  Terminating  being deleted
+  Scheduled    to go later
+  Held         to go, but for a policy of mode Keep or Preview
+
+with what each waits for. Which replica leads, whether the eviction brake is on and which policies hold pods is said first. Nodes without such
+a taint are shown if they are named. Pods of all namespaces are shown, unless -n names one.
+
+Only the controller knows some things, such as which pods its brake holds: that is said, and not guessed.`
+
+const statusExample = `  # What goes on?
+  kubectl taint-manager status
+
+  # On some nodes, again and again
+  kubectl taint-manager status -l pool=spot --watch
+
+  # Pods that should be gone, for a program
+  kubectl taint-manager status -o jsonpath='{.total.overdue}'`
+
+// statusInterval is the least time between two reads with --watch. idleFactor is how many times as long as a read took nothing is read after
+// it: on a large cluster a status costs the API server more.
+const (
+	statusInterval = 5 * time.Second
+	idleFactor     = 10
+)
+
+type status struct {
+	*Common
+	nodes         []string
+	selector      string
+	allNamespaces bool
+	watch         bool
+
+	// clear says that --watch replaces what was printed before.
+	clear bool
+}
+
+func newStatusCommand(common *Common) *cobra.Command {
+	o := &status{Common: common}
+	cmd := &cobra.Command{
+		Use:               "status [NODE...] [-l SELECTOR] [--watch]",
+		Short:             "Say which pods are scheduled, due, overdue, blocked, held or stuck, by node",
+		Long:              statusLong + exitCodes,
+		Example:           statusExample,
+		ValidArgsFunction: common.completeNodes(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.complete(args); err != nil {
+				return err
+			}
+			return o.run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.selector, "selector", "l", "", "Select nodes by their labels, such as pool=spot.")
+	flags.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "Show pods of all namespaces. It is the default, and comes before -n.")
+	flags.BoolVarP(&o.watch, "watch", "w", false, "Read and print again every 5 s, less often if a read takes long: on a terminal in place, elsewhere below if something changed.")
+	return cmd
+}
+
+func (o *status) complete(args []string) (err error) {
+	if len(args) > 0 && o.selector != "" {
+		return usagef("name nodes or select them with -l, not both")
+	}
+	o.nodes, err = nodeNames(args)
+	o.clear = isTerminal(o.Out)
+	return err
+}
+
+// nodeNames returns the names of nodes, each once, in arguments such as node-1 or node/node-1.
+func nodeNames(args []string) ([]string, error) {
+	var names []string
+	for _, arg := range args {
+		name := strings.TrimPrefix(strings.TrimPrefix(arg, "nodes/"), "node/")
+		if name == "" || strings.Contains(name, "/") {
+			return nil, usagef("%q is not the name of a node", arg)
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// podNamespace returns the namespace of the pods of a verb about nodes: all, unless the user names one.
+func (c *Common) podNamespace(all bool) string {
+	if all {
+		return ""
+	}
+	return *c.ConfigFlags.Namespace
+}
+
+func (o *status) run(ctx context.Context) error {
+	reader, done, err := o.reader()
+	if err != nil {
+		return err
+	}
+	defer done()
+	var before *explain.Status
+	for {
+		began := time.Now()
+		result, err := o.read(ctx, reader)
+		done()
+		switch {
+		case o.watch && ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case before == nil || o.clear || changed(before, result):
+			if err := o.show(result, before != nil); err != nil {
+				return err
+			}
+			before = result
+		}
+		if !o.watch {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(statusInterval, idleFactor*time.Since(began))):
+		}
+	}
+}
+
+// read reads and explains what goes on.
+func (o *status) read(ctx context.Context, reader *snapshot.Reader) (*explain.Status, error) {
+	scope := snapshot.Scope{
+		NodeSelector: o.selector, Pods: snapshot.PodsOnTaintedNodes, Namespace: o.podNamespace(o.allNamespaces), Budgets: true,
+	}
+	if len(o.nodes) > 0 {
+		scope.Nodes, scope.Pods = o.nodes, snapshot.PodsOnNodes
+	}
+	s, err := reader.Read(ctx, scope)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := o.facts(ctx, reader, s, scope.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	return explain.StatusOf(s, facts, o.nodes...), nil
+}
+
+// facts reads what a status needs beside the snapshot. What could not be read is added to the snapshot.
+func (o *status) facts(ctx context.Context, reader *snapshot.Reader, s *snapshot.Snapshot, namespace string) (facts explain.Facts, err error) {
+	var unread []snapshot.Unread
+	if facts.Lease, unread, err = reader.Lease(ctx, types.NamespacedName{Namespace: o.Manager.Namespace, Name: o.Manager.Lease}); err != nil {
+		return facts, fmt.Errorf("reading the Lease: %w", err)
+	}
+	facts.LeaseUnread = len(unread) > 0
+	s.Unread = append(s.Unread, unread...)
+	metas, unread, err := reader.Terminating(ctx, s, namespace)
+	if err != nil {
+		return facts, err
+	}
+	s.Unread = append(s.Unread, unread...)
+	facts.Terminating = make(map[types.UID]explain.Terminating, len(metas))
+	for uid, meta := range metas {
+		facts.Terminating[uid] = *explain.TerminatingOf(meta)
+	}
+	if !explain.MayBeBlocked(s) {
+		return facts, nil
+	}
+	events, unread, err := reader.EventsOfReason(ctx, namespace, tainteviction.BlockedEventReason)
+	if err != nil {
+		return facts, err
+	}
+	s.Unread = append(s.Unread, unread...)
+	facts.Blocked = explain.EventsByPod(events)
+	return facts, nil
+}
+
+// show prints a status. again says that one has been printed before.
+func (o *status) show(s *explain.Status, again bool) error {
+	if o.Output.Format == "" || o.Output.Format == "wide" {
+		switch {
+		case o.clear && o.watch:
+			fmt.Fprint(o.Out, "\x1b[H\x1b[2J")
+		case again:
+			fmt.Fprintln(o.Out)
+		}
+		if o.watch {
+			fmt.Fprintln(o.Out, text.Absolute(s.At))
+		}
+		if len(s.Nodes) == 0 {
+			fmt.Fprintln(o.ErrOut, o.nothing())
+		}
+	}
+	return o.print(s, func(p *text.Printer) { printStatus(p, s) })
+}
+
+// nothing says that there is nothing to show.
+func (o *status) nothing() string {
+	if o.selector != "" {
+		return fmt.Sprintf("No node with labels %s has a taint that evicts pods.", o.selector)
+	}
+	return "No node has a taint that evicts pods."
+}
+
+// changed reports whether two statuses differ in more than the time.
+func changed(a, b *explain.Status) bool {
+	return !equality.Semantic.DeepEqual(a.Timeless(), b.Timeless())
+}
