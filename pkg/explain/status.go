@@ -154,7 +154,7 @@ func StatusOf(s *snapshot.Snapshot, facts Facts, named ...string) *Status {
 		byNode[pod.Node()] = append(byNode[pod.Node()], pod)
 	}
 	holds := newHoldTally(s)
-	for _, name := range sortedNames(s) {
+	for _, name := range sortedKeys(s.Nodes) {
 		if len(s.Taints(name)) == 0 && !slices.Contains(named, name) {
 			continue
 		}
@@ -162,7 +162,7 @@ func StatusOf(s *snapshot.Snapshot, facts Facts, named ...string) *Status {
 		status.Total.sum(&node.Counts)
 		status.Nodes = append(status.Nodes, node)
 	}
-	status.Holds = holds.list(status.At)
+	status.Holds = holds.list()
 	return status
 }
 
@@ -191,14 +191,6 @@ func nodeTaints(s *snapshot.Snapshot, name string) (taints []NodeTaint) {
 		taints = append(taints, NodeTaint{Taint: e.Taint.String(), Since: e.Start, SinceFrom: e.By})
 	}
 	return taints
-}
-
-func sortedNames(s *snapshot.Snapshot) (names []string) {
-	for name := range s.Nodes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // leaderOf returns what a Lease says at an API time.
@@ -242,17 +234,40 @@ func (c *Counts) sum(o *Counts) {
 	c.Finished += o.Finished
 }
 
-// Timeless returns the status without what changes by itself as time goes by.
+// Timeless returns the status without times: they change by themselves, and a little with what is known of the API server's clock.
 func (s *Status) Timeless() *Status {
 	timeless := *s
-	timeless.At = time.Time{}
+	timeless.At, timeless.Brake, timeless.Holds, timeless.Nodes = time.Time{}, s.Brake.timeless(), slices.Clone(s.Holds), nil
 	if s.Leader != nil {
 		timeless.Leader = &Leader{Holder: s.Leader.Holder, Leads: s.Leader.Leads}
 	}
-	if s.Brake != nil {
-		timeless.Brake = &Brake{Since: s.Brake.Since}
+	for i := range timeless.Holds {
+		timeless.Holds[i].Expires = time.Time{}
+	}
+	for _, node := range s.Nodes {
+		pods := node.Pods
+		node.Taints, node.Next, node.Last, node.Pods = timelessTaints(node.Taints), time.Time{}, time.Time{}, nil
+		for i := range pods {
+			pod := &pods[i]
+			node.Pods = append(node.Pods, PodStatus{Pod: pod.Pod, Node: pod.Node, State: pod.State, Because: pod.Because})
+		}
+		timeless.Nodes = append(timeless.Nodes, node)
 	}
 	return &timeless
+}
+
+func (b *Brake) timeless() *Brake {
+	if b == nil {
+		return nil
+	}
+	return &Brake{}
+}
+
+func timelessTaints(taints []NodeTaint) (timeless []NodeTaint) {
+	for _, taint := range taints {
+		timeless = append(timeless, NodeTaint{Taint: taint.Taint})
+	}
+	return timeless
 }
 
 // MayBeBlocked reports whether Events may tell of pods that wait for their disruption budgets: a policy of mode Evict is there, or the

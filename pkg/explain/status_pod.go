@@ -42,25 +42,24 @@ const (
 type State string
 
 const (
-	// StateOverdue: the pod should have gone a while ago.
+	// StateOverdue is that of a pod that should have gone a while ago.
 	StateOverdue State = "Overdue"
-	// StateStuck: the pod is being deleted, and is still there long after the end of its grace period.
+	// StateStuck is that of a pod that is being deleted, and still there long after the end of its grace period.
 	StateStuck State = "Stuck"
-	// StateBlocked: the pod is due, and waits for its disruption budget.
+	// StateBlocked is that of a pod that is due, and waits for its disruption budget.
 	StateBlocked State = "Blocked"
-	// StateDue: the pod must go now.
+	// StateDue is that of a pod that must go now.
 	StateDue State = "Due"
-	// StateTerminating: the pod is being deleted.
+	// StateTerminating is that of a pod that is being deleted.
 	StateTerminating State = "Terminating"
-	// StateScheduled: the pod must go later.
+	// StateScheduled is that of a pod that must go later.
 	StateScheduled State = "Scheduled"
-	// StateHeld: the pod would go, but for a policy or a dry run.
+	// StateHeld is that of a pod that would go, but for a policy or a dry run.
 	StateHeld State = "Held"
-	// StateStays: no taint evicts the pod.
+	// StateStays is that of a pod that no taint evicts.
 	StateStays State = "Stays"
-	// StateMirror and StateFinished: taints are not for this pod.
-	StateMirror   State = "MirrorPod"
-	StateFinished State = "Finished"
+	// StateMirror and StateFinished are those of pods that taints are not for.
+	StateMirror, StateFinished State = "MirrorPod", "Finished"
 )
 
 // Goes reports whether the pod goes, or would go.

@@ -75,7 +75,7 @@ func (t *holdTally) add(holds []Hold) {
 }
 
 // list returns what holds pods back, and a pause, in the order in which policies apply.
-func (t *holdTally) list(at time.Time) (list []PolicyHold) {
+func (t *holdTally) list() (list []PolicyHold) {
 	paused := t.s.Policies.PausedBy(t.s.At)
 	if name := pausedUnread(t.s); name != "" {
 		list = append(list, PolicyHold{Policy: name, Mode: deadline.ModeKeep, Pause: true})
@@ -128,15 +128,19 @@ func madeBy(hold *PolicyHold, objects []*unstructured.Unstructured) {
 func heldBy(holds []Hold) string {
 	var by []string
 	for _, hold := range holds {
-		words := "a dry run"
-		if hold.Policy != "" {
-			words = fmt.Sprintf("policy %s (%s)", hold.Policy, hold.Mode)
-		}
-		if !slices.Contains(by, words) {
+		if words := holderWords(hold); !slices.Contains(by, words) {
 			by = append(by, words)
 		}
 	}
 	return "held by " + strings.Join(by, " and ")
+}
+
+// holderWords names what holds a pod.
+func holderWords(hold Hold) string {
+	if hold.Policy == "" {
+		return "a dry run"
+	}
+	return fmt.Sprintf("policy %s (%s)", hold.Policy, hold.Mode)
 }
 
 // blocked says in words which budgets do not allow an eviction, and their numbers.

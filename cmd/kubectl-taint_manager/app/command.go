@@ -135,6 +135,7 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	cmd.AddCommand(
 		newPlanCommand(common),
 		newStatusCommand(common),
+		newWatchCommand(common),
 		newWhyCommand(common),
 	)
 	return cmd

@@ -18,13 +18,13 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
@@ -134,7 +134,7 @@ func (o *status) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	var before *explain.Status
+	before := ""
 	for {
 		began := time.Now()
 		result, err := o.read(ctx, reader)
@@ -144,11 +144,12 @@ func (o *status) run(ctx context.Context) error {
 			return nil
 		case err != nil:
 			return err
-		case before == nil || o.clear || changed(before, result):
-			if err := o.show(result, before != nil); err != nil {
+		}
+		if now := fingerprint(result.Timeless()); o.clear || now != before {
+			if err := o.show(result, before != ""); err != nil {
 				return err
 			}
-			before = result
+			before = now
 		}
 		if !o.watch {
 			return nil
@@ -236,7 +237,11 @@ func (o *status) nothing() string {
 	return "No node has a taint that evicts pods."
 }
 
-// changed reports whether two statuses differ in more than the time.
-func changed(a, b *explain.Status) bool {
-	return !equality.Semantic.DeepEqual(a.Timeless(), b.Timeless())
+// fingerprint returns a text that two results have in common only if they say the same.
+func fingerprint(r result) string {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err.Error() // results are structs that JSON can encode: -o json prints them
+	}
+	return string(data)
 }

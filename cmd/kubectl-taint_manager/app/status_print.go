@@ -80,7 +80,7 @@ func brakeWords(p *text.Printer, b *explain.Brake, now time.Time) string {
 	if b.Message != "" {
 		words += ". " + b.Message
 	}
-	return p.Style(text.Warn, words+". Only the controller knows which pods it holds.")
+	return words + ". Only the controller knows which pods it holds."
 }
 
 // holdWords says which policy holds pods, who made it and until when it holds them.

@@ -1,0 +1,312 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
+	"github.com/taint-manager/taint-manager/pkg/explain"
+	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/snapshot"
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
+)
+
+// watched is a watch of the node "node-a" of a model API server, in virtual time. It begins at 2000-01-01T00:00:00Z.
+type watched struct {
+	*apitest.Server
+	verb   *watchVerb
+	reader *snapshot.Reader
+	out    bytes.Buffer
+	began  time.Time
+}
+
+// watchTest runs a test of a node with a taint that is a minute old, and pods on it.
+func watchTest(t *testing.T, test func(t *testing.T, w *watched)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		server := apitest.New()
+		server.Linger = true
+		server.Put(&v1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "taint-manager-starts"}})
+		server.AddNode("node-a", v1.Taint{Key: "gone", Effect: v1.TaintEffectNoExecute, TimeAdded: ptr.To(metav1.NewTime(time.Now().Add(-2 * time.Second)))})
+		reader, err := snapshot.NewReader(&rest.Config{Host: "http://model", Transport: server})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader.Starts = types.NamespacedName{Namespace: "kube-system", Name: "taint-manager-starts"}
+		w := &watched{Server: server, reader: reader, began: time.Now()}
+		w.verb = &watchVerb{Common: NewCommon(genericiooptions.IOStreams{Out: &w.out, ErrOut: &w.out}), nodes: []string{"node-a"}}
+		test(t, w)
+	})
+}
+
+// run watches until that ends, and returns the error and for how long it took.
+func (w *watched) run(ctx context.Context) (time.Duration, error) {
+	err := w.verb.follow(ctx, w.reader, &lineDisplay{out: &w.out})
+	return time.Since(w.began), err
+}
+
+// after does something in a while.
+func (w *watched) after(wait time.Duration, do func()) { time.AfterFunc(wait, do) }
+
+// terminate has a pod deleted, with a grace period of 30 s.
+func (w *watched) terminate(name string, finalizers ...string) {
+	w.UpdatePod(name, func(pod *v1.Pod) {
+		pod.Finalizers = finalizers
+		pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = ptr.To(metav1.NewTime(time.Now().Add(30*time.Second))), ptr.To[int64](30)
+	})
+}
+
+// tolerating has a pod tolerate all taints, for some seconds or for ever.
+func tolerating(seconds *int64) func(*v1.Pod) {
+	return func(pod *v1.Pod) {
+		pod.Spec.Tolerations = []v1.Toleration{{Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoExecute, TolerationSeconds: seconds}}
+	}
+}
+
+// between fails the test if a time is not in bounds.
+func between(t *testing.T, what string, got, least, most time.Duration) {
+	t.Helper()
+	if got < least || got > most {
+		t.Errorf("%s after %s, want between %s and %s", what, got, least, most)
+	}
+}
+
+// TestWatchEndsWhenPodsAreGone has pods that go at once, one that goes later, and some that do not go.
+func TestWatchEndsWhenPodsAreGone(t *testing.T) {
+	watchTest(t, func(t *testing.T, w *watched) {
+		w.AddPod("now-0", "node-a")
+		w.AddPod("now-1", "node-a")
+		w.AddPod("later", "node-a", tolerating(ptr.To[int64](20)))
+		w.AddPod("elsewhere", "node-b")
+		w.AddPod("daemon", "node-a", tolerating(nil), func(pod *v1.Pod) {
+			pod.OwnerReferences = []metav1.OwnerReference{{Kind: "DaemonSet", Name: "daemon", Controller: ptr.To(true)}}
+		})
+		w.AddPod("agent", "node-a", tolerating(nil))
+		w.AddPod("static", "node-a", func(pod *v1.Pod) { pod.Annotations = map[string]string{v1.MirrorPodAnnotationKey: "x"} })
+		w.AddPod("job", "node-a", func(pod *v1.Pod) { pod.Status.Phase = v1.PodSucceeded })
+		w.after(2*time.Second, func() { w.terminate("now-0") })
+		w.after(2*time.Second, func() { w.terminate("now-1") })
+		w.after(4*time.Second, func() { w.RemovePod("now-0") })
+		w.after(9*time.Second, func() { w.RemovePod("now-1") })
+		w.after(20*time.Second, func() { w.terminate("later") })
+		w.after(33*time.Second, func() { w.RemovePod("later") })
+		took, err := w.run(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		between(t, "it ended", took, 33*time.Second, 34*time.Second)
+		goldenText(t, "watch-lines.txt", w.out.Bytes())
+	})
+}
+
+// TestWatchTimesOut has a pod that a finalizer keeps.
+func TestWatchTimesOut(t *testing.T) {
+	watchTest(t, func(t *testing.T, w *watched) {
+		w.AddPod("stuck", "node-a")
+		w.terminate("stuck", "example.com/hold")
+		w.verb.timeout = 5 * time.Minute
+		took, err := w.run(t.Context())
+		var exit exitError
+		if !errors.As(err, &exit) || exit != 2 {
+			t.Errorf("error %v, want the exit code 2", err)
+		}
+		between(t, "it ended", took, 5*time.Minute, 5*time.Minute)
+		goldenText(t, "watch-timeout.txt", w.out.Bytes())
+	})
+}
+
+// TestWatchIsInterrupted has the user end it.
+func TestWatchIsInterrupted(t *testing.T) {
+	watchTest(t, func(t *testing.T, w *watched) {
+		w.AddPod("now", "node-a")
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := w.run(ctx)
+		var exit exitError
+		if !errors.As(err, &exit) || exit != 1 {
+			t.Errorf("error %v, want the exit code 1", err)
+		}
+	})
+}
+
+// TestWatchSurvivesBrokenWatches has watches end, forgotten by the API server, and an API server that is away for a minute in which the pod
+// goes.
+func TestWatchSurvivesBrokenWatches(t *testing.T) {
+	watchTest(t, func(t *testing.T, w *watched) {
+		w.AddPod("first", "node-a")
+		w.AddPod("second", "node-a")
+		var away atomic.Bool
+		w.Intercept = func(*http.Request) (*http.Response, error) {
+			if away.Load() {
+				return nil, errors.New("the API server is away")
+			}
+			return nil, nil
+		}
+		w.after(5*time.Second, func() {
+			w.CutWatches("pods", true)
+			w.RemovePod("first")
+		})
+		w.after(20*time.Second, func() {
+			away.Store(true)
+			w.CutWatches("pods", true)
+			w.RemovePod("second")
+		})
+		w.after(80*time.Second, func() { away.Store(false) })
+		took, err := w.run(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		between(t, "it ended", took, 80*time.Second, 120*time.Second)
+		for _, want := range []string{"1 of 2 gone", "2 of 2 gone", "No news, trying again: watching pods on node node-a: the API server is away\n"} {
+			if !strings.Contains(w.out.String(), want) {
+				t.Errorf("%q is not in\n%s", want, w.out.String())
+			}
+		}
+	})
+}
+
+// TestWatchWithLittlePermission may get a ConfigMap and a node, and not list them.
+func TestWatchWithLittlePermission(t *testing.T) {
+	for refused, want := range map[string]string{
+		"/api/v1/namespaces/kube-system/configmaps": "Not read: the watch of ConfigMap (",
+		"/api/v1/nodes": "watching node node-a: ",
+	} {
+		watchTest(t, func(t *testing.T, w *watched) {
+			w.AddPod("now", "node-a")
+			w.Intercept = func(r *http.Request) (*http.Response, error) {
+				if r.URL.Path != refused {
+					return nil, nil
+				}
+				return apitest.Failure(apierrors.NewForbidden(schema.GroupResource{Resource: "these"}, "", errors.New("no permission"))), nil
+			}
+			w.after(5*time.Second, func() { w.RemovePod("now") })
+			took, err := w.run(t.Context())
+			if said := fmt.Sprint(w.out.String(), err); !strings.Contains(said, want) {
+				t.Errorf("%s: %q is not in\n%s", refused, want, said)
+			}
+			if fails := refused == "/api/v1/nodes"; fails != (err != nil) {
+				t.Errorf("%s: error %v", refused, err)
+			} else if !fails {
+				between(t, "it ended", took, 5*time.Second, 6*time.Second)
+			}
+		})
+	}
+}
+
+// TestWatchNeedsATaint has the taint taken back while a pod waits: nothing makes the node empty any more.
+func TestWatchNeedsATaint(t *testing.T) {
+	watchTest(t, func(t *testing.T, w *watched) {
+		w.AddPod("later", "node-a", tolerating(ptr.To[int64](300)))
+		w.after(10*time.Second, func() { w.Taint("node-a") })
+		took, err := w.run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "node node-a has no taint that evicts pods, and 1 pods that stay") {
+			t.Errorf("error %v", err)
+		}
+		between(t, "it ended", took, 10*time.Second, 11*time.Second)
+	})
+}
+
+// TestWatchNeedsANode has none of that name.
+func TestWatchNeedsANode(t *testing.T) {
+	watchTest(t, func(t *testing.T, w *watched) {
+		w.verb.nodes = []string{"no-such-node"}
+		if _, err := w.run(t.Context()); !apierrors.IsNotFound(err) {
+			t.Errorf("error %v, want one of 404", err)
+		}
+	})
+}
+
+// TestWatchGolden has the picture on a terminal of a cluster with all that pods wait for.
+func TestWatchGolden(t *testing.T) {
+	c := loadCluster(t, "status.yaml", noon)
+	whole := map[types.UID]*v1.Pod{}
+	for _, pod := range c.whole {
+		whole[pod.UID] = pod
+	}
+	departures := explain.NewDepartures([]string{"node-a", "node-b", "node-c"})
+	departures.Update(snapshot.New(c.Input), whole)
+	// Ten seconds later cart-0 is gone.
+	c.At = noon.Add(10 * time.Second)
+	c.Pods = slices.DeleteFunc(c.Pods, func(pod *podcache.Pod) bool { return pod.Name == "cart-0" })
+	progress := departures.Update(snapshot.New(c.Input), whole)
+	broken := errors.New("watching pods on node node-a: the API server is away")
+	golden(t, "watch", func(p *text.Printer) { printProgress(p, progress, broken) })
+}
+
+// TestWatchScreen has the second picture take the place of the first, and of a low terminal only the first lines shown.
+func TestWatchScreen(t *testing.T) {
+	var out bytes.Buffer
+	height := 24
+	screen := &screenDisplay{printer: func() *text.Printer { return &text.Printer{Out: &out, Width: 80} }, height: func() int { return height }}
+	for gone := range 3 {
+		if gone == 2 {
+			height = 2
+		}
+		progress := &explain.Progress{Nodes: []explain.NodeProgress{{Node: "node-a", Exists: true, ToGo: 2 - gone, Gone: gone}}}
+		if err := screen.show(progress, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = "\x1b[2Knode-a has no taint that evicts\n" +
+		"\x1b[2K  ░░░░░░░░░░░░░░░░░░░░ 0 of 2 gone, 0 terminating, 2 to go\n\x1b[J" +
+		"\x1b[2A\x1b[2Knode-a has no taint that evicts\n" +
+		"\x1b[2K  ██████████░░░░░░░░░░ 1 of 2 gone, 0 terminating, 1 to go\n\x1b[J" +
+		"\x1b[2A\x1b[2K…\n\x1b[J"
+	if out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+// TestWatchWaitsForAPause has a pause, which is taken back, and a policy of mode Keep, which may stay for ever.
+func TestWatchWaitsForAPause(t *testing.T) {
+	for precedence, done := range map[int64]bool{0: false, 10: true} {
+		c := loadCluster(t, "status.yaml", noon)
+		policy := c.Policies[0].DeepCopy()
+		policy.SetName("stop")
+		policy.Object["spec"] = map[string]any{"matchingPrecedence": precedence, "mode": "Keep"}
+		c.Policies = append(c.Policies[:0], policy)
+		c.Pods = slices.DeleteFunc(c.Pods, func(pod *podcache.Pod) bool { return pod.Name != "cart-0" })
+		progress := explain.NewDepartures([]string{"node-a"}).Update(snapshot.New(c.Input), nil)
+		node := &progress.Nodes[0]
+		if progress.Done != done || done == (node.ToGo == 1) || done != (node.Stay.Kept == 1) {
+			t.Errorf("precedence %d: done: %t, %d to go, %d kept", precedence, progress.Done, node.ToGo, node.Stay.Kept)
+		}
+		if !done && (len(node.Waits) != 1 || node.Waits[0].For != "held by policy stop (Keep)" || !node.AtLatest.IsZero()) {
+			t.Errorf("precedence %d: it waits for %+v, until %v", precedence, node.Waits, node.AtLatest)
+		}
+	}
+}
