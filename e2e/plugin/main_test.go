@@ -48,9 +48,10 @@ const (
 
 // readRules are all that the plugin needs to say everything.
 func readRules() []rbacv1.PolicyRule {
-	read := []string{"get", "list"}
+	read := []string{"get", "list", "watch"}
 	return []rbacv1.PolicyRule{
 		{Verbs: read, Resources: []string{"nodes", "pods", "namespaces", "configmaps", "persistentvolumes"}, APIGroups: []string{""}},
+		{Verbs: read, Resources: []string{"leases"}, APIGroups: []string{"coordination.k8s.io"}},
 		{Verbs: read, Resources: []string{"events"}, APIGroups: []string{"events.k8s.io"}},
 		{Verbs: read, Resources: []string{"poddisruptionbudgets"}, APIGroups: []string{"policy"}},
 		{Verbs: read, Resources: []string{"taintevictionpolicies"}, APIGroups: []string{policyv1alpha1.GroupName}},
