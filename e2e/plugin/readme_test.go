@@ -86,6 +86,15 @@ func TestREADME(t *testing.T) {
 	time.Sleep(3 * time.Second) // what the reader would take
 	run("why WEB -n shop")
 	run("why debug -n shop")
+	run("status")
+	// Nothing tolerates the second taint.
+	time.AfterFunc(5*time.Second, func() {
+		if err := builders.SetTaints(t.Context(), w.client, "worker-0", corev1.Taint{Key: maintenance, Value: "kernel", Effect: corev1.TaintEffectNoExecute},
+			builders.NoExecute("example.com/power-off")); err != nil {
+			t.Error(err)
+		}
+	})
+	run("watch worker-0 --timeout 5m")
 	if *update {
 		must(t, os.WriteFile(readme, document, 0o644))
 	}
