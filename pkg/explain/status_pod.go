@@ -58,8 +58,10 @@ const (
 	StateHeld State = "Held"
 	// StateStays is that of a pod that no taint evicts.
 	StateStays State = "Stays"
-	// StateMirror and StateFinished are those of pods that taints are not for.
-	StateMirror, StateFinished State = "MirrorPod", "Finished"
+	// StateMirror is that of a mirror pod: taints are not for it.
+	StateMirror State = "MirrorPod"
+	// StateFinished is that of a pod that has finished: taints are not for it.
+	StateFinished State = "Finished"
 )
 
 // Goes reports whether the pod goes, or would go.

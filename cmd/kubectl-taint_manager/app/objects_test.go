@@ -23,7 +23,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
@@ -48,15 +47,15 @@ type cluster struct {
 	whole  []*v1.Pod
 }
 
-// loadCluster reads objects from a file in testdata.
-func loadCluster(t *testing.T, name string, at time.Time) *cluster {
+// loadCluster reads the objects in testdata/status.yaml, as of noon.
+func loadCluster(t *testing.T) *cluster {
 	t.Helper()
-	file, err := os.Open(filepath.Join("testdata", name))
+	file, err := os.Open(filepath.Join("testdata", "status.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	c := &cluster{Input: snapshot.Input{At: at}}
+	c := &cluster{Input: snapshot.Input{At: noon}}
 	decoder := yaml.NewYAMLOrJSONDecoder(file, 4096)
 	for {
 		object := &unstructured.Unstructured{}
@@ -65,11 +64,11 @@ func loadCluster(t *testing.T, name string, at time.Time) *cluster {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		c.add(t, object, at)
+		c.add(t, object)
 	}
 }
 
-func (c *cluster) add(t *testing.T, object *unstructured.Unstructured, at time.Time) {
+func (c *cluster) add(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	if object.GetKind() == "TaintEvictionPolicy" {
 		c.Policies = append(c.Policies, object)
@@ -84,10 +83,10 @@ func (c *cluster) add(t *testing.T, object *unstructured.Unstructured, at time.T
 	}
 	switch typed := typed.(type) {
 	case *v1.Node:
-		c.Nodes = append(c.Nodes, podcache.NewNode(typed, at, 1))
+		c.Nodes = append(c.Nodes, podcache.NewNode(typed, noon, 1))
 	case *v1.Pod:
 		c.whole = append(c.whole, typed)
-		c.Pods = append(c.Pods, podcache.NewPod(typed, at))
+		c.Pods = append(c.Pods, podcache.NewPod(typed, noon))
 	case *policyv1.PodDisruptionBudget:
 		c.Budgets = append(c.Budgets, typed)
 	case *v1.ConfigMap:

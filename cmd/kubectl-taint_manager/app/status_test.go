@@ -32,7 +32,7 @@ import (
 )
 
 func TestStatusGolden(t *testing.T) {
-	c := loadCluster(t, "status.yaml", noon)
+	c := loadCluster(t)
 	status := explain.StatusOf(snapshot.New(c.Input), c.facts())
 	golden(t, "status", func(p *text.Printer) {
 		var out bytes.Buffer
@@ -52,7 +52,7 @@ func TestStatusGolden(t *testing.T) {
 
 // TestStatusWhatHoldsAll has a brake, a pause and no leader, and budgets that could not be read.
 func TestStatusWhatHoldsAll(t *testing.T) {
-	c := loadCluster(t, "status.yaml", noon)
+	c := loadCluster(t)
 	c.lease.Spec.RenewTime.Time = noon.Add(-3 * time.Minute)
 	c.Starts = &v1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
 		"taint-manager.io/eviction-brake":         `{"on":true,"since":"2026-03-01T11:58:00Z"}`,
@@ -72,7 +72,7 @@ func TestStatusWhatHoldsAll(t *testing.T) {
 
 // TestStatusWithoutPolicies has policies that could not be read: whether a pod is kept is not known then.
 func TestStatusWithoutPolicies(t *testing.T) {
-	c := loadCluster(t, "status.yaml", noon)
+	c := loadCluster(t)
 	c.Policies, c.PoliciesUnread = nil, true
 	c.Unread = []snapshot.Unread{{What: "policies", Error: "forbidden", Means: "in which mode a pod goes"}}
 	c.Starts = &v1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"taint-manager.io/paused-by": "stop"}}}

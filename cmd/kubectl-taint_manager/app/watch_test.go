@@ -97,11 +97,11 @@ func tolerating(seconds *int64) func(*v1.Pod) {
 	}
 }
 
-// between fails the test if a time is not in bounds.
-func between(t *testing.T, what string, got, least, most time.Duration) {
+// between fails the test if a watch did not end within bounds.
+func between(t *testing.T, got, least, most time.Duration) {
 	t.Helper()
 	if got < least || got > most {
-		t.Errorf("%s after %s, want between %s and %s", what, got, least, most)
+		t.Errorf("it ended after %s, want between %s and %s", got, least, most)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestWatchEndsWhenPodsAreGone(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		between(t, "it ended", took, 33*time.Second, 34*time.Second)
+		between(t, took, 33*time.Second, 34*time.Second)
 		goldenText(t, "watch-lines.txt", w.out.Bytes())
 	})
 }
@@ -144,7 +144,7 @@ func TestWatchTimesOut(t *testing.T) {
 		if !errors.As(err, &exit) || exit != 2 {
 			t.Errorf("error %v, want the exit code 2", err)
 		}
-		between(t, "it ended", took, 5*time.Minute, 5*time.Minute)
+		between(t, took, 5*time.Minute, 5*time.Minute)
 		goldenText(t, "watch-timeout.txt", w.out.Bytes())
 	})
 }
@@ -190,7 +190,7 @@ func TestWatchSurvivesBrokenWatches(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		between(t, "it ended", took, 80*time.Second, 120*time.Second)
+		between(t, took, 80*time.Second, 120*time.Second)
 		for _, want := range []string{"1 of 2 gone", "2 of 2 gone", "No news, trying again: watching pods on node node-a: the API server is away\n"} {
 			if !strings.Contains(w.out.String(), want) {
 				t.Errorf("%q is not in\n%s", want, w.out.String())
@@ -221,7 +221,7 @@ func TestWatchWithLittlePermission(t *testing.T) {
 			if fails := refused == "/api/v1/nodes"; fails != (err != nil) {
 				t.Errorf("%s: error %v", refused, err)
 			} else if !fails {
-				between(t, "it ended", took, 5*time.Second, 6*time.Second)
+				between(t, took, 5*time.Second, 6*time.Second)
 			}
 		})
 	}
@@ -236,7 +236,7 @@ func TestWatchNeedsATaint(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "node node-a has no taint that evicts pods, and 1 pods that stay") {
 			t.Errorf("error %v", err)
 		}
-		between(t, "it ended", took, 10*time.Second, 11*time.Second)
+		between(t, took, 10*time.Second, 11*time.Second)
 	})
 }
 
@@ -252,7 +252,7 @@ func TestWatchNeedsANode(t *testing.T) {
 
 // TestWatchGolden has the picture on a terminal of a cluster with all that pods wait for.
 func TestWatchGolden(t *testing.T) {
-	c := loadCluster(t, "status.yaml", noon)
+	c := loadCluster(t)
 	whole := map[types.UID]*v1.Pod{}
 	for _, pod := range c.whole {
 		whole[pod.UID] = pod
@@ -294,7 +294,7 @@ func TestWatchScreen(t *testing.T) {
 // TestWatchWaitsForAPause has a pause, which is taken back, and a policy of mode Keep, which may stay for ever.
 func TestWatchWaitsForAPause(t *testing.T) {
 	for precedence, done := range map[int64]bool{0: false, 10: true} {
-		c := loadCluster(t, "status.yaml", noon)
+		c := loadCluster(t)
 		policy := c.Policies[0].DeepCopy()
 		policy.SetName("stop")
 		policy.Object["spec"] = map[string]any{"matchingPrecedence": precedence, "mode": "Keep"}
