@@ -264,7 +264,7 @@ func TestBecauseOfALaterDeadline(t *testing.T) {
 }
 
 func TestPausedBy(t *testing.T) {
-	precedence := func(p deadline.Policy, n int32) state { return state{applies: compiled{p, n}} }
+	precedence := func(p deadline.Policy, n int32) state { return state{applies: compiled{Policy: p, precedence: n}} }
 	all := func(name string, mode deadline.Mode, change ...func(*deadline.Policy)) deadline.Policy {
 		p := named(name, mode, change...)
 		p.Taints = nil

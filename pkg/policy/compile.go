@@ -61,7 +61,7 @@ func compile(object *unstructured.Unstructured, clock *serverclock.Clock, seen t
 		Since: since(api, clock, seen),
 	}}
 	if spec.ExpireTime != nil {
-		p.Expires = clock.Local(spec.ExpireTime.Time)
+		p.Expires, p.expireTime = clock.Local(spec.ExpireTime.Time), spec.ExpireTime.UTC()
 	}
 	if err := errors.Join(compileMode(spec, &p.Policy, path), compileSelectors(spec, &p.Policy, path)); err != nil {
 		return broken, err

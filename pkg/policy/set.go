@@ -22,12 +22,14 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
@@ -35,6 +37,8 @@ import (
 type compiled struct {
 	deadline.Policy
 	precedence int32
+	// expireTime is Expires as an API time, for display.
+	expireTime time.Time
 }
 
 // state is what is known of one policy.
@@ -51,6 +55,8 @@ type state struct {
 	err error
 	// conditions are those in the status of the object.
 	conditions []metav1.Condition
+	// createdBy is the user who made the policy, if the object says so.
+	createdBy string
 }
 
 // set holds the policies of the cluster. It is safe for concurrent use.
@@ -144,14 +150,14 @@ func (s *set) next(object *unstructured.Unstructured) (state, bool) {
 	if before.uid != object.GetUID() {
 		before, known = state{}, false
 	}
-	before.conditions = conditionsOf(object)
+	before.conditions, before.createdBy = conditionsOf(object), object.GetAnnotations()[v1alpha1.CreatedByAnnotation]
 	if known && before.generation == object.GetGeneration() {
 		return before, false // only its status or its metadata changed
 	}
 	policy, err := s.compile(object)
 	now := state{
-		uid: object.GetUID(), generation: object.GetGeneration(), conditions: before.conditions, applies: policy, accepted: err == nil, err: err,
-		source: rememberedOf(object),
+		uid: object.GetUID(), generation: object.GetGeneration(), conditions: before.conditions, createdBy: before.createdBy,
+		applies: policy, source: rememberedOf(object), accepted: err == nil, err: err,
 	}
 	switch {
 	case err == nil:

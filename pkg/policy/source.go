@@ -83,6 +83,7 @@ type Source struct {
 	read     atomic.Bool
 	failure  atomic.Pointer[error]
 	errorLog *rate.Sometimes
+	pauses   pauseLog
 }
 
 // NewSource returns a source that has not been started.
@@ -131,6 +132,7 @@ func (s *Source) Err() error {
 // Run reads the policies until ctx is done.
 func (s *Source) Run(ctx context.Context) {
 	defer s.namespaces.wait()
+	defer s.pauses.stop()
 	for ctx.Err() == nil {
 		switch served, err := s.served(ctx); {
 		case err != nil:
@@ -264,6 +266,7 @@ func (s *Source) apply(ctx context.Context) {
 			s.namespaces.start(ctx)
 		}
 	}
+	s.logPauses(ctx)
 	s.signal()
 }
 
