@@ -111,11 +111,11 @@ func (r *Reader) NamespaceLabels(ctx context.Context) (map[string]labels.Set, er
 	return all, err
 }
 
-// TryPolicies returns a snapshot as if policies were applied: each takes the place of one of its name.
-func (r *Reader) TryPolicies(ctx context.Context, s *Snapshot, policies []*unstructured.Unstructured) (*Snapshot, error) {
+// TryPolicies returns a snapshot as if policies were applied, each in place of one of its name, and others, by their names, were deleted.
+func (r *Reader) TryPolicies(ctx context.Context, s *Snapshot, policies []*unstructured.Unstructured, deleted ...string) (*Snapshot, error) {
 	all := slices.Clone(policies)
 	for _, object := range s.objects {
-		if !slices.ContainsFunc(policies, func(p *unstructured.Unstructured) bool { return p.GetName() == object.GetName() }) {
+		if !slices.Contains(deleted, object.GetName()) && !slices.ContainsFunc(policies, func(p *unstructured.Unstructured) bool { return p.GetName() == object.GetName() }) {
 			all = append(all, object)
 		}
 	}

@@ -137,6 +137,8 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		newStatusCommand(common),
 		newWatchCommand(common),
 		newWhyCommand(common),
+		newPauseCommand(common),
+		newResumeCommand(common),
 	)
 	return cmd
 }

@@ -1,0 +1,320 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/utils/ptr"
+
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
+	"github.com/taint-manager/taint-manager/pkg/explain"
+	"github.com/taint-manager/taint-manager/pkg/snapshot"
+)
+
+// The values of --dry-run.
+const (
+	dryRunNone   = "none"
+	dryRunClient = "client"
+	dryRunServer = "server"
+)
+
+const (
+	// fieldManager is who writes policies, for managedFields.
+	fieldManager = "kubectl-taint_manager"
+	// acknowledgeWithin is for how long the controller is waited for.
+	acknowledgeWithin, acknowledgePoll = 5 * time.Second, 200 * time.Millisecond
+	// maxNodeLists is how many nodes have their pods listed node by node. For more, one list of all pods costs the API server less.
+	maxNodeLists = 50
+)
+
+// pauseFlags are the flags that pause and resume have in common.
+type pauseFlags struct {
+	*Common
+	name, dryRun string
+	overwrite    bool
+}
+
+func (o *pauseFlags) addFlags(cmd *cobra.Command, overwrite string) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.name, "name", defaultPause, "Name of the policy.")
+	flags.StringVar(&o.dryRun, "dry-run", dryRunNone, `Must be "none", "client" or "server". With client nothing is sent, with server nothing is stored.`)
+	flags.BoolVar(&o.overwrite, "overwrite", false, overwrite)
+	for flag, complete := range map[string]completer{
+		"name":    o.completeNames(v1alpha1.GroupVersion.WithResource("taintevictionpolicies"), false),
+		"dry-run": cobra.FixedCompletions([]string{dryRunNone, dryRunClient, dryRunServer}, cobra.ShellCompDirectiveNoFileComp),
+	} {
+		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // there is no such flag: a bug
+		}
+	}
+}
+
+func (o *pauseFlags) validate() error {
+	if o.dryRun != dryRunNone && o.dryRun != dryRunClient && o.dryRun != dryRunServer {
+		return usagef(`--dry-run %s: must be "none", "client" or "server"`, o.dryRun)
+	}
+	return nil
+}
+
+// options returns what the API server is told about a dry run.
+func (o *pauseFlags) options() []string {
+	if o.dryRun == dryRunServer {
+		return []string{metav1.DryRunAll}
+	}
+	return nil
+}
+
+// readTainted reads a snapshot with the pods on the nodes whose taints may evict. If they cannot be read, the snapshot has none and says so: a
+// pause must not fail because of what it only shows.
+func readTainted(ctx context.Context, reader *snapshot.Reader) (s *snapshot.Snapshot, known bool) {
+	s, err := reader.Read(ctx, snapshot.Scope{})
+	if err == nil {
+		s, err = readPodsOf(ctx, reader, s)
+	}
+	if err == nil {
+		return s, true
+	}
+	return snapshot.New(snapshot.Input{At: reader.Clock.Now(), Server: reader.Server, Choices: reader.Choices, Unread: []snapshot.Unread{{
+		What: "nodes and pods", Error: err.Error(), Means: "how many pods the pause holds",
+	}}}), false
+}
+
+// readPodsOf reads a snapshot once more, with the pods on the nodes whose taints may evict.
+func readPodsOf(ctx context.Context, reader *snapshot.Reader, s *snapshot.Snapshot) (*snapshot.Snapshot, error) {
+	tainted := []string{}
+	for name := range s.Nodes {
+		if len(s.Taints(name)) > 0 {
+			tainted = append(tainted, name)
+		}
+	}
+	slices.Sort(tainted)
+	switch {
+	case len(tainted) == 0:
+		return s, nil
+	case len(tainted) > maxNodeLists:
+		return reader.Read(ctx, snapshot.Scope{Pods: snapshot.BoundPods})
+	default:
+		return reader.Read(ctx, snapshot.Scope{Nodes: tainted, Pods: snapshot.PodsOnNodes})
+	}
+}
+
+// pauseWriter writes or deletes the policy of a pause.
+type pauseWriter struct {
+	*pauseFlags
+	reader   *snapshot.Reader
+	snapshot *snapshot.Snapshot
+	// known says that the snapshot has the nodes and the pods.
+	known  bool
+	client dynamic.ResourceInterface
+	user   string
+	// policies are all that there are. before is the one of our name, or nil, and pause what it is.
+	policies []*unstructured.Unstructured
+	before   *unstructured.Unstructured
+	pause    *explain.Pause
+	notes    []string
+}
+
+// newPauseWriter reads what evicts now, the policies, and who the user is.
+func newPauseWriter(ctx context.Context, flags *pauseFlags, reader *snapshot.Reader) (*pauseWriter, error) {
+	s, known := readTainted(ctx, reader)
+	w := &pauseWriter{
+		pauseFlags: flags, reader: reader, snapshot: s, known: known, client: reader.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("taintevictionpolicies")),
+	}
+	policies, err := listed[unstructured.UnstructuredList, unstructured.Unstructured](ctx, "", "",
+		func(ctx context.Context, options metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+			return w.client.List(ctx, options)
+		})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, fmt.Errorf("the API server has no TaintEvictionPolicy, so taint-manager cannot be paused: kubectl apply -k manifests/crd")
+	case err != nil:
+		return nil, fmt.Errorf("reading policies: %w", err)
+	}
+	for i := range policies {
+		w.policies = append(w.policies, &policies[i])
+		if policies[i].GetName() == w.name {
+			w.before = &policies[i]
+		}
+	}
+	if w.before != nil {
+		policy, err := explain.DecodePolicy(w.before)
+		if err != nil {
+			return nil, err
+		}
+		var is bool
+		if w.pause, is = explain.PauseOf(policy); !is {
+			return nil, fmt.Errorf("policy %s is no pause: its mode is %s and its precedence %d; name another one with --name",
+				w.name, policy.Spec.Mode, ptr.Deref(policy.Spec.MatchingPrecedence, 0))
+		}
+	}
+	review, err := reader.Kube.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err == nil {
+		w.user = review.Status.UserInfo.Username
+	} else {
+		w.notes = append(w.notes, "the API server did not say who you are, so the pause does not say who made it: "+err.Error())
+	}
+	return w, nil
+}
+
+// others returns the names of the pauses that are on.
+func (w *pauseWriter) others() (names []string) {
+	for _, object := range w.policies {
+		policy, err := explain.DecodePolicy(object)
+		if err != nil {
+			continue // the controller says what is wrong with it
+		}
+		if pause, is := explain.PauseOf(policy); is && !pause.Over(w.snapshot.API(w.snapshot.At)) {
+			names = append(names, policy.Name)
+		}
+	}
+	return names
+}
+
+// mayReplace returns an error if the pause that there is belongs to somebody else.
+func (w *pauseWriter) mayReplace(verb string) error {
+	now := w.snapshot.API(w.snapshot.At)
+	if w.before == nil || w.overwrite || w.pause.Over(now) || w.user != "" && w.user == w.pause.CreatedBy {
+		return nil
+	}
+	return fmt.Errorf("policy %s is a pause by %s, %s: it holds %s; to %s it all the same, add --overwrite",
+		w.name, orUnknown(w.pause.CreatedBy), until(w.printer(), w.pause, now), w.pause.What(), verb)
+}
+
+// begin makes a policy, or replaces one.
+func (w *pauseWriter) begin(ctx context.Context, spec v1alpha1.TaintEvictionPolicySpec) (*explain.PauseResult, error) {
+	if err := w.mayReplace("replace"); err != nil {
+		return nil, err
+	}
+	policy := &v1alpha1.TaintEvictionPolicy{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "TaintEvictionPolicy"},
+		ObjectMeta: metav1.ObjectMeta{Name: w.name, Annotations: map[string]string{}}, Spec: spec,
+	}
+	if w.user != "" {
+		policy.Annotations[v1alpha1.CreatedByAnnotation] = w.user
+	}
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(policy)
+	if err != nil {
+		return nil, fmt.Errorf("encoding policy %s: %w", w.name, err)
+	}
+	object := &unstructured.Unstructured{Object: fields}
+	result := &explain.PauseResult{Policy: w.name, Action: explain.PauseCreated}
+	switch {
+	case w.before != nil:
+		result.Action, result.Before = explain.PauseReplaced, w.pause
+		object = w.before.DeepCopy() // with its resourceVersion: somebody else may write it at the same time
+		object.Object["spec"] = fields["spec"]
+		annotations := object.GetAnnotations()
+		delete(annotations, v1alpha1.CreatedByAnnotation)
+		if w.user != "" {
+			annotations = setAt(annotations, v1alpha1.CreatedByAnnotation, w.user)
+		}
+		object.SetAnnotations(annotations)
+		if w.dryRun != dryRunClient {
+			object, err = w.client.Update(ctx, object, metav1.UpdateOptions{
+				FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict, DryRun: w.options(),
+			})
+		}
+	case w.dryRun != dryRunClient:
+		object, err = w.client.Create(ctx, object, metav1.CreateOptions{
+			FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict, DryRun: w.options(),
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("writing policy %s: %w", w.name, err)
+	}
+	if result.Pause, _ = explain.PauseOf(policy); w.dryRun == dryRunNone {
+		result.Acknowledged = w.acknowledged(ctx, object)
+	}
+	return w.finish(ctx, result, object)
+}
+
+func setAt(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
+}
+
+// end deletes the policy.
+func (w *pauseWriter) end(ctx context.Context) (*explain.PauseResult, error) {
+	if err := w.mayReplace("end"); err != nil {
+		return nil, err
+	}
+	if w.dryRun != dryRunClient {
+		err := w.client.Delete(ctx, w.name, metav1.DeleteOptions{DryRun: w.options(), Preconditions: &metav1.Preconditions{
+			UID: ptr.To(w.before.GetUID()), ResourceVersion: ptr.To(w.before.GetResourceVersion()),
+		}})
+		if err != nil {
+			return nil, fmt.Errorf("deleting policy %s: %w", w.name, err)
+		}
+	}
+	return w.finish(ctx, &explain.PauseResult{Policy: w.name, Action: explain.PauseDeleted, Before: w.pause}, w.before)
+}
+
+// finish counts what the policy holds.
+func (w *pauseWriter) finish(ctx context.Context, result *explain.PauseResult, policy *unstructured.Unstructured) (*explain.PauseResult, error) {
+	with, err := w.reader.TryPolicies(ctx, w.snapshot, []*unstructured.Unstructured{policy})
+	if err != nil {
+		return nil, err
+	}
+	without, err := w.reader.TryPolicies(ctx, w.snapshot, nil, w.name)
+	if err != nil {
+		return nil, err
+	}
+	result.Held, result.HeldUnknown = explain.HeldBy(with, without, w.name), !w.known
+	header := explain.NewHeader("PauseResult", w.snapshot)
+	header.Notes = slices.DeleteFunc(header.Notes, func(note string) bool { return note == "policy "+w.name+" holds all evictions" })
+	header.Notes = append(header.Notes, w.notes...)
+	if result.Action != explain.PauseDeleted && w.dryRun == dryRunNone && !result.Acknowledged {
+		header.Notes = append(header.Notes, fmt.Sprintf("taint-manager has not reported within %s that it follows the policy: see kubectl taint-manager doctor", acknowledgeWithin))
+	}
+	if result.Header = header; w.dryRun != dryRunNone {
+		result.DryRun = w.dryRun
+	}
+	return result, nil
+}
+
+// acknowledged waits until the controller has reported that it follows a version of the policy, and reports whether it did in time.
+func (w *pauseWriter) acknowledged(ctx context.Context, written *unstructured.Unstructured) bool {
+	err := wait.PollUntilContextTimeout(ctx, acknowledgePoll, acknowledgeWithin, false, func(ctx context.Context) (bool, error) {
+		object, err := w.client.Get(ctx, w.name, metav1.GetOptions{})
+		if err != nil {
+			return false, err
+		}
+		policy, err := explain.DecodePolicy(object)
+		if err != nil {
+			return false, err
+		}
+		return object.GetUID() == written.GetUID() && policy.Status.ObservedGeneration >= written.GetGeneration() &&
+			meta.IsStatusConditionTrue(policy.Status.Conditions, v1alpha1.ConditionAccepted), nil
+	})
+	return err == nil
+}
