@@ -43,7 +43,7 @@ type Event struct {
 func Events(api []eventsv1.Event, uid string) []Event {
 	var all []Event
 	for i := range api {
-		event := eventOf(&api[i])
+		event := EventOf(&api[i])
 		if uid == "" || event.uid == "" || event.uid == uid {
 			all = append(all, event)
 		}
@@ -54,8 +54,8 @@ func Events(api []eventsv1.Event, uid string) []Event {
 	return all
 }
 
-// eventOf reads an Event of either API: a newer one has a series, an older one a count and two times.
-func eventOf(api *eventsv1.Event) Event {
+// EventOf reads an Event of either API: a newer one has a series, an older one a count and two times.
+func EventOf(api *eventsv1.Event) Event {
 	e := Event{
 		First: api.EventTime.Time, Last: api.EventTime.Time, Count: max(1, api.DeprecatedCount), uid: string(api.Regarding.UID),
 		Reporter: cmp.Or(api.ReportingController, api.DeprecatedSource.Component), Type: api.Type, Reason: api.Reason, Message: api.Note,
