@@ -139,6 +139,7 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		newWhyCommand(common),
 		newPauseCommand(common),
 		newResumeCommand(common),
+		newDoctorCommand(common),
 	)
 	return cmd
 }
