@@ -46,6 +46,9 @@ const (
 	startTimeout            = 30 * time.Minute
 )
 
+// userOf returns the name by which the API server knows an account that runs the plugin.
+func userOf(account string) string { return "system:serviceaccount:" + readerNamespace + ":" + account }
+
 // readRules are all that the plugin needs to say everything.
 func readRules() []rbacv1.PolicyRule {
 	read := []string{"get", "list", "watch"}
@@ -95,7 +98,7 @@ func start(ctx context.Context) (*world, error) {
 	if err != nil {
 		return w, err
 	}
-	if w.audit, err = controlplane.NewAuditLog(dir, "users", "system:serviceaccount:"+readerNamespace+":"+reader); err != nil {
+	if w.audit, err = controlplane.NewAuditLog(dir, "users", userOf(reader), userOf(examiner)); err != nil {
 		return w, err
 	}
 	w.cp, err = controlplane.Start(ctx, controlplane.Options{

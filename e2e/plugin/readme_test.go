@@ -95,6 +95,10 @@ func TestREADME(t *testing.T) {
 		}
 	})
 	run("watch worker-0 --timeout 5m")
+	w.openPractice(t)
+	run("pause --taint example.com/maintenance --for 1h")
+	run("resume")
+	run("doctor")
 	if *update {
 		must(t, os.WriteFile(readme, document, 0o644))
 	}
@@ -116,6 +120,12 @@ func bytesOf(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 func (w *world) show(t *testing.T, command string, rename map[string]string) []byte {
 	t.Helper()
 	args := []string{"--kubeconfig", w.kubeconfig}
+	switch verb, _, _ := strings.Cut(command, " "); verb {
+	case "pause", "resume":
+		args[1] = w.pauser(t, "operator")
+	case "doctor":
+		args[1] = w.examiner(t)
+	}
 	for arg := range strings.FieldsSeq(command) {
 		if to, known := rename[arg]; known {
 			arg = to

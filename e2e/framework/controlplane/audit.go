@@ -33,7 +33,7 @@ kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
 rules:
   - level: Metadata
-    %s: [%q]
+    %s: %s
   - level: None
 `
 
@@ -43,10 +43,14 @@ type AuditLog struct {
 	Dir string
 }
 
-// NewAuditLog writes the policy of a log in a directory. Kind is users or userGroups, and name one of these.
-func NewAuditLog(dir, kind, name string) (*AuditLog, error) {
+// NewAuditLog writes the policy of a log in a directory. Kind is users or userGroups, and names are some of these.
+func NewAuditLog(dir, kind string, names ...string) (*AuditLog, error) {
 	a := &AuditLog{dir}
-	if err := os.WriteFile(a.policy(), fmt.Appendf(nil, auditPolicy, kind, name), 0o600); err != nil {
+	list, err := json.Marshal(names) // which is YAML, too
+	if err != nil {
+		return nil, fmt.Errorf("audit policy: %w", err)
+	}
+	if err := os.WriteFile(a.policy(), fmt.Appendf(nil, auditPolicy, kind, list), 0o600); err != nil {
 		return nil, fmt.Errorf("audit policy: %w", err)
 	}
 	return a, nil
