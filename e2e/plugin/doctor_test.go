@@ -230,7 +230,7 @@ func TestDoctor(t *testing.T) {
 			w.policy(t, "halt", map[string]any{"matchingPrecedence": int64(0), "mode": "Keep", "taints": []any{map[string]any{"key": "doctored.example.com/halt"}}})
 		}},
 		{"a toleration without effect", "Warning", "Tolerations", "doctored/twice", func(t *testing.T) {
-			w.pod(t, builders.Pod("doctored", builders.Named("twice"), builders.Tolerates("doctored.example.com/a", 5), builders.Tolerates("doctored.example.com/a", 50)))
+			w.doctoredPod(t, builders.Pod("doctored", builders.Named("twice"), builders.Tolerates("doctored.example.com/a", 5), builders.Tolerates("doctored.example.com/a", 50)))
 		}},
 		{"a budget that never allows", "Warning", "Budgets", "doctored/never (maxUnavailable is 0)", func(t *testing.T) {
 			w.policy(t, "evicting", map[string]any{"matchingPrecedence": int64(900), "mode": "Evict", "evict": map[string]any{"deleteAfter": "Never"},
@@ -291,7 +291,8 @@ func (w *world) policy(t *testing.T, name string, spec map[string]any) {
 	t.Cleanup(func() { must(t, w.policies.Delete(context.Background(), name, metav1.DeleteOptions{})) })
 }
 
-func (w *world) pod(t *testing.T, pod *corev1.Pod) {
+// doctoredPod makes a pod for as long as the test runs.
+func (w *world) doctoredPod(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	_, err := w.client.CoreV1().Pods(doctored).Create(t.Context(), pod, metav1.CreateOptions{})
 	must(t, err)
