@@ -16,6 +16,6 @@ limitations under the License.
 
 package v1alpha1
 
-// CreatedByAnnotation, on a policy, is the name by which the API server knew who made it. kubectl taint-manager pause writes it, and
+// CreatedByAnnotation is an annotation of a policy: the name by which the API server knew who made it. kubectl taint-manager pause writes it, and
 // kubectl taint-manager status shows it.
 const CreatedByAnnotation = "taint-manager.io/created-by"
