@@ -165,13 +165,12 @@ func (w *world) controllerManager(t *testing.T, node string, flags ...string) {
 	pods := w.client.CoreV1().Pods(metav1.NamespaceSystem)
 	now := metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}
 	must(t, pods.DeleteCollection(t.Context(), now, metav1.ListOptions{LabelSelector: "component=kube-controller-manager"}))
-	pod := builders.Pod(node, builders.Named("kube-controller-manager-cp"))
+	pod := builders.Pod(node)
+	pod.Name, pod.GenerateName = "", "kube-controller-manager-" // kwok deletes by name, and another one of the name with it
 	pod.Labels = map[string]string{"component": "kube-controller-manager"}
 	pod.Spec.Containers[0].Command = append([]string{"kube-controller-manager"}, flags...)
-	must(t, loop.Until(t.Context(), 100*time.Millisecond, 10*time.Second, func(ctx context.Context) error {
-		_, err := pods.Create(ctx, pod.DeepCopy(), metav1.CreateOptions{})
-		return err
-	}))
+	_, err := pods.Create(t.Context(), pod, metav1.CreateOptions{})
+	must(t, err)
 	t.Cleanup(func() {
 		must(t, pods.DeleteCollection(context.Background(), now, metav1.ListOptions{LabelSelector: "component=kube-controller-manager"}))
 	})
