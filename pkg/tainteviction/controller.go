@@ -133,6 +133,8 @@ type Controller struct {
 	concurrency *evictor.ConcurrencyLimiter
 	recorder    *events.Recorder
 	leading     atomic.Bool
+	// untold are the nodes of which this replica has not told what is held back, since it leads.
+	untold sync.Map
 	// complaints limits how often failures are logged as errors, and slowReads how often slow reads of nodes are.
 	complaints, slowReads *rate.Sometimes
 }

@@ -49,8 +49,12 @@ func (c *Controller) evaluateNode(ctx context.Context, name string) {
 	now := c.config.Clock.Now()
 	var sum summary
 	var dues evictor.Dues
+	_, untold := c.untold.LoadAndDelete(name)
 	for _, pod := range pods {
 		changed, decision := c.evaluate(ctx, keyOf(pod))
+		if untold && changed == unchanged && decision.Reason == deadline.HeldByPolicy {
+			changed = held // before this replica led
+		}
 		sum.add(changed, decision, now)
 		dues.Add(decision, now)
 	}

@@ -66,6 +66,9 @@ func (c *Controller) Lead(ctx context.Context) {
 		defer c.config.Brake.SetLeading(false)
 	}
 	c.tellAll(ctx)
+	for _, node := range c.starts.Nodes() {
+		c.untold.Store(node, true)
+	}
 	c.evaluateAll() // what only a leader writes, such as notices, may have become due before
 	var storing sync.WaitGroup
 	defer storing.Wait()

@@ -286,3 +286,32 @@ func TestNotices(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatWasHeldBackBefore has pods be held back before this replica leads: it tells of them once it does, and once only.
+func TestWhatWasHeldBackBefore(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("due", "n")
+		f.api.AddPod("later", "n", tolerating("a", 1000))
+		f.api.AddPod("stays", "n", toleratingForever("a"))
+		f.api.Taint("n", taintOf("a"))
+		f.startFollower(func(c *Config) { c.Rules.DryRun = true })
+		f.wait(5)
+		if events := f.api.Events("Node", "n"); len(events) != 0 {
+			t.Errorf("one that does not lead told %v", events)
+		}
+		ctx, cancel := context.WithCancel(f.context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); f.c.Lead(ctx) }()
+		f.wait(5)
+		f.api.UpdatePod("stays", func(pod *v1.Pod) { pod.Labels = map[string]string{"changed": "true"} })
+		f.api.Taint("n", taintOf("a"), v1.Taint{Key: "other", Effect: v1.TaintEffectNoSchedule})
+		f.wait(5)
+		events := f.api.Events("Node", "n")
+		const want = "Preview by a dry run, nothing is evicted: 1 pod would be due now, 1 pod later"
+		if len(events) != 1 || events[0].Reason != "TaintManagerPreview" || events[0].Count != 1 || events[0].Message != want {
+			t.Errorf("Events %v", events)
+		}
+		cancel()
+		<-ended
+	})
+}
