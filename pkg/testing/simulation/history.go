@@ -46,6 +46,8 @@ type history struct {
 	byVersion map[string]apitest.Object
 	// specs are when each generation of each policy was stored, by its UID.
 	specs map[types.UID]map[int64]time.Time
+	// policies are those that there are.
+	policies map[types.NamespacedName]*v1alpha1.TaintEvictionPolicy
 	// index is which of its node's versions a resource version is.
 	index map[string]int
 	// apiSkew is by how much the API server's clock is ahead of the time that the history is written by.
@@ -62,7 +64,8 @@ func newHistory(apiSkew time.Duration) *history {
 	return &history{
 		apiSkew: apiSkew, index: map[string]int{},
 		nodes: map[string][]nodeVersion{}, pods: map[types.UID][]podVersion{}, byVersion: map[string]apitest.Object{},
-		specs: map[types.UID]map[int64]time.Time{}, budgets: map[types.NamespacedName]*policyv1.PodDisruptionBudget{},
+		specs: map[types.UID]map[int64]time.Time{}, policies: map[types.NamespacedName]*v1alpha1.TaintEvictionPolicy{},
+		budgets:   map[types.NamespacedName]*policyv1.PodDisruptionBudget{},
 		evictions: map[types.UID]*eviction{},
 	}
 }
@@ -86,6 +89,9 @@ func (h *history) record(o apitest.Object, gone bool) {
 		}
 		h.pods[o.UID] = append(h.pods[o.UID], version)
 	case *v1alpha1.TaintEvictionPolicy:
+		if h.policies[nameOf(o)] = o; gone {
+			delete(h.policies, nameOf(o))
+		}
 		if h.specs[o.UID] == nil {
 			h.specs[o.UID] = map[int64]time.Time{}
 		}

@@ -125,7 +125,7 @@ func (s *sim) beginPolicies() {
 		s.putNamespace(name)
 	}
 	if s.plan.policies.absent {
-		s.api.ServePolicies(false)
+		s.serve(false)
 	} else if s.chance.IntN(2) == 0 {
 		s.policyChanges()
 	}

@@ -132,8 +132,15 @@ func (s *sim) selector(key string, value v1alpha1.LabelValue) *v1alpha1.LabelSel
 	return &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: key, Operator: v1alpha1.OpNotIn, Values: []v1alpha1.LabelValue{value}}}}
 }
 
-// putPolicy stores a policy.
+// putPolicy stores a policy, if the API server knows any. Where it does not, at times the CustomResourceDefinition is made with it.
 func (s *sim) putPolicy(name string, spec v1alpha1.TaintEvictionPolicySpec) {
+	if s.plan.policies.absent && s.chance.IntN(3) == 0 {
+		s.serve(true)
+	}
+	if s.plan.policies.absent {
+		s.note("policy-"+name, "cannot be made")
+		return
+	}
 	policy := s.api.Policy(name)
 	if policy == nil {
 		policy = &v1alpha1.TaintEvictionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: s.stamp()}}
@@ -250,11 +257,22 @@ func (s *sim) otherTaintChanges() {
 	s.putNode(node, "kubectl", ownsTaints, "gets or loses the taint "+taint.ToString())
 }
 
-// definitionChanges has the CustomResourceDefinition be made, or be removed with all policies.
+// definitionChanges has the CustomResourceDefinition be made, or be removed with all policies, and mostly be made again after a while.
 func (s *sim) definitionChanges() {
-	s.plan.policies.absent = !s.plan.policies.absent
-	s.note("replica-all", "have policies served: %t", !s.plan.policies.absent)
-	s.api.ServePolicies(!s.plan.policies.absent)
+	s.serve(s.plan.policies.absent)
+	if !s.plan.policies.absent || s.chance.IntN(3) == 0 {
+		return
+	}
+	s.wait(time.Duration(s.chance.Int64N(int64(30 * time.Second))))
+	s.serve(true)
+	s.policyChanges()
+}
+
+// serve has the API server know policies, or not any more.
+func (s *sim) serve(served bool) {
+	s.plan.policies.absent = !served
+	s.note("replica-all", "have policies served: %t", served)
+	s.api.ServePolicies(served)
 }
 
 // keptUntilItGoes has pods that are due be kept, on some nodes, until the policy that does it is deleted, changed or expires.

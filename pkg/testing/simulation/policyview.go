@@ -25,6 +25,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
@@ -123,13 +124,25 @@ func (v *view) listOthers(resource string, objects []arrival) {
 		}
 		v.show(resource, a)
 	}
+	if resource == policies {
+		v.read, v.held = true, false
+	}
 	v.rule(resource)
 }
 
-// noneServed takes in that discovery knows no policies.
+// noneServed takes in that discovery knows no policies. What comes after that is not known before it has been read.
 func (v *view) noneServed() {
 	clear(v.shown[policies])
+	v.read, v.held = false, false
 	v.rule(policies)
+}
+
+// forbidden takes in that policies may not be listed. That is not "none": those that were read last go on, and where there are none of those, all
+// pods are kept. A replica that has never read policies does nothing at all.
+func (v *view) forbidden() {
+	if v.held = !v.read && len(v.rulings) > 0; v.held {
+		v.rule(policies)
+	}
 }
 
 // rule puts in force what follows of what was shown of a resource.
@@ -148,6 +161,9 @@ func (v *view) rule(resource string) {
 			before = was.rules[i]
 		}
 		next.rules = append(next.rules, v.nextRule(before, a.Object.(*v1alpha1.TaintEvictionPolicy)))
+	}
+	if v.held {
+		next.rules = []rule{{TaintEvictionPolicySpec: v1alpha1.TaintEvictionPolicySpec{MatchingPrecedence: ptr.To[int32](0), Mode: v1alpha1.ModeKeep}}}
 	}
 	slices.SortFunc(next.rules, func(a, b rule) int {
 		return cmp.Or(cmp.Compare(*a.MatchingPrecedence, *b.MatchingPrecedence), cmp.Compare(keepsFirst(a), keepsFirst(b)), cmp.Compare(a.name, b.name))

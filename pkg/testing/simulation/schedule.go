@@ -147,6 +147,7 @@ func (s *sim) checkCaughtUp() {
 				s.fail(name, "a replica reads on: %s was not shown the final state", r.name)
 			}
 		}
+		s.checkPoliciesShown(r)
 		for uid := range s.history.pods {
 			pod := s.history.pod(uid)
 			if pod == nil || pod.Spec.NodeName == "" {
@@ -156,5 +157,21 @@ func (s *sim) checkCaughtUp() {
 				s.fail(pod.Name, "a replica reads on: %s was not shown the final state", r.name)
 			}
 		}
+	}
+}
+
+// checkPoliciesShown says which policies a replica has not been shown as they are in the end.
+func (s *sim) checkPoliciesShown(r *replica) {
+	if !s.plan.policies.on {
+		return
+	}
+	shown := r.view.shown[policies]
+	for name, policy := range s.history.policies {
+		if a, known := shown[name]; !known || a.GetUID() != policy.UID || a.GetGeneration() != policy.Generation {
+			s.fail("policy-"+name.Name, "a replica reads on: %s was not shown the final state of a policy", r.name)
+		}
+	}
+	if len(shown) > len(s.history.policies) || len(r.view.rulings) == 0 {
+		s.fail(r.name, "a replica reads on: %s was not shown that policies are gone, or that there are none", r.name)
 	}
 }

@@ -111,6 +111,7 @@ func (t transport) read(ctx context.Context, c *call, f treatment) (*http.Respon
 	switch f.manner {
 	case well, truncated:
 	case refused:
+		t.answered(c, reply{code: int(f.refusal.Status().Code)})
 		return apitest.Failure(f.refusal), nil
 	case unsent, lost:
 		return nil, errReset
