@@ -22,12 +22,14 @@ func policyDefects() []defect {
 		timeline, firstStep, steps = "deadline.timeline", "deadline.firstStep", "deadline.Policy.steps"
 		match, order               = "deadline.Policy.match", "policy.set.order"
 		run                        = "policy.Source.Run"
+		named                      = "c.starts.SetNamed(policy.NamedNoSchedule(c.config.Policies.Policies()))"
 	)
 	return []defect{
 		{"deletes what is to be evicted", []edit{{"evictor.Evictor.deletePod", "step.Mode == deadline.ModeEvict", "false"}}, "-policies"},
 		{"never deletes what could not be evicted", []edit{{steps, "first.Mode == ModeEvict && p.DeleteAfter != nil", "false"}}, "-policies"},
 		{"counts deleteAfterSeconds from the start of the taint", []edit{{steps, "addSeconds(first.From, *p.DeleteAfter)", "addSeconds(first.Taint.Start, *p.DeleteAfter)"}}, "-policies"},
 		{"a policy without a minimum age delays to the start of the taint", []edit{{firstStep, "policy != nil && policy.MinTaintAge > 0", "policy != nil"}}, "-policies"},
+		{"keeps no pod that was scheduled before", []edit{{"tainteviction.Controller.followPolicies", "c.evaluateAll()\n" + named + "\nc.evaluateAll()", named}}, "-policies"},
 		{"forgets the pods of a policy that is deleted", []edit{{"policy.Source.remove", "s.apply(ctx)", ""}}, "-policies"},
 		{"ignores that a policy expires", []edit{{timeline, "policy.Expires.IsZero()", "true"}, {"deadline.Policy.expired", "!p.Expires.IsZero() && !t.Before(p.Expires)", "false"}}, "-policies"},
 		{"applies the highest precedence first", []edit{{order, "cmp.Compare(a.applies.precedence, b.applies.precedence)", "cmp.Compare(b.applies.precedence, a.applies.precedence)"}}, "-policies"},
@@ -49,8 +51,11 @@ func policyDefects() []defect {
 			{"tainteviction.Controller.Assist", "", "if c.config.Policies != nil {\n go policy.NewStatusWriter(c.config.PolicyStatus, c.config.Policies, c.tally).Run(ctx)\n}\n"}}, "-policies"},
 		{"a replica that leads no more writes the status of policies", []edit{
 			{"tainteviction.Controller.Lead", "policy.NewStatusWriter(c.config.PolicyStatus, c.config.Policies, c.tally).Run(ctx)",
-				"policy.NewStatusWriter(c.config.PolicyStatus, c.config.Policies, c.tally).Run(context.WithoutCancel(ctx))"},
-			{"tainteviction.Controller.Lead", "storing.Wait()", "_ = &storing"}}, "-policies"},
+				"late, stop := context.WithCancel(context.WithoutCancel(ctx))\ncontext.AfterFunc(ctx, func() { time.AfterFunc(10*time.Second, stop) })\n" +
+					"policy.NewStatusWriter(c.config.PolicyStatus, c.config.Policies, c.tally).Run(late)"},
+			{"tainteviction.Controller.Lead", "storing.Wait()", "func() { _ = &storing }()"}}, "-policies"},
+		{"does not keep pods where policies come that may not be read", []edit{{"policy.Source.follow", "apierrors.IsForbidden(err) && s.set.hold()", "false"}}, "-policies"},
+		{"evicts several pods of a budget at the same time", []edit{{"budget.Tracker.Begin", "!s.open(now) || _", "false"}}, "-policies"},
 		{"forgets pods that wait for a budget", []edit{{"tainteviction.Controller.confirmWait", "", "c.taintEvictionQueue.Cancel(pod.UID)\n"}}, "-policies"},
 	}
 }
@@ -62,6 +67,7 @@ func restraintDefects() []defect {
 		{"ignores the brake", []edit{{ask, "verdict.Allowed", "verdict.Allowed || verdict.Held != \"\""}}, "-brake"},
 		{"does not count the nodes that it has emptied", []edit{{"brake.Brake.causesOf", "c == nil && before != nil && !now.Before(before.from)", "false"}}, "-brake"},
 		{"has no cooldown", []edit{{"brake.Brake.judge", "b.fell.Add(b.config.Cooldown)", "b.fell"}, {"brake.Brake.nextJudgement", "b.fell.Add(b.config.Cooldown)", "b.fell"}}, "-brake"},
+		{"the brake holds failover", []edit{{"brake.Brake.Ignores", "b.ignored.Has(taint.Key)", "false"}}, "-brake"},
 		{"does not count what a policy made due", []edit{{"policy.Changes.Because", "!decision.Evict", "true"}}, "-brake"},
 		{"forgets what the brake has held", []edit{{"tainteviction.Controller.hold", "", "defer c.taintEvictionQueue.Cancel(pod.UID)\n"}}, "-brake"},
 		{"ignores the pace", []edit{{"brake.pace.grant", "p.limiter.AllowN(now, 1)", "true"}}, "-pace"},

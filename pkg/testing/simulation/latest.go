@@ -30,11 +30,12 @@ const (
 	confirming = 25 * time.Second
 )
 
-// latestDue is since when a pod goes in a way that must do so now, or when it must next, at the latest, by what a replica was shown.
-func (s *sim) latestDue(v *view, pod *v1.Pod, w way) time.Time {
+// latestDue is since when a pod goes in a way that must do so now, or when it must next, at the latest, by what a replica was shown and for some
+// of the taints of its node.
+func (s *sim) latestDue(v *view, pod *v1.Pod, w way, which func(v1.Taint) bool) time.Time {
 	due, by := time.Time{}, v.ruling()
 	for _, doubting := range by.doubts() {
-		due = last(due, s.latest(v, pod, by, doubting).dueAt(w, time.Now()))
+		due = last(due, s.latest(v, pod, by, doubting).of(which).dueAt(w, time.Now()))
 	}
 	if seen := v.nodes[pod.Spec.NodeName]; len(seen) > 0 && !s.plan.policies.on {
 		due = first(due, s.bequeathed(pod, seen[len(seen)-1].node))

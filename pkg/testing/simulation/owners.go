@@ -214,23 +214,6 @@ func covers(budget *policyv1.PodDisruptionBudget, pod *v1.Pod) bool {
 	return budget.Namespace == pod.Namespace && labels.SelectorFromSet(budget.Spec.Selector.MatchLabels).Matches(labels.Set(pod.Labels))
 }
 
-// swapUnderPolicy has the two taints of a node that is not ready take turns while budgets hold up evictions for them.
-func (s *sim) swapUnderPolicy() {
-	spec := s.policySpec(v1alpha1.ModeEvict)
-	spec.MatchingPrecedence, spec.MinTaintAgeSeconds, spec.ExpireTime = ptr.To[int32](1), nil, nil
-	spec.NodeSelector, spec.NamespaceSelector, spec.PodSelector = nil, nil, nil
-	spec.Taints = []v1alpha1.TaintPattern{{Key: v1.TaintNodeNotReady, Effect: v1.TaintEffectNoExecute}, {Key: v1.TaintNodeUnreachable, Effect: v1.TaintEffectNoExecute}}
-	s.putPolicy("swap", spec)
-	for _, app := range []string{"web", "db", "none"} {
-		budget := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "swap-" + app}}
-		budget.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}
-		budget.Spec.MinAvailable = ptr.To(intstr.FromInt(20))
-		s.putBudget(budget)
-	}
-	s.api.ReconcileBudgets()
-	s.swap()
-}
-
 // evictedTogether has several pods of one budget be due at the same moment, by a policy that evicts them.
 func (s *sim) evictedTogether() {
 	spec := s.policySpec(v1alpha1.ModeEvict)

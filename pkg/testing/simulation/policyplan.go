@@ -135,15 +135,26 @@ func (s *sim) beginPolicies() {
 }
 
 // mustHaveGone is when a pod must have gone at the latest, by what a replica was shown, and how much later it may be while nothing is wrong. One
-// that is to be evicted, and that a budget covers, may have to wait for that.
+// that is to be evicted, and that a budget covers, may have to wait for that. One that the brake or the pace may hold goes in the end only, unless
+// it must have gone for taints that they ignore.
 func (s *sim) mustHaveGone(v *view, pod *v1.Pod) (due time.Time, allowed time.Duration) {
-	now, plan := time.Now(), s.plan.policies
-	due, allowed = s.latestDue(v, pod, deleted), onTime
-	if plan.on && due.After(now) && !s.covered(pod) && time.Since(s.history.budgetsChanged) > budgetsRead {
-		due, allowed = s.latestDue(v, pod, either), onTime+budgetsRead
+	plan := s.plan.policies
+	if !plan.brake && !plan.paced {
+		return s.mustHaveGoneFor(v, pod, anyTaint)
 	}
-	if plan.brake || plan.paced {
-		allowed = never().Sub(now) // in the end only
+	now := time.Now()
+	if due, allowed = s.mustHaveGoneFor(v, pod, isIgnored); now.Sub(due) > allowed {
+		return due, allowed
 	}
-	return due, allowed
+	due, _ = s.mustHaveGoneFor(v, pod, anyTaint)
+	return due, never().Sub(now)
+}
+
+// mustHaveGoneFor is mustHaveGone for some of the taints of its node, which nothing but budgets holds up.
+func (s *sim) mustHaveGoneFor(v *view, pod *v1.Pod, which func(v1.Taint) bool) (due time.Time, allowed time.Duration) {
+	due = s.latestDue(v, pod, deleted, which)
+	if s.plan.policies.on && due.After(time.Now()) && !s.covered(pod) && time.Since(s.history.budgetsChanged) > budgetsRead {
+		return s.latestDue(v, pod, either, which), onTime + budgetsRead
+	}
+	return due, onTime
 }

@@ -59,6 +59,20 @@ func newSituation(pod *v1.Pod, bound time.Time, node *v1.Node, since starts, by 
 	return s
 }
 
+// of is the situation as if there were only some of the taints.
+func (s situation) of(which func(v1.Taint) bool) situation {
+	since := map[v1.Taint]taintTimes{}
+	for taint, times := range s.since {
+		if which(taint) {
+			since[taint] = times
+		}
+	}
+	s.since = since
+	return s
+}
+
+func anyTaint(v1.Taint) bool { return true }
+
 // at says whether a pod is to be deleted at a moment, and whether it is to be evicted, which it is also after the end of the time for that.
 func (s situation) at(t time.Time) (deletes, evicts bool) {
 	for taint := range s.since {

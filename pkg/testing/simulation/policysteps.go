@@ -49,8 +49,10 @@ func policySteps() []step {
 		{weight: 1, do: (*sim).definitionChanges},
 		{weight: 4, do: (*sim).keptUntilItGoes},
 		{weight: 8, do: (*sim).evictedTogether},
-		{weight: 2, do: (*sim).swapUnderPolicy},
+		{weight: 3, do: (*sim).swapUnderPolicy},
 		{weight: 4, do: (*sim).allAreTainted},
+		{weight: 2, do: (*sim).standbyTakesOver},
+		{weight: 3, do: (*sim).nodeIsRelabeled},
 		{weight: 3, trouble: true, do: (*sim).policiesAreRefused},
 		{weight: 5, trouble: true, do: (*sim).policyWatchFails},
 	}
@@ -182,7 +184,7 @@ func (s *sim) policyGoes() {
 
 // policyNames are those of all policies, in order.
 func (s *sim) policyNames() (names []string) {
-	for _, name := range []string{"p0", "p1", "p2", "p3", pause, "kept", "together", "swap"} {
+	for _, name := range []string{"p0", "p1", "p2", "p3", pause, "kept", "together", "swap", "relabeled"} {
 		if s.api.Policy(name) != nil {
 			names = append(names, name)
 		}
@@ -273,57 +275,4 @@ func (s *sim) serve(served bool) {
 	s.plan.policies.absent = !served
 	s.note("replica-all", "have policies served: %t", served)
 	s.api.ServePolicies(served)
-}
-
-// keptUntilItGoes has pods that are due be kept, on some nodes, until the policy that does it is deleted, changed or expires.
-func (s *sim) keptUntilItGoes() {
-	const name = "kept"
-	spec := v1alpha1.TaintEvictionPolicySpec{
-		MatchingPrecedence: ptr.To[int32](1), Mode: one(s, v1alpha1.ModeKeep, v1alpha1.ModePreview),
-		Taints: []v1alpha1.TaintPattern{{Key: "a", Effect: v1.TaintEffectNoExecute}},
-	}
-	if s.chance.IntN(3) == 0 {
-		spec.ExpireTime = ptr.To(metav1.NewTime(s.api.Now().Add(time.Duration(1+s.chance.IntN(40)) * time.Second).UTC().Truncate(time.Second)))
-	}
-	late := s.chance.IntN(3) == 0 // it comes when pods are scheduled already
-	if !late {
-		s.putPolicy(name, spec)
-	}
-	for i := range s.plan.nodes {
-		pod := s.newPod()
-		pod.Spec.NodeName, pod.Spec.Tolerations, pod.Annotations = nodeName(i), nil, nil
-		if late {
-			pod.Spec.Tolerations = []v1.Toleration{{Operator: v1.TolerationOpExists, TolerationSeconds: ptr.To[int64](5 + s.chance.Int64N(20))}}
-		}
-		s.putPod(pod, "is made")
-		s.setTaint(nodeName(i), "a", "", nil)
-	}
-	s.wait(time.Duration(s.chance.Int64N(int64(one(s, time.Second, 6*time.Second, 30*time.Second)))))
-	if late {
-		s.putPolicy(name, spec)
-		s.wait(time.Duration(s.chance.Int64N(int64(20 * time.Second))))
-	}
-	if spec.ExpireTime == nil && s.chance.IntN(3) > 0 && s.api.Policy(name) != nil {
-		s.removePolicy(name)
-	}
-}
-
-// allAreTainted has all nodes get a taint that evicts, by mistake or not.
-func (s *sim) allAreTainted() {
-	key := one(s, "a", "b", vendorKey)
-	for i := range s.plan.nodes {
-		for range 1 + s.chance.IntN(2) {
-			pod := s.newPod()
-			pod.Spec.NodeName, pod.Spec.Tolerations = nodeName(i), nil
-			s.putPod(pod, "is made")
-		}
-		s.setTaint(nodeName(i), key, "", nil)
-		s.wait(time.Duration(s.chance.Int64N(int64(300 * time.Millisecond))))
-	}
-	if s.chance.IntN(2) == 0 {
-		s.wait(time.Duration(s.chance.Int64N(int64(10 * time.Second))))
-		for i := range s.plan.nodes {
-			s.dropTaints(nodeName(i), func(t v1.Taint) bool { return t.Key == key })
-		}
-	}
 }

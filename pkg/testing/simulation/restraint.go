@@ -140,6 +140,9 @@ func (r *replica) becauseOfPolicy(s sighting, pod *v1.Pod) bool {
 		return false
 	}
 	before, now := r.view.rulings[n-2], r.view.rulings[n-1]
+	if before.holds() {
+		return false // it was no policy that ended, and what there was before that may count
+	}
 	same := slices.EqualFunc(before.rules, now.rules, func(a, b rule) bool { return a.uid == b.uid && a.inForce == b.inForce })
 	if same || now.at.Sub(before.at) < ruled || time.Since(now.at) >= r.sim.plan.policies.window-time.Second {
 		return false
@@ -214,12 +217,7 @@ func (r *replica) goesIgnored(c *call, pod *v1.Pod, w way) bool {
 		}
 		for _, by := range r.view.rulingsAt(c.began) {
 			for _, doubting := range by.doubts() {
-				q := r.sim.history.earliest(pod, i, r.view, by, doubting)
-				for taint := range q.since {
-					if !isIgnored(taint) {
-						delete(q.since, taint)
-					}
-				}
+				q := r.sim.history.earliest(pod, i, r.view, by, doubting).of(isIgnored)
 				if !q.within(w, time.Time{}, time.Now()).Equal(never()) {
 					return true
 				}

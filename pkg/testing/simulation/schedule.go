@@ -59,7 +59,7 @@ func (s *sim) checkSchedule(r *replica) {
 		pod := known[uid]
 		earliest, latest := never(), never()
 		if pod != nil {
-			earliest, latest = s.earliestByView(r.view, pod), s.latestDue(r.view, pod, either)
+			earliest, latest = s.earliestByView(r.view, pod), s.latestDue(r.view, pod, either, anyTaint)
 		}
 		live := s.history.pod(uid)
 		going := live == nil || live.DeletionTimestamp != nil // an attempt may have found that out, before the watch says so
