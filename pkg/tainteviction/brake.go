@@ -81,23 +81,48 @@ func (c *Controller) tellAll(ctx context.Context) {
 	}
 }
 
-// holdBack asks the brake, by the caches, whether a pod may go. It parks one that may not, and returns true: nothing has to be read for that.
-// An attempt asks again, about what it reads.
-func (c *Controller) holdBack(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item) bool {
+// holdBack asks the brake about a pod that is due by the caches. It returns the decision by which the pod may go; or true, after it has parked the
+// pod because the brake or the pace holds it.
+func (c *Controller) holdBack(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item) (decision deadline.Decision, held bool) {
+	decision = c.decideByCaches(pod)
 	if c.brake == nil {
-		return false
+		return decision, false
 	}
 	c.held.handOut(pod.UID)
-	permission := c.brake.AskByCaches(pod, c.decideByCaches(pod))
+	permission := c.brake.AskByCaches(pod, decision)
 	if permission.Held == "" {
-		return false
+		return permission.Decision, false
 	}
-	c.hold(logger, pod, item, permission.Held, permission.RetryAt, false)
-	return true
+	c.hold(logger, pod, item, permission.Held, permission.RetryAt)
+	return decision, true
 }
 
 // hold parks a pod until a time, or until it is woken: by what the brake reports, or by a change of what it is due for.
-func (c *Controller) hold(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, by brake.Hold, until time.Time, attempted bool) {
+func (c *Controller) hold(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, by brake.Hold, until time.Time) {
+	c.park(logger, pod, item, by, until, false)
+	// What changed while the pod was in flight could not wake it.
+	if now := c.pods.Get(pod.Namespace(), pod.Name); now != nil && now.UID == pod.UID {
+		c.reconsiderHeld(now, c.decideByCaches(now))
+	}
+}
+
+// holdAttempted is hold for a pod that the brake holds by the live node and pod. If it may go by the caches, these are behind, or know more: then it
+// is attempted again after ever longer times, and not at once.
+func (c *Controller) holdAttempted(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result) {
+	after := result.RetryAfter
+	now := c.pods.Get(pod.Namespace(), pod.Name)
+	mayGo := now != nil && now.UID == pod.UID && c.brake.AskByCaches(now, c.decideByCaches(now)).May()
+	if mayGo {
+		after = min(after, backoff(item.Rechecks, evictor.Result{}))
+	}
+	c.park(logger, pod, item, result.By, c.config.Clock.Now().Add(after), true)
+	if now := c.pods.Get(pod.Namespace(), pod.Name); !mayGo && now != nil && now.UID == pod.UID {
+		c.reconsiderHeld(now, c.decideByCaches(now))
+	}
+}
+
+// park parks a pod that is held.
+func (c *Controller) park(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, by brake.Hold, until time.Time, attempted bool) {
 	logger.V(4).Info("Pod is held", "by", by, "until", c.config.ServerClock.At(until))
 	c.tally.SetBlocked(pod.UID, false)
 	if c.budgets != nil {
@@ -105,13 +130,8 @@ func (c *Controller) hold(logger klog.Logger, pod *podcache.Pod, item evictionqu
 	}
 	c.held.add(pod.UID, pod.Node(), until)
 	c.taintEvictionQueue.Park(item, until.Sub(c.config.Clock.Now()), attempted)
-	// What changed while the pod was in flight could not wake it.
 	if _, scheduled := c.taintEvictionQueue.Deadline(pod.UID); !scheduled {
-		c.held.forget(pod.UID)
-		return
-	}
-	if now := c.pods.Get(pod.Namespace(), pod.Name); now != nil && now.UID == pod.UID {
-		c.reconsiderHeld(now, c.decideByCaches(now))
+		c.held.forget(pod.UID) // it was cancelled in flight
 	}
 }
 
@@ -151,6 +171,7 @@ func (c *Controller) brakeChanged(ctx context.Context, change brake.Change) {
 	if change.WentOff {
 		woken = c.held.all()
 		logger.Info("Eviction brake is off, evictions go on", "pods", len(woken))
+		c.evaluateAll() // those that wait for a budget may be deleted now
 	}
 	for _, uid := range woken {
 		c.taintEvictionQueue.Wake(uid)

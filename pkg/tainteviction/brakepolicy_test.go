@@ -26,6 +26,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/taint-manager/taint-manager/pkg/brake"
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
 // TestBrakeHoldsWhatAPauseHeld has a policy hold all evictions, and be deleted.
@@ -122,5 +123,59 @@ func TestPaceOfNodes(t *testing.T) {
 		f.wait(0.4)
 		emptied(3)
 		f.counts("taint_manager_eviction_brake_on", 0)
+	})
+}
+
+// TestBrakeAndABudget has pods be due for a taint that the brake holds, while a budget holds up that they are evicted for one that it ignores.
+// They wait for the budget as any others do, and go when the brake lets go.
+func TestBrakeAndABudget(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.fleet(6, 2, of("web"))
+		f.api.AddBudget("web", "web", 12)
+		f.api.ReconcileBudgets()
+		f.start(braked(), evicts(func(p *deadline.Policy) { p.Taints[0].Key = v1.TaintNodeNotReady }))
+		f.wait(10)
+		f.taintAll(0, 5, taintOf("a"))
+		f.wait(5)
+		f.expectLeft(0, 0, 0, 2, 2, 2)
+		f.taintAll(5, 5, taintOf("a"), taintOf(v1.TaintNodeNotReady))
+		f.wait(30)
+		f.expectLeft(0, 0, 0, 2, 2, 2)
+		if n := f.evictions(); n > 4 {
+			t.Errorf("%d evictions", n)
+		}
+		if n := f.c.budgets.Waiting(); n != 2 {
+			t.Errorf("%d pods wait for the budget, want 2", n)
+		}
+		f.taintAll(0, 4)
+		f.wait(59)
+		f.expectLeft(0, 0, 0, 2, 2, 2)
+		f.wait(3)
+		f.expectLeft(0, 0, 0, 2, 2, 0)
+		if n := f.c.budgets.Waiting(); n != 0 {
+			t.Errorf("%d pods wait for the budget, want none", n)
+		}
+	})
+}
+
+// TestBrakeHoldsByTheLiveNode has the caches show a taint for which a pod may go while the brake is on, and the live node lack it. The node is read
+// at longer and longer intervals.
+func TestBrakeHoldsByTheLiveNode(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.fleet(6, 2)
+		f.start(braked())
+		f.wait(10)
+		f.taintAll(0, 4, taintOf("a"))
+		f.wait(5)
+		f.api.Lag("nodes", 20*time.Second)
+		f.taintAll(4, 4, taintOf("a"), taintOf(v1.TaintNodeNotReady))
+		f.wait(19.9)
+		f.taintAll(4, 4, taintOf("a"))
+		before := f.api.Count("GET /api/v1/nodes/n4")
+		f.wait(18)
+		f.expectLeft(0, 0, 0, 2, 2, 2)
+		if n := f.api.Count("GET /api/v1/nodes/n4") - before; n < 1 || n > 12 {
+			t.Errorf("%d reads of the node", n)
+		}
 	})
 }

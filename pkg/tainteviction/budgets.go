@@ -42,12 +42,15 @@ const (
 )
 
 // beginTurn asks for a turn for a pod that is to be evicted by the eviction API. It returns false after it has parked the pod, which has to
-// wait for its budget. Pods that are to be deleted need no turn. The caches may be behind: the attempt decides again how the pod goes.
-func (c *Controller) beginTurn(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item) (turn *budget.Turn, ok bool) {
+// wait for its budget. Pods that are to be deleted need no turn. The decision is the one by which the brake lets the pod go, by the caches. They may
+// be behind: the attempt decides again how the pod goes.
+func (c *Controller) beginTurn(
+	logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, decision deadline.Decision,
+) (turn *budget.Turn, ok bool) {
 	if c.budgets == nil {
 		return nil, true
 	}
-	decision, now := c.decideByCaches(pod), c.config.Clock.Now()
+	now := c.config.Clock.Now()
 	step, due := decision.At(now)
 	if !due || step.Mode != deadline.ModeEvict {
 		c.budgets.Forget(pod.UID)
@@ -92,7 +95,7 @@ func (c *Controller) confirmWait(pod *podcache.Pod) {
 	}
 	if now := c.pods.Get(pod.Namespace(), pod.Name); now != nil && now.UID == pod.UID {
 		c.budgets.PodChanged(now)
-		c.forgetTurn(pod.UID, c.decideByCaches(now))
+		c.forgetTurn(now, c.decideByCaches(now))
 	}
 }
 
@@ -145,11 +148,25 @@ func (c *Controller) waitAsAsked(logger klog.Logger, pod *podcache.Pod, item evi
 	case evictor.BudgetInvalid:
 		c.reportInvalid(logger, pod, result)
 	}
+	if c.toBeDeleted(pod) { // not by the live node and pod: the caches are behind, or know more
+		c.taintEvictionQueue.Park(item, min(after, backoff(item.Rechecks, evictor.Result{})), true)
+		return
+	}
 	c.taintEvictionQueue.Park(item, after, true)
 	if c.budgets != nil && blocks(result.Outcome) {
 		c.budgets.Wait(pod, budget.Refusal{Budget: result.Budget, Since: now})
 		c.confirmWait(pod)
 	}
+}
+
+// toBeDeleted reports whether a pod is to be deleted now by the caches, and not evicted.
+func (c *Controller) toBeDeleted(pod *podcache.Pod) bool {
+	now := c.pods.Get(pod.Namespace(), pod.Name)
+	if now == nil || now.UID != pod.UID {
+		return false
+	}
+	mode, due := c.modeNow(now, c.decideByCaches(now))
+	return due && mode == deadline.ModeDelete
 }
 
 // pause returns how long to wait after an answer that asks to wait, after n answers before this one: doubled each time up to a maximum, half
@@ -167,18 +184,35 @@ func pause(n int, result evictor.Result) time.Duration {
 }
 
 // forgetTurn has a pod that is not to be evicted by the eviction API any more wait for no budget, and wakes it if it is to be deleted now.
-func (c *Controller) forgetTurn(uid types.UID, decision deadline.Decision) {
+func (c *Controller) forgetTurn(pod *podcache.Pod, decision deadline.Decision) {
 	if c.budgets == nil {
 		return
 	}
-	step, due := decision.At(c.config.Clock.Now())
-	if due && step.Mode == deadline.ModeEvict {
+	mode, due := c.modeNow(pod, decision)
+	if due && mode == deadline.ModeEvict {
 		return
 	}
-	c.budgets.Forget(uid)
+	c.budgets.Forget(pod.UID)
 	if due {
-		c.taintEvictionQueue.Wake(uid)
+		c.taintEvictionQueue.Wake(pod.UID)
 	}
+}
+
+// forgetWait has a pod that need not go any more wait for no budget.
+func (c *Controller) forgetWait(uid types.UID) {
+	if c.budgets != nil {
+		c.budgets.Forget(uid)
+	}
+}
+
+// modeNow returns how a pod goes now by a decision on the caches, and whether it is due. A pod that is to be deleted may have to be evicted for taints
+// that the brake ignores, while it holds the others.
+func (c *Controller) modeNow(pod *podcache.Pod, decision deadline.Decision) (mode deadline.Mode, due bool) {
+	step, due := decision.At(c.config.Clock.Now())
+	if due && step.Mode != deadline.ModeEvict {
+		step, due = c.brake.AskByCaches(pod, decision).Decision.At(c.config.Clock.Now())
+	}
+	return step.Mode, due
 }
 
 // reportBlocked reports that a budget holds up a pod. An empty message stands for what the watch of budgets says.

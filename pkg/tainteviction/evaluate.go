@@ -77,7 +77,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		c.tally.Remove(key.uid)
 		c.notices.forget(key.uid)
 		if c.cancel(key.uid) {
-			c.forgetTurn(key.uid, deadline.Decision{})
+			c.forgetWait(key.uid)
 			klog.FromContext(ctx).V(4).Info("Cancelled eviction, pod is gone", "pod", key.NamespacedName, "uid", key.uid)
 			return cancelled, deadline.Decision{Reason: deadline.IsTerminating}
 		}
@@ -96,7 +96,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 			}
 			return unchanged, decision
 		}
-		c.forgetTurn(key.uid, decision)
+		c.forgetWait(key.uid)
 		if decision.Reason != deadline.IsTerminating {
 			logger.V(2).Info("Cancelled eviction")
 		}
@@ -106,7 +106,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	c.brake.Tell(pod, decision)
 	added := c.taintEvictionQueue.Set(item, due)
 	if !c.reconsiderHeld(pod, decision) {
-		c.forgetTurn(key.uid, decision)
+		c.forgetTurn(pod, decision)
 	}
 	if c.pods.Get(key.Namespace, key.Name) != pod {
 		// The pod changed meanwhile, and its handler may have found nothing to cancel.

@@ -133,10 +133,11 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 		return
 	}
 	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node())
-	if c.holdBack(logger, pod, item) {
+	decision, held := c.holdBack(logger, pod, item)
+	if held {
 		return
 	}
-	turn, ok := c.beginTurn(logger, pod, item)
+	turn, ok := c.beginTurn(logger, pod, item, decision)
 	if !ok {
 		return
 	}
@@ -156,7 +157,7 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	case result.Outcome == evictor.NotDue:
 		c.recheck(logger, item, result)
 	case result.Outcome == evictor.Held:
-		c.hold(logger, pod, item, result.By, c.config.Clock.Now().Add(result.RetryAfter), true)
+		c.holdAttempted(logger, pod, item, result)
 	case result.Outcome.Waits():
 		c.waitAsAsked(logger, pod, item, result)
 	default:
