@@ -67,3 +67,16 @@ func (q *Queue) Wake(uid types.UID) bool {
 	q.wait(e)
 	return !q.clock.Now().Before(e.deadline())
 }
+
+// WakeAt has a parked pod wait until a time at the latest.
+func (q *Queue) WakeAt(uid types.UID, at time.Time) {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	e := q.entries[uid]
+	if e == nil || e.state != parked || e.notBefore <= at.UnixNano() {
+		return
+	}
+	q.remove(e)
+	e.notBefore = at.UnixNano()
+	q.wait(e)
+}

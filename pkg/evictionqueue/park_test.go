@@ -54,6 +54,24 @@ func TestParkedPodIsHandedOutAtTheLatest(t *testing.T) {
 	})
 }
 
+func TestWakeAtShortensTheWait(t *testing.T) {
+	bubble(t, 20, func(t *testing.T, q *Queue) {
+		q.WakeAt("a", after(1)) // is not scheduled
+		q.Set(pod("a"), after(0))
+		q.Park(get(t, q), time.Hour, false)
+		q.WakeAt("a", after(7200))
+		q.WakeAt("a", after(60))
+		q.WakeAt("a", after(90))
+		none(t, q, 59.9)
+		time.Sleep(100 * time.Millisecond)
+		item := get(t, q)
+		q.WakeAt("a", after(61)) // is in flight
+		q.Recheck(item, time.Hour)
+		q.WakeAt("a", after(62)) // backs off
+		none(t, q, 3599.9)
+	})
+}
+
 func TestWakeWakesParkedPodsOnly(t *testing.T) {
 	bubble(t, 20, func(t *testing.T, q *Queue) {
 		if q.Wake("a") {

@@ -165,8 +165,9 @@ func (c *Controller) toBeDeleted(pod *podcache.Pod) bool {
 	if now == nil || now.UID != pod.UID {
 		return false
 	}
-	mode, due := c.modeNow(now, c.decideByCaches(now))
-	return due && mode == deadline.ModeDelete
+	at := c.config.Clock.Now()
+	step, due := c.permitted(now, c.decideByCaches(now), at).At(at)
+	return due && step.Mode == deadline.ModeDelete
 }
 
 // pause returns how long to wait after an answer that asks to wait, after n answers before this one: doubled each time up to a maximum, half
@@ -183,18 +184,26 @@ func pause(n int, result evictor.Result) time.Duration {
 	return max(wait.Jitter(full/2, 1), min(longest, result.RetryAfter))
 }
 
-// forgetTurn has a pod that is not to be evicted by the eviction API any more wait for no budget, and wakes it if it is to be deleted now.
+// forgetTurn has a pod that is not to be evicted by the eviction API any more wait for no budget, and go when it is due. One that still is waits no
+// longer than until the way in which it goes changes.
 func (c *Controller) forgetTurn(pod *podcache.Pod, decision deadline.Decision) {
 	if c.budgets == nil {
 		return
 	}
-	mode, due := c.modeNow(pod, decision)
-	if due && mode == deadline.ModeEvict {
+	now := c.config.Clock.Now()
+	decision = c.permitted(pod, decision, now)
+	step, due := decision.At(now)
+	if due && step.Mode == deadline.ModeEvict {
+		if change, changes := decision.NextChange(now); changes {
+			c.taintEvictionQueue.WakeAt(pod.UID, change)
+		}
 		return
 	}
 	c.budgets.Forget(pod.UID)
 	if due {
 		c.taintEvictionQueue.Wake(pod.UID)
+	} else if from, evict := decision.DueFrom(now); evict {
+		c.taintEvictionQueue.WakeAt(pod.UID, from)
 	}
 }
 
@@ -205,14 +214,13 @@ func (c *Controller) forgetWait(uid types.UID) {
 	}
 }
 
-// modeNow returns how a pod goes now by a decision on the caches, and whether it is due. A pod that is to be deleted may have to be evicted for taints
-// that the brake ignores, while it holds the others.
-func (c *Controller) modeNow(pod *podcache.Pod, decision deadline.Decision) (mode deadline.Mode, due bool) {
-	step, due := decision.At(c.config.Clock.Now())
-	if due && step.Mode != deadline.ModeEvict {
-		step, due = c.brake.AskByCaches(pod, decision).Decision.At(c.config.Clock.Now())
+// permitted returns the decision by which a pod may go, by one on the caches: the brake may hold what a pod is to be deleted for, and let it be
+// evicted for taints that it ignores.
+func (c *Controller) permitted(pod *podcache.Pod, decision deadline.Decision, now time.Time) deadline.Decision {
+	if step, due := decision.At(now); due && step.Mode != deadline.ModeEvict {
+		return c.brake.AskByCaches(pod, decision).Decision
 	}
-	return step.Mode, due
+	return decision
 }
 
 // reportBlocked reports that a budget holds up a pod. An empty message stands for what the watch of budgets says.

@@ -302,6 +302,31 @@ func TestWaitEnds(t *testing.T) {
 	}
 }
 
+// TestWaitEndsInTime has a taint come, while a pod waits for its budget, for which it is to be deleted after a while; or that alone stays.
+func TestWaitEndsInTime(t *testing.T) {
+	for name, taints := range map[string][]v1.Taint{
+		"beside the other":      {taintOf("a"), taintOf("b")},
+		"in place of the other": {taintOf("b")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(f *fixture) {
+				f.api.AddPod("a", "n", of("web"), tolerating("b", 37))
+				f.api.AddBudget("web", "web", 1)
+				f.api.ReconcileBudgets()
+				f.start(evicts())
+				f.api.Taint("n", taintOf("a"))
+				f.wait(30)
+				f.exists(true, "a")
+				f.api.Taint("n", taints...)
+				f.wait(36.9)
+				f.exists(true, "a")
+				f.wait(2)
+				f.exists(false, "a")
+			})
+		})
+	}
+}
+
 // TestBudgetThatIsNotCounted has a budget that the disruption controller has not counted: nobody knows whether it holds a pod up.
 func TestBudgetThatIsNotCounted(t *testing.T) {
 	for name, change := range map[string]func(f *fixture){
