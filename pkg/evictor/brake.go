@@ -209,13 +209,17 @@ func (b *Brake) AskByCaches(pod *podcache.Pod, decision deadline.Decision) Permi
 	return b.Ask(pod, b.Labels(pod.Node()), b.Starts.Taints(pod.Node()), decision)
 }
 
-// may asks the brake. It returns false if the tracker does not show the taint.
+// may asks the brake. It returns false if the tracker does not show the taint. The live node may show that the taint is another one, which has come
+// since the tracker saw it: so the later start counts.
 func (b *Brake) may(node string, due brake.Due) (verdict brake.Verdict, shown bool) {
 	b.telling.Lock()
 	defer b.telling.Unlock()
 	dues := b.shown(node, []brake.Due{due})
 	if len(dues) == 0 {
 		return brake.Verdict{}, false
+	}
+	if due.Taint.Start.After(dues[0].Taint.Start) {
+		dues[0].Taint.Start = due.Taint.Start
 	}
 	return b.Brake.May(node, dues[0]), true
 }

@@ -178,6 +178,22 @@ func TestWhatIsIgnoredWasDueWhenTheReadBegan(t *testing.T) {
 	})
 }
 
+// TestATaintThatIsYoungByTheLiveNode has a taint go and come back, which the tracker has not seen yet: by that, it is older than the window.
+func TestATaintThatIsYoungByTheLiveNode(t *testing.T) {
+	bubble(t, func(t *testing.T, api *apitest.Server, e *Evictor, pod *podcache.Pod) {
+		observe(t, api, e)
+		b := braked(t, e)
+		time.Sleep(700 * time.Second)
+		b.Forget("y")
+		b.Add("x", brake.Due{Taint: deadline.Taint{Key: "a", Start: time.Now()}, From: time.Now()}) // as many as may
+		api.Taint("n")
+		time.Sleep(5 * time.Second)
+		api.Taint("n", noExecute("a"))
+		time.Sleep(time.Second)
+		wants(t, e, pod, Held)
+	})
+}
+
 // TestAskingTellsOfPolicies asks about a pod that is due for an old taint, because a policy has expired.
 func TestAskingTellsOfPolicies(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *apitest.Server, e *Evictor, pod *podcache.Pod) {
