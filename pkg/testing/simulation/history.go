@@ -17,6 +17,7 @@ limitations under the License.
 package simulation
 
 import (
+	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -58,6 +59,8 @@ type history struct {
 	// budgets are the disruption budgets that there are, and budgetsChanged is when the last one changed, but for its status, or went.
 	budgets        map[types.NamespacedName]*policyv1.PodDisruptionBudget
 	budgetsChanged time.Time
+	// everyBudget are all that there ever were.
+	everyBudget []*policyv1.PodDisruptionBudget
 }
 
 func newHistory(apiSkew time.Duration) *history {
@@ -101,6 +104,7 @@ func (h *history) record(o apitest.Object, gone bool) {
 	case *policyv1.PodDisruptionBudget:
 		if before := h.budgets[nameOf(o)]; gone || before == nil || before.Generation != o.Generation {
 			h.budgetsChanged = now
+			h.everyBudget = append(h.everyBudget, o)
 		}
 		if h.budgets[nameOf(o)] = o; gone {
 			delete(h.budgets, nameOf(o))
@@ -140,4 +144,9 @@ func (h *history) boundAt(uid types.UID) time.Time {
 		}
 	}
 	return never()
+}
+
+// everCovered says whether there ever was a budget that covers a pod.
+func (h *history) everCovered(pod *v1.Pod) bool {
+	return slices.ContainsFunc(h.everyBudget, func(budget *policyv1.PodDisruptionBudget) bool { return covers(budget, pod) })
 }

@@ -22,6 +22,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
 
 const (
@@ -241,6 +243,9 @@ func (r *replica) checkPace(c *call, name string) {
 		s.fail(c.name, "nodes begin one after another: %s does not lead, and begins with %s", r.name, name)
 		return
 	}
+	if r.mayHaveWaited(name) {
+		return
+	}
 	r.nodes = append(r.nodes, c.began)
 	every := time.Minute / time.Duration(plan.perMinute)
 	for i, at := range r.nodes {
@@ -256,6 +261,23 @@ func (r *replica) checkPace(c *call, name string) {
 			s.fail(c.name, "nodes begin one after another: %s begins with %s, the %d. since %s, and %d may", r.name, name, n, s.clock(since), allowed)
 		}
 	}
+}
+
+// mayHaveWaited says whether a pod of a node may have waited for a budget. Then the node may have begun before anything was sent.
+func (r *replica) mayHaveWaited(name string) bool {
+	if !slices.ContainsFunc(r.view.rulings, func(by ruling) bool {
+		return slices.ContainsFunc(by.rules, func(r rule) bool { return r.Mode == v1alpha1.ModeEvict })
+	}) {
+		return false
+	}
+	for _, versions := range r.sim.history.pods {
+		for _, version := range versions {
+			if version.pod != nil && version.pod.Spec.NodeName == name && r.sim.history.everCovered(version.pod) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // endEvicting notes that a node was shown. If it was without taints before, for longer than a moment, evictions on it begin anew.
