@@ -73,7 +73,7 @@ func (q *Queue) WakeAt(uid types.UID, at time.Time) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	e := q.entries[uid]
-	if e == nil || e.state != parked || e.notBefore <= at.UnixNano() {
+	if e == nil || e.state != parked || !at.Before(time.Unix(0, e.notBefore)) {
 		return
 	}
 	q.remove(e)

@@ -60,6 +60,7 @@ func TestWakeAtShortensTheWait(t *testing.T) {
 		q.Set(pod("a"), after(0))
 		q.Park(get(t, q), time.Hour, false)
 		q.WakeAt("a", after(7200))
+		q.WakeAt("a", time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)) // more nanoseconds than there are
 		q.WakeAt("a", after(60))
 		q.WakeAt("a", after(90))
 		none(t, q, 59.9)
