@@ -22,8 +22,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 )
 
 const (
@@ -230,67 +228,6 @@ func (r *replica) goesIgnored(c *call, pod *v1.Pod, w way) bool {
 		}
 	}
 	return false
-}
-
-// checkPace looks, in a run where nothing fails, whether nodes begin to evict faster than the pace, and whether one that does not lead lets any.
-func (r *replica) checkPace(c *call, name string) {
-	s, plan := r.sim, r.sim.plan.policies
-	if !plan.paced || !s.plan.calm || r.evicting[name] {
-		return
-	}
-	r.evicting[name] = true
-	if r.leadsSince.IsZero() {
-		s.fail(c.name, "nodes begin one after another: %s does not lead, and begins with %s", r.name, name)
-		return
-	}
-	if r.mayHaveWaited(name) {
-		return
-	}
-	r.nodes = append(r.nodes, c.began)
-	every := time.Minute / time.Duration(plan.perMinute)
-	for i, at := range r.nodes {
-		n := len(r.nodes) - i
-		since, free := at, plan.burst
-		if i == 0 {
-			since, free = r.leadsSince, 0
-		}
-		if at.Before(r.leadsSince) {
-			continue
-		}
-		if allowed := free + int((c.began.Sub(since)+stable)/every); n > allowed && n > free {
-			s.fail(c.name, "nodes begin one after another: %s begins with %s, the %d. since %s, and %d may", r.name, name, n, s.clock(since), allowed)
-		}
-	}
-}
-
-// mayHaveWaited says whether a pod of a node may have waited for a budget. Then the node may have begun before anything was sent.
-func (r *replica) mayHaveWaited(name string) bool {
-	if !slices.ContainsFunc(r.view.rulings, func(by ruling) bool {
-		return slices.ContainsFunc(by.rules, func(r rule) bool { return r.Mode == v1alpha1.ModeEvict })
-	}) {
-		return false
-	}
-	for _, versions := range r.sim.history.pods {
-		for _, version := range versions {
-			if version.pod != nil && version.pod.Spec.NodeName == name && r.sim.history.everCovered(version.pod) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// endEvicting notes that a node was shown. If it was without taints before, for longer than a moment, evictions on it begin anew.
-func (r *replica) endEvicting(node *v1.Node, gone bool) {
-	since, bare := r.bare[node.Name]
-	switch isBare := gone || len(braked(node)) == 0; {
-	case isBare && !bare:
-		r.bare[node.Name] = time.Now()
-	case !isBare && bare:
-		if delete(r.bare, node.Name); time.Since(since) > settling {
-			delete(r.evicting, node.Name)
-		}
-	}
 }
 
 // underWay notes that a call is under way until what it returns is called, and looks, in a run where nothing fails, whether another eviction of its
