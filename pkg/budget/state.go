@@ -45,6 +45,8 @@ type state struct {
 	versions int
 	// exhausted and refusing say that an eviction was refused that the known version allows: one that takes a place, or one that needs none.
 	exhausted, refusing bool
+	// notCounted says that the API server's last answer was that the budget has not been counted. It is read while the watch shows no budget.
+	notCounted bool
 	// notBefore is until when no eviction is to be sent.
 	notBefore time.Time
 
@@ -82,7 +84,10 @@ func newState(namespace, name string) *state {
 
 // uncounted reports whether the disruption controller has not seen the last version of the budget.
 func (s *state) uncounted() bool {
-	return s.budget != nil && s.budget.Status.ObservedGeneration < s.budget.Generation
+	if s.budget == nil {
+		return s.notCounted
+	}
+	return s.budget.Status.ObservedGeneration < s.budget.Generation
 }
 
 // show takes the next version of the budget.

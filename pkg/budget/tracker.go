@@ -218,7 +218,7 @@ func (t *Tracker) Wait(pod Pod, refusal Refusal) bool {
 		t.enter(pod, w.state, refusal.Since)
 	case w == nil && refusal.Budget != "":
 		s := t.get(pod.GetNamespace(), refusal.Budget)
-		s.exhausted = s.exhausted || s.budget == nil
+		s.exhausted, s.notCounted = s.exhausted || s.budget == nil, refusal.Uncounted
 		t.enter(pod, s, refusal.Since)
 	default:
 		t.enterCovering(pod, refusal.Since)

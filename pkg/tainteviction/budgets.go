@@ -154,7 +154,7 @@ func (c *Controller) waitAsAsked(logger klog.Logger, pod *podcache.Pod, item evi
 	}
 	c.taintEvictionQueue.Park(item, after, true)
 	if c.budgets != nil && blocks(result.Outcome) {
-		c.budgets.Wait(pod, budget.Refusal{Budget: result.Budget, Since: now})
+		c.budgets.Wait(pod, budget.Refusal{Budget: result.Budget, Since: now, Uncounted: result.Outcome == evictor.BudgetUnreconciled})
 		c.confirmWait(pod)
 	}
 }
