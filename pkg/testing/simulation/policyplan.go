@@ -56,6 +56,7 @@ func newPolicyPlan(r *rand.Rand, options Options) policyPlan {
 		brake: r.IntN(4) == 0, limit: 1 + r.IntN(2), window: time.Duration(30+r.IntN(90)) * time.Second, cooldown: time.Duration(5+r.IntN(25)) * time.Second,
 		paced: r.IntN(8) == 0, perMinute: 2 + r.IntN(10), burst: 1 + r.IntN(2),
 	}
+	p.on = p.on && !options.NoPolicies
 	p.on, p.brake, p.paced = p.on || options.Policies || options.Brake || options.Paced, p.brake || options.Brake, p.paced || options.Paced
 	if !p.on {
 		return policyPlan{}

@@ -55,6 +55,8 @@ type Options struct {
 	Keeps, NoManagedFields bool
 	// Policies has replicas read policies, Brake has them have an eviction brake too, and Paced a pace of nodes; all by chance otherwise.
 	Policies, Brake, Paced bool
+	// NoPolicies has no run have any.
+	NoPolicies bool
 }
 
 // Run makes the run of a seed. It must be called in a bubble of testing/synctest, and needs nothing else in there.

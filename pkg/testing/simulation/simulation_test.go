@@ -41,6 +41,7 @@ var (
 	keeping   = flag.Bool("keep-starts", false, "keep starts in a ConfigMap in all runs, and not by chance")
 	unmanaged = flag.Bool("no-managed-fields", false, "have nodes without managedFields in all runs, and not by chance")
 	policing  = flag.Bool("policies", false, "have replicas read policies in all runs, and not by chance")
+	plain     = flag.Bool("no-policies", false, "have no policies in any run, and not by chance")
 	braking   = flag.Bool("brake", false, "have policies and an eviction brake in all runs, and not by chance")
 	pacing    = flag.Bool("pace", false, "have policies and a pace of nodes in all runs, and not by chance")
 	failures  = flag.Int("failures", 3, "how many seeds may fail before TestSimulation ends")
@@ -103,7 +104,7 @@ func TestSimulation(t *testing.T) {
 // run makes the run of a seed in a bubble of its own. Of a single seed, everything is told that a failure came of, or the last
 // run if all are well: what happens at the same moment has no fixed order, so a seed may fail in some runs only.
 func run(t *testing.T, seed uint64, lastOne bool) (report Report) {
-	options := Options{TrustRequests: *trusting, Keeps: *keeping, NoManagedFields: *unmanaged, Policies: *policing, Brake: *braking, Paced: *pacing}
+	options := Options{TrustRequests: *trusting, Keeps: *keeping, NoManagedFields: *unmanaged, Policies: *policing, NoPolicies: *plain, Brake: *braking, Paced: *pacing}
 	var told []string
 	if *seedsFlag == 1 {
 		options.Verbose = func(line string) { told = append(told, line) }
