@@ -37,7 +37,7 @@ func policyDefects() []defect {
 		{"applies policies to pods that they do not select", []edit{{match, "p.Pod", "nil"}}, "-policies"},
 		{"applies policies to nodes that they do not select", []edit{{match, "p.Node", "nil"}}, "-policies"},
 		{"applies policies to namespaces that they do not select", []edit{{match, "p.Namespace", "nil"}}, "-policies"},
-		{"takes labels that are not known for others", []edit{{match, "mode = ModeKeep", "return \"\", false"}}, "-policies"},
+		{"takes labels that are not known for others", []edit{{match, "mode = ModeKeep", "return \"\", selected.field"}}, "-policies"},
 		{"does not follow the labels of nodes", []edit{{"tainteviction.Controller.nodeUpdated", "!node.SameLabels(before) && _", "false"}}, "-policies"},
 		{"ignores the minimum age of a taint", []edit{{firstStep, "policy.MinTaintAge > 0", "false"}}, "-policies"},
 		{"evicts for NoSchedule taints that no policy names", []edit{{timeline, "taint.effect() != v1.TaintEffectNoExecute", "false"}}, "-policies"},
