@@ -20,25 +20,9 @@ import (
 	"fmt"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
-)
 
-// describe returns a permission as an administrator says it.
-func describe(r *authorizationv1.ResourceAttributes) string {
-	text := r.Verb + " " + r.Resource
-	if r.Subresource != "" {
-		text += "/" + r.Subresource
-	}
-	if r.Group != "" {
-		text += "." + r.Group
-	}
-	if r.Name != "" {
-		text += " " + r.Name
-	}
-	if r.Namespace != "" {
-		text += " in " + r.Namespace
-	}
-	return text
-}
+	"github.com/taint-manager/taint-manager/pkg/permission"
+)
 
 // essential are the resources without which pods are not evicted. What else is missing costs Events, metrics, budgets or a start.
 func essential(r *authorizationv1.ResourceAttributes) bool {
@@ -65,9 +49,9 @@ func checkAccess(c *Cluster) []Finding {
 		switch {
 		case one.Allowed:
 		case essential(&one.ResourceAttributes):
-			lost = append(lost, describe(&one.ResourceAttributes))
+			lost = append(lost, permission.String(&one.ResourceAttributes))
 		default:
-			less = append(less, describe(&one.ResourceAttributes))
+			less = append(less, permission.String(&one.ResourceAttributes))
 		}
 	}
 	var findings []Finding
@@ -89,7 +73,7 @@ func checkOwnAccess(c *Cluster) []Finding {
 	var missing []string
 	for i := range c.OwnAccess.Value {
 		if one := &c.OwnAccess.Value[i]; !one.Allowed {
-			missing = append(missing, describe(&one.ResourceAttributes))
+			missing = append(missing, permission.String(&one.ResourceAttributes))
 		}
 	}
 	if len(missing) > 0 {

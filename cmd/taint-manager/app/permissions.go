@@ -27,6 +27,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+
+	"github.com/taint-manager/taint-manager/pkg/permission"
 )
 
 const (
@@ -91,7 +93,7 @@ func (p *permissions) check(ctx context.Context) error {
 			return err
 		}
 		if !review.Status.Allowed {
-			missing += ", " + describe(&p.needed[i])
+			missing += ", " + permission.String(&p.needed[i])
 		}
 	}
 	if missing == "" {
@@ -102,23 +104,6 @@ func (p *permissions) check(ctx context.Context) error {
 	p.missing.Store(&err)
 	klog.FromContext(ctx).Error(err, "Permissions are missing, checking again; grant them to the service account", "after", permissionsRecheck)
 	return err
-}
-
-func describe(r *authorizationv1.ResourceAttributes) string {
-	text := r.Verb + " " + r.Resource
-	if r.Subresource != "" {
-		text += "/" + r.Subresource
-	}
-	if r.Group != "" {
-		text += "." + r.Group
-	}
-	if r.Name != "" {
-		text += " " + r.Name
-	}
-	if r.Namespace != "" {
-		text += " in " + r.Namespace
-	}
-	return text
 }
 
 // err returns the permissions that are missing by the last check, or nil.

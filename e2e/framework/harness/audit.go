@@ -28,13 +28,14 @@ import (
 	"text/tabwriter"
 	"time"
 
-	rbacv1 "k8s.io/api/rbac/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 	"github.com/taint-manager/taint-manager/manifests"
+	"github.com/taint-manager/taint-manager/pkg/permission"
 )
 
 // account is the user whose requests are in the audit log: what the manifests deploy. Tests that withhold permissions use
@@ -80,82 +81,25 @@ func (s *Scene) Requests(since time.Time) (requests []*auditv1.Event) {
 	return requests
 }
 
-// permission is one verb on one resource, as the manifests grant it.
-type permission struct {
-	namespace, group, resource, name, verb string
-}
-
-func (p permission) String() string {
-	text := p.verb + " " + p.resource
-	if p.group != "" {
-		text += "." + p.group
-	}
-	if p.name != "" {
-		text += " " + p.name
-	}
-	if p.namespace != "" {
-		text += " in " + p.namespace
-	}
-	return text
-}
-
-// covers says whether the permission is what a request was allowed by.
-func (p permission) covers(event *auditv1.Event) bool {
+// covers says whether a permission is what a request was allowed by.
+func covers(p *authorizationv1.ResourceAttributes, event *auditv1.Event) bool {
 	ref := event.ObjectRef
-	if ref == nil || event.Verb != p.verb || ref.APIGroup != p.group || p.namespace != "" && p.namespace != ref.Namespace {
-		return false
-	}
-	resource := ref.Resource
-	if ref.Subresource != "" {
-		resource += "/" + ref.Subresource
-	}
-	return resource == p.resource && (p.name == "" || p.name == ref.Name)
-}
-
-// granted are all permissions of the manifests.
-func granted() ([]permission, error) {
-	cluster, err := manifests.ClusterRole()
-	if err != nil {
-		return nil, err
-	}
-	role, err := manifests.Role()
-	if err != nil {
-		return nil, err
-	}
-	return slices.Concat(expand("", cluster.Rules), expand(role.Namespace, role.Rules)), nil
-}
-
-func expand(namespace string, rules []rbacv1.PolicyRule) (all []permission) {
-	for _, rule := range rules {
-		names := rule.ResourceNames
-		if len(names) == 0 {
-			names = []string{""}
-		}
-		for _, group := range rule.APIGroups {
-			for _, resource := range rule.Resources {
-				for _, name := range names {
-					for _, verb := range rule.Verbs {
-						all = append(all, permission{namespace, group, resource, name, verb})
-					}
-				}
-			}
-		}
-	}
-	return all
+	return ref != nil && event.Verb == p.Verb && ref.APIGroup == p.Group && (p.Namespace == "" || p.Namespace == ref.Namespace) &&
+		ref.Resource == p.Resource && ref.Subresource == p.Subresource && (p.Name == "" || p.Name == ref.Name)
 }
 
 // compare prints, for each permission that is granted, how often it was used, and returns an error for each that was not, and
 // for each request that was always forbidden. An API server that has just started knows of no roles yet: what it refuses, and
 // was allowed at another time, tells nothing.
 func (a *audit) compare(out io.Writer) error {
-	grants, err := granted()
+	grants, err := manifests.Permissions(launcher.Namespace)
 	if err != nil {
 		return err
 	}
 	used := make([]int, len(grants))
 	others, refused, whole := map[string]string{}, sets.New[string](), sets.New[string]()
 	err = a.read(func(event *auditv1.Event) {
-		i := slices.IndexFunc(grants, func(p permission) bool { return p.covers(event) })
+		i := slices.IndexFunc(grants, func(p authorizationv1.ResourceAttributes) bool { return covers(&p, event) })
 		path, _, _ := strings.Cut(event.RequestURI, "?")
 		request := event.Verb + " " + path
 		if unlimited(event) {
@@ -194,11 +138,12 @@ func allowed(event *auditv1.Event) bool {
 	return event.Annotations["authorization.k8s.io/decision"] == "allow"
 }
 
-func report(out io.Writer, grants []permission, used []int, others map[string]string, refused sets.Set[string]) error {
+func report(out io.Writer, grants []authorizationv1.ResourceAttributes, used []int, others map[string]string, refused sets.Set[string]) error {
 	var errs []error
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "granted by the manifests\tused")
-	for i, grant := range grants {
+	for i := range grants {
+		grant := permission.String(&grants[i])
 		fmt.Fprintf(table, "%s\t%d\n", grant, used[i])
 		if used[i] == 0 {
 			errs = append(errs, fmt.Errorf("the manifests grant what nothing used: %s", grant))
