@@ -17,6 +17,7 @@ limitations under the License.
 package deadline
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -41,6 +42,23 @@ type Taint struct {
 func (t Taint) String() string {
 	taint := v1.Taint{Key: t.Key, Value: t.Value, Effect: t.effect()}
 	return taint.ToString()
+}
+
+// DescribeToleration returns what a toleration matches as key=value:effect, without the parts that match anything. It is "" for one that
+// matches every taint.
+func DescribeToleration(t *v1.Toleration) string {
+	text := t.Key
+	switch t.Operator {
+	case v1.TolerationOpExists:
+	case "", v1.TolerationOpEqual:
+		text += "=" + t.Value
+	default:
+		text += fmt.Sprintf(" %s %s", t.Operator, t.Value)
+	}
+	if t.Effect != "" {
+		text += ":" + string(t.Effect)
+	}
+	return text
 }
 
 func (t Taint) effect() v1.TaintEffect {

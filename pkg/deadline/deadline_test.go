@@ -216,3 +216,17 @@ func BenchmarkDecide(b *testing.B) {
 		Decide(pod, taints, Rules{})
 	}
 }
+
+func TestDescribeToleration(t *testing.T) {
+	for want, toleration := range map[string]v1.Toleration{
+		"":               {Operator: v1.TolerationOpExists},
+		"a:NoExecute":    {Key: "a", Operator: v1.TolerationOpExists, Effect: v1.TaintEffectNoExecute},
+		"a=b":            {Key: "a", Value: "b"},
+		"a=b:NoSchedule": {Key: "a", Operator: v1.TolerationOpEqual, Value: "b", Effect: v1.TaintEffectNoSchedule},
+		"a Gt 5":         {Key: "a", Operator: v1.TolerationOpGt, Value: "5"},
+	} {
+		if got := DescribeToleration(&toleration); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

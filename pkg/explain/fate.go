@@ -174,17 +174,7 @@ func DescribeToleration(t *v1.Toleration) string {
 	if t == nil {
 		return ""
 	}
-	text := t.Key
-	switch t.Operator {
-	case v1.TolerationOpExists:
-	case "", v1.TolerationOpEqual:
-		text += "=" + t.Value
-	default:
-		text += fmt.Sprintf(" %s %s", t.Operator, t.Value)
-	}
-	if t.Effect != "" {
-		text += ":" + string(t.Effect)
-	}
+	text := deadline.DescribeToleration(t)
 	if text == "" {
 		text = "everything"
 	}

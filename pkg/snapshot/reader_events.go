@@ -26,9 +26,16 @@ import (
 
 // Events returns the Events about an object of a kind.
 func (r *Reader) Events(ctx context.Context, kind, namespace, name string) ([]eventsv1.Event, []Unread, error) {
-	about := fields.Set{"regarding.kind": kind, "regarding.name": name}.AsSelector().String()
-	var events []eventsv1.Event
-	err := pages(ctx, r, "events", metav1.ListOptions{FieldSelector: about}, func(ctx context.Context, options metav1.ListOptions) (metav1.ListInterface, int, error) {
+	about := fields.Set{"regarding.kind": kind, "regarding.name": name}
+	events, err := r.events(ctx, namespace, about.AsSelector())
+	unread, err := refused(err, "Events about "+name, "what has been done about it, and by whom")
+	return events, unread, err
+}
+
+// events lists the Events of a namespace, or of all, that a selector selects.
+func (r *Reader) events(ctx context.Context, namespace string, selector fields.Selector) (events []eventsv1.Event, err error) {
+	options := metav1.ListOptions{FieldSelector: selector.String()}
+	err = pages(ctx, r, "events", options, func(ctx context.Context, options metav1.ListOptions) (metav1.ListInterface, int, error) {
 		list, err := r.Kube.EventsV1().Events(namespace).List(ctx, options)
 		if err != nil {
 			return nil, 0, err
@@ -36,6 +43,5 @@ func (r *Reader) Events(ctx context.Context, kind, namespace, name string) ([]ev
 		events = append(events, list.Items...)
 		return list, len(list.Items), nil
 	}, func() { events = nil })
-	unread, err := refused(err, "Events about "+name, "what has been done about it, and by whom")
-	return events, unread, err
+	return events, err
 }

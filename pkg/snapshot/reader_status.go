@@ -106,16 +106,7 @@ func terminatingMeta(meta *metav1.ObjectMeta) *metav1.ObjectMeta {
 
 // EventsOfReason returns the Events of a namespace, or of all, that have a reason.
 func (r *Reader) EventsOfReason(ctx context.Context, namespace, reason string) ([]eventsv1.Event, []Unread, error) {
-	var events []eventsv1.Event
-	options := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("reason", reason).String()}
-	err := pages(ctx, r, "events", options, func(ctx context.Context, options metav1.ListOptions) (metav1.ListInterface, int, error) {
-		list, err := r.Kube.EventsV1().Events(namespace).List(ctx, options)
-		if err != nil {
-			return nil, 0, err
-		}
-		events = append(events, list.Items...)
-		return list, len(list.Items), nil
-	}, func() { events = nil })
+	events, err := r.events(ctx, namespace, fields.OneTermEqualSelector("reason", reason))
 	unread, err := refused(err, "Events", "what the controller has said about pods that wait")
 	return events, unread, err
 }

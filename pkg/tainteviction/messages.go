@@ -64,19 +64,9 @@ func podMessage(node string, due time.Time, lateness time.Duration, decision dea
 		node, decision.Taint, why, due.UTC().Format(time.RFC3339), lateness.Round(time.Millisecond))
 }
 
-// describe formats a toleration as key=value:effect, without the parts that match anything.
+// describe names a toleration.
 func describe(t *v1.Toleration) string {
-	text := t.Key
-	switch t.Operator {
-	case v1.TolerationOpExists:
-	case "", v1.TolerationOpEqual:
-		text += "=" + t.Value
-	default:
-		text += fmt.Sprintf(" %s %s", t.Operator, t.Value)
-	}
-	if t.Effect != "" {
-		text += ":" + string(t.Effect)
-	}
+	text := deadline.DescribeToleration(t)
 	if text == "" {
 		return "a toleration of everything"
 	}
