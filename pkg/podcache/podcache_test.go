@@ -31,6 +31,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/pkg/connection"
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
@@ -339,7 +340,7 @@ func TestServerThatWasAwayIsReadSoon(t *testing.T) {
 		}
 		api.AddNode("m")
 		away.Store(false)
-		time.Sleep(reconnectInterval)
+		time.Sleep(connection.ReconnectInterval)
 		synctest.Wait()
 		if _, exists, err := nodes.GetIndexer().GetByKey("m"); err != nil || !exists || nodes.Err() != nil {
 			t.Errorf("not read yet: %v, %v", err, nodes.Err())

@@ -27,7 +27,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
@@ -37,12 +36,8 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/connection"
 )
 
-const (
-	// errorLogInterval is the shortest time between two errors logged for one resource that cannot be read.
-	errorLogInterval = 10 * time.Second
-	// reconnectInterval is the longest time between two calls to an API server that cannot be reached.
-	reconnectInterval = time.Second
-)
+// errorLogInterval is the shortest time between two errors logged for one resource that cannot be read.
+const errorLogInterval = 10 * time.Second
 
 // Source lists and watches one resource for an informer. It numbers the lists, and tracks whether the last call was
 // answered and whether it is up to date.
@@ -81,22 +76,13 @@ func newSource(resource string, client typedcorev1.CoreV1Interface, list listFun
 	return s
 }
 
-// untilReached repeats a call until it reaches the API server. Errors that the API server returns are left to the
-// reflector, whose backoff spares it. That backoff grows to half a minute, which is too long to notice that an API server
-// is reachable again.
+// untilReached repeats a call until it reaches the API server, and records how each one ended.
 func untilReached[T any](ctx context.Context, s *Source, call func() (T, error)) (T, error) {
-	for {
+	return connection.UntilReached(ctx, func() (T, error) {
 		result, err := call()
 		s.recordResult(ctx, err)
-		if !connection.Failed(err) {
-			return result, err
-		}
-		select {
-		case <-ctx.Done():
-			return result, err
-		case <-time.After(wait.Jitter(reconnectInterval/2, 1)):
-		}
-	}
+		return result, err
+	})
 }
 
 // recordResult records how a call ended, and logs why the resource cannot be read and what to do. The reflector retries,

@@ -41,6 +41,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
+	"github.com/taint-manager/taint-manager/pkg/connection"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 )
 
@@ -178,16 +179,21 @@ func follow[L runtime.Object](f *Follower, what string, example runtime.Object, 
 	calls := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			options.FieldSelector = selector
-			list, err := client.List(ctx, options)
-			f.note(ctx, what, err)
+			list, err := connection.UntilReached(ctx, func() (L, error) {
+				list, err := client.List(ctx, options)
+				f.note(ctx, what, err)
+				return list, err
+			})
 			f.noteRefusal(what, err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			options.FieldSelector = selector
-			events, err := client.Watch(ctx, options)
-			f.note(ctx, what, err)
-			return events, err
+			return connection.UntilReached(ctx, func() (watch.Interface, error) {
+				events, err := client.Watch(ctx, options)
+				f.note(ctx, what, err)
+				return events, err
+			})
 		},
 	}
 	informer := cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(calls, f.reader.Kube), example, 0, cache.Indexers{})
