@@ -89,12 +89,12 @@ clean: ## Remove what was built here. (The control plane's programs stay in the 
 ##@ Measure
 
 .PHONY: bench
-bench: ## Measure storms, memory, start and idle churn beside the built-in controller, and mechanisms beside plain ones (40 minutes). NODES=50 PODS_PER_NODE=100.
+bench: ## Measure storms, memory, start and idle churn beside the built-in controller, and mechanisms beside plain ones (50 minutes). NODES=50 PODS_PER_NODE=100.
 	go run ./e2e/performance/storm $(if $(NODES),--nodes=$(NODES)) $(if $(PODS_PER_NODE),--pods-per-node=$(PODS_PER_NODE)) $(BENCH_FLAGS)
 	go run ./e2e/performance/churn
 
 .PHONY: scale
-scale: ## Feed the controller 65,000 nodes and 1,000,000 pods in one process, and say what that costs (7 minutes).
+scale: ## Feed the controller 65,000 nodes and 1,000,000 pods in one process, and say what that costs (10 minutes).
 	go run ./e2e/performance/scale
 
 .PHONY: bench-go

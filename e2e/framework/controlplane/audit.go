@@ -23,9 +23,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
+
+// maxAuditMegabytes is more than any run logs: a storm of 5,000 pods logs about 25 MB.
+const maxAuditMegabytes = 1 << 20
 
 // auditPolicy has the API server note the requests of some users, when it has answered.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
@@ -61,9 +65,9 @@ func (a *AuditLog) policy() string { return filepath.Join(a.Dir, "policy.yaml") 
 // Path is the file that the API server writes.
 func (a *AuditLog) Path() string { return filepath.Join(a.Dir, "audit.log") }
 
-// Args are the flags of the API server.
+// Args are the flags of the API server. The log stays in one file, which is read by offsets: by default a new one is begun at 100 MB.
 func (a *AuditLog) Args() []string {
-	return []string{"--audit-policy-file=" + a.policy(), "--audit-log-path=" + a.Path()}
+	return []string{"--audit-policy-file=" + a.policy(), "--audit-log-path=" + a.Path(), "--audit-log-maxsize=" + strconv.Itoa(maxAuditMegabytes)}
 }
 
 // ReadAudit calls a function for each event in a part of an audit log.

@@ -133,8 +133,8 @@ func (b *bench) measureBrake(ctx context.Context, r *report) error {
 	if err := os.WriteFile(config, []byte(brakeConfig), 0o600); err != nil {
 		return err
 	}
-	off := contender{oursName, "without the brake", launcher.Name, smallShare, way{binary: b.binary}.start(b.kubeconfig)}
-	on := contender{brakedName, "brake on", launcher.Name, smallShare, way{binary: b.binary, args: []string{"--config=" + config}}.start(b.kubeconfig)}
+	off := contender{oursName, "without the brake", launcher.Name, 1, way{binary: b.binary}.start(b.kubeconfig)}
+	on := contender{brakedName, "brake on", launcher.Name, 1, way{binary: b.binary, args: []string{"--config=" + config}}.start(b.kubeconfig)}
 	for _, c := range []contender{off, on, on, off} {
 		if err := b.clear(ctx); err != nil {
 			return err
