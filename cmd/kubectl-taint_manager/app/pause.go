@@ -86,6 +86,9 @@ func (o *pause) command() *cobra.Command {
 	flags.StringArrayVar(&o.taints, "taint", nil,
 		"Taint to hold, as key, key=value or prefix/*; with :NoSchedule for one that a policy has evict. May be given several times. Without it all NoExecute taints are held.")
 	flags.BoolVar(&o.includeConditions, "include-node-conditions", false, "Hold the taints not-ready, unreachable and out-of-service too, so that no pod fails over.")
+	completeFlags(cmd, map[string]completer{
+		"for": cobra.NoFileCompletions, "selector": cobra.NoFileCompletions, "taint": completeTaints(o.heldTaints(&o.includeConditions), true),
+	})
 	o.addFlags(cmd, "Replace a pause that somebody else made.")
 	return cmd
 }

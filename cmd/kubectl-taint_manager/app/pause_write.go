@@ -66,14 +66,10 @@ func (o *pauseFlags) addFlags(cmd *cobra.Command, overwrite string) {
 	flags.StringVar(&o.name, "name", defaultPause, "Name of the policy.")
 	flags.StringVar(&o.dryRun, "dry-run", dryRunNone, `Must be "none", "client" or "server". With client nothing is sent, with server nothing is stored.`)
 	flags.BoolVar(&o.overwrite, "overwrite", false, overwrite)
-	for flag, complete := range map[string]completer{
-		"name":    o.completeNames(v1alpha1.GroupVersion.WithResource("taintevictionpolicies"), false),
+	completeFlags(cmd, map[string]completer{
+		"name":    o.completePauses(),
 		"dry-run": cobra.FixedCompletions([]string{dryRunNone, dryRunClient, dryRunServer}, cobra.ShellCompDirectiveNoFileComp),
-	} {
-		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
-			panic(err) // there is no such flag: a bug
-		}
-	}
+	})
 }
 
 func (o *pauseFlags) validate() error {

@@ -91,6 +91,12 @@ func newPlanCommand(common *Common) *cobra.Command {
 	flags.StringArrayVar(&o.remove, "remove", nil, "A taint to remove, as key, key=value or key:effect. May be repeated.")
 	flags.StringVar(&o.policyFile, "policies", "", "Path of a file with TaintEvictionPolicies to try, or - for standard input.")
 	flags.BoolVar(&o.room, "room", true, "Look whether replacements find room on other nodes. That reads all pods of the cluster.")
+	completeFlags(cmd, map[string]completer{
+		"selector": cobra.NoFileCompletions,
+		"taint":    completeTaints(common.plannedTaints, true),
+		"remove":   completeTaints(common.removableTaints(&o.selector), false),
+		"policies": cobra.FixedCompletions([]string{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt),
+	})
 	return cmd
 }
 
@@ -103,8 +109,9 @@ func (o *plan) complete(nodes []string) (err error) {
 	case len(o.taints)+len(o.remove) == 0 && o.policyFile == "":
 		return usagef("say what to try: --taint, --remove or --policies")
 	}
-	slices.Sort(nodes)
-	o.change.Nodes = slices.Compact(nodes)
+	if o.change.Nodes, err = nodeNames(nodes); err != nil {
+		return err
+	}
 	if o.change.Add, err = parseTaints(o.taints); err != nil {
 		return err
 	}

@@ -94,6 +94,7 @@ func newStatusCommand(common *Common) *cobra.Command {
 	flags.StringVarP(&o.selector, "selector", "l", "", "Select nodes by their labels, such as pool=spot.")
 	flags.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "Show pods of all namespaces. It is the default, and comes before -n.")
 	flags.BoolVarP(&o.watch, "watch", "w", false, "Read and print again every 5 s, less often if a read takes long: on a terminal in place, elsewhere below if something changed.")
+	completeFlags(cmd, map[string]completer{"selector": cobra.NoFileCompletions})
 	return cmd
 }
 

@@ -77,6 +77,7 @@ func newWatchCommand(common *Common) *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "Watch pods of all namespaces. It is the default, and comes before -n.")
 	flags.DurationVar(&o.timeout, "timeout", 0, "How long to wait, such as 10m. 0 is without end.")
+	completeFlags(cmd, map[string]completer{"timeout": cobra.NoFileCompletions})
 	return cmd
 }
 

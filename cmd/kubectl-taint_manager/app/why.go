@@ -55,7 +55,7 @@ func newWhyCommand(common *Common) *cobra.Command {
 		Short:             "Say why a pod goes or went because of taints, or why it does not",
 		Long:              whyLong + exitCodes + " A pod of which nothing is known is a failure.",
 		Example:           whyExample,
-		ValidArgsFunction: common.completePods(),
+		ValidArgsFunction: common.completePod(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(args); err != nil {
 				return err
