@@ -103,7 +103,7 @@ func TestPause(t *testing.T) {
 		pods = append(pods, pod)
 	}
 
-	w.refuses(t, alice, 2, "a pause of all taints also holds failover", "pause", "--for=1m")
+	w.refuses(t, alice, 64, "a pause of all taints also holds failover", "pause", "--for=1m")
 	w.refuses(t, alice, 1, "there is no policy pause", "resume")
 	peeper, _, err := w.cp.ServiceAccount(ctx, readerNamespace, "peeper", readRules())
 	must(t, err)

@@ -18,7 +18,6 @@ package app
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,25 +70,20 @@ func TestWrongArgumentsAreNamed(t *testing.T) {
 		{[]string{"plan", "a", "--policies", file(head + "metadata: {name: a}\nspec: {mode: Keep, mod: x}\n")}, "line 4: spec.mod"},
 		{[]string{"plan", "a", "--policies", file(head + "metadata: {name: a}\nspec: {mode: Keep}\n---\n" + head + "metadata: {name: a}\nspec: {mode: Keep}\n")},
 			"there are two policies named a"},
+		{[]string{"status", "a", "-l", "x=y"}, "name nodes or select them with -l, not both"},
+		{[]string{"status", "pod/a"}, `"pod/a" is not the name of a node`},
+		{[]string{"plan", "pod/a", "--taint", "k:NoExecute"}, `"pod/a" is not the name of a node`},
+		{[]string{"watch"}, "name one node or more"},
+		{[]string{"watch", "a", "--timeout", "-1s"}, "--timeout -1s: must not be negative"},
+		{[]string{"watch", "a", "--timeout", "soon"}, `invalid argument "soon" for "--timeout"`},
+		{[]string{"pause", "--for", "1ms"}, "--for 1ms: must be a second or more"},
+		{[]string{"resume", "a"}, "resume takes no arguments"},
+		{[]string{"doctor", "a"}, "doctor takes no arguments"},
 		{[]string{"why", "a", "-o", "frob"}, "-o frob: must be one of wide, name, json, yaml"},
 	} {
 		code, stderr := runs(t, test.arguments...)
 		if code != exitUsage || !strings.Contains(stderr, test.want) {
 			t.Errorf("%q: exit code %d, %q; want %d and %q", test.arguments, code, stderr, exitUsage, test.want)
 		}
-	}
-}
-
-func TestExitCodes(t *testing.T) {
-	for _, test := range []struct {
-		err  error
-		want int
-	}{{nil, 0}, {errors.New("x"), 1}, {usagef("x"), 2}, {exitError(4), 4}} {
-		if got := report(test.err, &bytes.Buffer{}); got != test.want {
-			t.Errorf("%v: got %d, want %d", test.err, got, test.want)
-		}
-	}
-	if code, stderr := runs(t, "why", "a", "--kubeconfig", "/does/not/exist"); code != exitFailure || stderr == "" {
-		t.Errorf("without a cluster: exit code %d, %q", code, stderr)
 	}
 }

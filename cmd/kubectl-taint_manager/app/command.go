@@ -27,7 +27,8 @@ limitations under the License.
 //   - a function that prints its result as text, on a text.Printer. common.print does the rest: -o json, yaml, name, jsonpath and templates.
 //
 // What the verb says is made in pkg/explain, from a snapshot that common.reader reads. A verb that writes has its own client from
-// common.ConfigFlags. Errors are returned: a usageError exits with 2, an exitError with its own code, any other error with 1.
+// common.ConfigFlags. Errors are returned: a usageError exits with 64, an exitError with its own code, any other error with 1. A verb that a signal
+// ends returns an error, any: the code is that of the signal.
 package app
 
 import (
@@ -47,10 +48,13 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Exit codes of all verbs. Those of one verb are from 3.
+// Exit codes of all verbs. Between them are those that one verb has. A timeout of watch has 2, so wrong usage has the code that sysexits.h gives
+// it (EX_USAGE): a script must not take a mistake in its arguments for what happened to a node. After a signal the code is 128 and its number,
+// as that of a shell.
 const (
 	exitFailure = 1
-	exitUsage   = 2
+	exitUsage   = 64
+	exitSignal  = 128
 )
 
 const description = `kubectl taint-manager says which pods go because of taints, when and why, and which would go if a node was tainted.
@@ -58,7 +62,11 @@ const description = `kubectl taint-manager says which pods go because of taints,
 It asks the API server and not the controller, decides by the code of the controller, and needs permissions to read only.
 What it could not read it names, with what cannot be known because of that.`
 
-const exitCodes = "\n\nExit codes: 0 when all went well, 1 on a failure, 2 on wrong usage."
+// otherExitCodes are those of all verbs, and exitCodes says the same of a verb that has none of its own.
+const (
+	otherExitCodes = "1 on a failure, 64 on wrong usage, 130 when interrupted."
+	exitCodes      = "\n\nExit codes: 0 when all went well, " + otherExitCodes
+)
 
 // usageError is an error in the arguments of the command.
 type usageError struct{ error }
@@ -75,13 +83,44 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // Main runs the plugin with the process's arguments and returns its exit code.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal kills the process
-	klog.LogToStderr(false)      // client-go's logs are not for the users of a command line
+	klog.LogToStderr(false) // client-go's logs are not for the users of a command line
 	klog.SetOutput(io.Discard)
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-	return report(NewCommand(streams).ExecuteContext(ctx), os.Stderr)
+	return exitCode(ctx, NewCommand(streams).ExecuteContext(ctx), os.Stderr)
+}
+
+// signaled is the cause of the end of a context that a signal has ended.
+type signaled struct{ syscall.Signal }
+
+func (s signaled) Error() string { return s.String() }
+
+// untilSignal returns a context that ends with a signal that ends a process. A second one kills the process.
+func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	received := make(chan os.Signal, 1)
+	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		defer signal.Stop(received)
+		select {
+		case <-ctx.Done():
+		case s := <-received:
+			if s, is := s.(syscall.Signal); is {
+				cancel(signaled{s})
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// exitCode returns the exit code for an error of the command, and writes the error. Where a signal has ended the command, its errors only say so.
+func exitCode(ctx context.Context, err error, to io.Writer) int {
+	var by signaled
+	if err != nil && errors.As(context.Cause(ctx), &by) {
+		return exitSignal + int(by.Signal)
+	}
+	return report(err, to)
 }
 
 // report writes an error of the command, and returns the exit code.

@@ -35,8 +35,8 @@ the out-of-service taint; and pods that are evicted again and again. What it cou
 
 Nothing is changed. Permissions are asked for by access reviews, which need permission to create subjectaccessreviews.
 
-Exit codes: 0 when nothing is worse than information, 3 when the worst finding is a warning, 4 when it is an error; 1 on a failure, 2 on wrong
-usage. A check that could not be made does not count.`
+Exit codes: 0 when nothing is worse than information, 3 when the worst finding is a warning, 4 when it is an error,
+` + otherExitCodes + ` A check that could not be made does not count.`
 
 // The exit codes of doctor.
 const (
@@ -75,13 +75,19 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	if err := o.print(report, func(p *text.Printer) { printReport(p, report) }); err != nil {
 		return err
 	}
+	return exitFor(report)
+}
+
+// exitFor returns the exit code of what was found, as an error.
+func exitFor(report *doctor.Report) error {
 	switch report.Worst() {
 	case doctor.Error:
 		return exitError(exitErrors)
 	case doctor.Warning:
 		return exitError(exitWarnings)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // maxObjects is how many objects of a finding are named without -o wide.

@@ -248,7 +248,7 @@ func (w *pauseWriter) begin(ctx context.Context, spec v1alpha1.TaintEvictionPoli
 	if result.Pause, _ = explain.PauseOf(policy); w.dryRun == dryRunNone {
 		result.Acknowledged = w.acknowledged(ctx, object)
 	}
-	return w.finish(ctx, result, object)
+	return w.finish(context.WithoutCancel(ctx), result, object) // it is written: say so, though a signal ended the wait
 }
 
 func setAt(m map[string]string, key, value string) map[string]string {

@@ -48,7 +48,8 @@ checks them; the API server checks more: see kubectl apply --dry-run=server.
 
 The eviction brake and the pace of nodes, which only delay, do not count here.
 
-Exit codes: 0 if no pod would go, 3 if pods would go, 4 if a disruption budget would block some of them, 1 on a failure, 2 on wrong usage.`
+Exit codes: 0 if no pod would go, 3 if pods would go, 4 if a disruption budget would block some of them,
+` + otherExitCodes
 
 const planExample = `  # What if this node had this taint?
   kubectl taint-manager plan node-1 --taint example.com/maintenance:NoExecute

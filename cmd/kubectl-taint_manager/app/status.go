@@ -141,8 +141,6 @@ func (o *status) run(ctx context.Context) error {
 		result, err := o.read(ctx, reader)
 		done()
 		switch {
-		case o.watch && ctx.Err() != nil:
-			return nil
 		case err != nil:
 			return err
 		}
@@ -157,7 +155,7 @@ func (o *status) run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		case <-time.After(max(statusInterval, idleFactor*time.Since(began))):
 		}
 	}

@@ -28,7 +28,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/snapshot"
 )
 
-// exitTimeout is the exit code of watch for a timeout.
+// exitTimeout is the exit code of watch when --timeout is over.
 const exitTimeout = 2
 
 const watchLong = `Watch nodes until they are empty: until the API does not have any more the pods that their taints make go.
@@ -43,7 +43,7 @@ yaml, each change is appended, at most once a second. It works by watches of the
 
 A node that has pods and no taint that evicts is a failure when no pod that goes is left: nothing makes it empty.
 
-Exit codes: 0 when all pods that go are gone, 1 on a failure, 2 on a timeout or on wrong usage.`
+Exit codes: 0 when all pods that go are gone, 2 when the time of --timeout is over, ` + otherExitCodes
 
 const watchExample = `  # Taint a node, and wait until it is empty
   kubectl taint node node-1 example.com/maintenance:NoExecute

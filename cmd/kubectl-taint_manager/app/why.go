@@ -53,7 +53,7 @@ func newWhyCommand(common *Common) *cobra.Command {
 	return &cobra.Command{
 		Use:               "why POD",
 		Short:             "Say why a pod goes or went because of taints, or why it does not",
-		Long:              whyLong + exitCodes + " A pod of which nothing is known is a failure.",
+		Long:              whyLong + exitCodes + "\nA pod of which nothing is known is a failure.",
 		Example:           whyExample,
 		ValidArgsFunction: common.completePod(),
 		RunE: func(cmd *cobra.Command, args []string) error {
