@@ -219,7 +219,7 @@ func (o *status) show(s *explain.Status, again bool) error {
 			fmt.Fprintln(o.Out)
 		}
 		if o.watch {
-			fmt.Fprintln(o.Out, text.Absolute(s.At))
+			fmt.Fprintln(o.Out, text.Absolute(s.At.Truncate(time.Second)))
 		}
 		if len(s.Nodes) == 0 {
 			fmt.Fprintln(o.ErrOut, o.nothing())

@@ -44,25 +44,40 @@ func (p *Printer) Style(style Style, words string) string {
 	return "\x1b[" + string(style) + "m" + words + "\x1b[0m"
 }
 
-// Relative returns a time as people say it: "in 4m12s", "3s ago", "now".
+// Relative returns a time as people say it: "in 4m12s", "3s ago", "now". A time to come is rounded up, to the unit that is shown: nothing happens
+// before what was read.
 func Relative(t, now time.Time) string {
-	d := t.Sub(now).Round(time.Second)
-	switch {
-	case d > 0:
-		return "in " + duration.HumanDuration(d)
-	case d < 0:
-		return duration.HumanDuration(-d) + " ago"
-	default:
-		return "now"
+	if t.After(now) {
+		return "in " + duration.HumanDuration(roundUp(t.Sub(now)))
 	}
+	if d := now.Sub(t).Round(time.Second); d > 0 {
+		return duration.HumanDuration(d) + " ago"
+	}
+	return "now"
 }
 
-// Absolute returns a time as the API writes it.
+// roundUp rounds a duration up to the least unit that duration.HumanDuration shows of it.
+func roundUp(d time.Duration) time.Duration {
+	const day = 24 * time.Hour
+	unit := day
+	switch {
+	case d < 10*time.Minute:
+		unit = time.Second
+	case d < 8*time.Hour:
+		unit = time.Minute
+	case d < 8*day:
+		unit = time.Hour
+	}
+	return (d + unit - 1).Truncate(unit)
+}
+
+// Absolute returns a time as the API writes it, in whole seconds. It is rounded up: a second that the API has stored counts as its end, too, and
+// nothing happens before what was read.
 func Absolute(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format(time.RFC3339)
+	return t.Add(time.Second - 1).Truncate(time.Second).UTC().Format(time.RFC3339)
 }
 
 // Count returns a number and a noun: "1 pod", "2 pods".

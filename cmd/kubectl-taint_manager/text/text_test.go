@@ -48,11 +48,26 @@ func TestTable(t *testing.T) {
 func TestRelative(t *testing.T) {
 	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]string{
-		252 * time.Second: "in 4m12s", -3 * time.Second: "3s ago", 400 * time.Millisecond: "now", -26 * time.Hour: "26h ago",
+		252 * time.Second: "in 4m12s", -3 * time.Second: "3s ago", -400 * time.Millisecond: "now", 0: "now", -26 * time.Hour: "26h ago",
+		// A time to come is never shown as earlier than it is.
+		time.Millisecond: "in 1s", 299*time.Second + 1: "in 5m", 10*time.Minute + 1: "in 11m", 10*time.Minute - 1: "in 10m",
+		179*time.Minute + time.Second: "in 3h", 7*time.Hour + 59*time.Minute + 59*time.Second: "in 8h", 8*time.Hour + time.Second: "in 9h",
+		47*time.Hour + time.Minute: "in 2d", 7*24*time.Hour + 23*time.Hour + time.Second: "in 8d", 8*24*time.Hour + time.Second: "in 9d",
 	} {
 		if got := Relative(now.Add(d), now); got != want {
 			t.Errorf("%s: got %q, want %q", d, got, want)
 		}
+	}
+}
+
+func TestAbsolute(t *testing.T) {
+	for nanoseconds, want := range map[int]string{0: "2026-03-01T12:00:00Z", 1: "2026-03-01T12:00:01Z", 999_999_999: "2026-03-01T12:00:01Z"} {
+		if got := Absolute(time.Date(2026, time.March, 1, 13, 0, 0, nanoseconds, time.FixedZone("", 3600))); got != want {
+			t.Errorf("%d ns: got %q, want %q", nanoseconds, got, want)
+		}
+	}
+	if got := Absolute(time.Time{}); got != "" {
+		t.Errorf("of no time: %q", got)
 	}
 }
 
