@@ -244,11 +244,11 @@ func (r *Reader) readBudgets(ctx context.Context, in *Input, namespace string) (
 		}
 		return list, len(list.Items), nil
 	}, func() { in.Budgets = nil })
-	return refused(err, UnreadBudgets, "whether a budget holds a pod that a policy of mode Evict makes go")
+	return Refused(err, UnreadBudgets, "whether a budget holds a pod that a policy of mode Evict makes go")
 }
 
-// refused returns what is unread if the reader has no permission, and any other error.
-func refused(err error, what, means string) ([]Unread, error) {
+// Refused returns what is unread if an error says that the reader has no permission, and any other error as it is.
+func Refused(err error, what, means string) ([]Unread, error) {
 	if err == nil {
 		return nil, nil
 	}

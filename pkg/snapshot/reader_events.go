@@ -28,8 +28,13 @@ import (
 func (r *Reader) Events(ctx context.Context, kind, namespace, name string) ([]eventsv1.Event, []Unread, error) {
 	about := fields.Set{"regarding.kind": kind, "regarding.name": name}
 	events, err := r.events(ctx, namespace, about.AsSelector())
-	unread, err := refused(err, "Events about "+name, "what has been done about it, and by whom")
+	unread, err := Refused(err, "Events about "+name, "what has been done about it, and by whom")
 	return events, unread, err
+}
+
+// EventsOfReason returns the Events of a namespace, or of all, that have a reason. What an error means is the caller's to say: see Refused.
+func (r *Reader) EventsOfReason(ctx context.Context, namespace, reason string) ([]eventsv1.Event, error) {
+	return r.events(ctx, namespace, fields.OneTermEqualSelector("reason", reason))
 }
 
 // events lists the Events of a namespace, or of all, that a selector selects.

@@ -68,14 +68,14 @@ func (r *Reader) readPolicies(ctx context.Context, in *Input) ([]Unread, error) 
 		return nil, nil // so there are none
 	case err != nil:
 		in.PoliciesUnread = true
-		return refused(err, "policies", "in which mode a pod goes, and whether a policy keeps it")
+		return Refused(err, "policies", "in which mode a pod goes, and whether a policy keeps it")
 	case !SelectsNamespaces(in.Policies):
 		return nil, nil
 	}
 	if in.Namespaces, err = r.NamespaceLabels(ctx); err != nil {
 		in.Namespaces = nil
 	}
-	return refused(err, "namespaces", "whether a policy with a namespaceSelector applies")
+	return Refused(err, "namespaces", "whether a policy with a namespaceSelector applies")
 }
 
 // notServed reports whether the API server has no policies. A list without permission is refused in the same way whether it does or not, so
@@ -126,7 +126,7 @@ func (r *Reader) TryPolicies(ctx context.Context, s *Snapshot, policies []*unstr
 		if err != nil {
 			namespaces = nil
 		}
-		more, err := refused(err, "namespaces", "whether a policy with a namespaceSelector applies")
+		more, err := Refused(err, "namespaces", "whether a policy with a namespaceSelector applies")
 		if err != nil {
 			return nil, err
 		}

@@ -22,7 +22,6 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -89,7 +88,7 @@ func (r *Reader) Terminating(ctx context.Context, s *Snapshot, namespace string)
 			return list, len(list.Items), nil
 		}, func() {})
 		if err != nil {
-			unread, err := refused(err, "metadata of pods", "since when pods are terminating, and which finalizers they have")
+			unread, err := Refused(err, "metadata of pods", "since when pods are terminating, and which finalizers they have")
 			return found, unread, err
 		}
 	}
@@ -104,13 +103,6 @@ func terminatingMeta(meta *metav1.ObjectMeta) *metav1.ObjectMeta {
 	}
 }
 
-// EventsOfReason returns the Events of a namespace, or of all, that have a reason.
-func (r *Reader) EventsOfReason(ctx context.Context, namespace, reason string) ([]eventsv1.Event, []Unread, error) {
-	events, err := r.events(ctx, namespace, fields.OneTermEqualSelector("reason", reason))
-	unread, err := refused(err, "Events", "what the controller has said about pods that wait")
-	return events, unread, err
-}
-
 // Lease returns the Lease of the controller, or nil if there is none.
 func (r *Reader) Lease(ctx context.Context, name types.NamespacedName) (*coordinationv1.Lease, []Unread, error) {
 	lease, err := r.Kube.CoordinationV1().Leases(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
@@ -118,7 +110,7 @@ func (r *Reader) Lease(ctx context.Context, name types.NamespacedName) (*coordin
 		return nil, nil, nil
 	}
 	if err != nil {
-		unread, err := refused(err, "Lease "+name.String(), "whether a replica of taint-manager leads")
+		unread, err := Refused(err, "Lease "+name.String(), "whether a replica of taint-manager leads")
 		return nil, unread, err
 	}
 	return lease, nil, nil

@@ -39,7 +39,7 @@ func (r *Reader) LocalClaims(ctx context.Context) (map[types.NamespacedName]bool
 		}
 		return list, len(list.Items), nil
 	}, func() { clear(local) })
-	unread, err := refused(err, "persistent volumes", "which pods with a PersistentVolumeClaim have their data on their node")
+	unread, err := Refused(err, "persistent volumes", "which pods with a PersistentVolumeClaim have their data on their node")
 	return local, unread, err
 }
 

@@ -26,7 +26,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -43,6 +42,8 @@ const (
 	// leaseName is the name of the controller's Lease, and controllerLabels are the labels of what the manifests deploy.
 	leaseName        = "taint-manager"
 	controllerLabels = "app.kubernetes.io/name=taint-manager,app.kubernetes.io/component=controller"
+	// evictionReason is the reason of the Events of taint-manager and of the built-in controller about evicted pods.
+	evictionReason = "TaintManagerEviction"
 	// reviewsAtOnce is how many access reviews are made at the same time.
 	reviewsAtOnce = 8
 )
@@ -62,8 +63,7 @@ func (o *doctorOptions) examine(ctx context.Context, reader *snapshot.Reader) (*
 		return listed[v1.PodList, v1.Pod](ctx, controllerLabels, "", r.Kube.CoreV1().Pods(namespace).List)
 	})
 	c.ControllerManagers.Value, c.ControllerManagers.Err = r.controllerManagers(ctx)
-	c.Evictions.Value, c.Evictions.Err = listed[eventsv1.EventList, eventsv1.Event](ctx, "", fields.OneTermEqualSelector("reason", "TaintManagerEviction").String(),
-		r.Kube.EventsV1().Events(metav1.NamespaceAll).List)
+	c.Evictions.Value, c.Evictions.Err = r.EventsOfReason(ctx, metav1.NamespaceAll, evictionReason)
 	c.Heartbeats.Value, c.Heartbeats.Err = listed[coordinationv1.LeaseList, coordinationv1.Lease](ctx, "", "", r.Kube.CoordinationV1().Leases(v1.NamespaceNodeLease).List)
 	if c.CRD.Value, c.CRD.Err = r.crd(ctx); c.CRD.Err != nil {
 		c.CRD.Value = nil

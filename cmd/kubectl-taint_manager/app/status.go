@@ -200,8 +200,8 @@ func (o *status) facts(ctx context.Context, reader *snapshot.Reader, s *snapshot
 	if !explain.MayBeBlocked(s) {
 		return facts, nil
 	}
-	events, unread, err := reader.EventsOfReason(ctx, namespace, tainteviction.BlockedEventReason)
-	if err != nil {
+	events, err := reader.EventsOfReason(ctx, namespace, tainteviction.BlockedEventReason)
+	if unread, err = snapshot.Refused(err, "Events", "since when pods are blocked"); err != nil {
 		return facts, err
 	}
 	s.Unread = append(s.Unread, unread...)
