@@ -50,8 +50,6 @@ const (
 	fieldManager = "kubectl-taint_manager"
 	// acknowledgeWithin is for how long the controller is waited for.
 	acknowledgeWithin, acknowledgePoll = 5 * time.Second, 200 * time.Millisecond
-	// maxNodeLists is how many nodes have their pods listed node by node. For more, one list of all pods costs the API server less.
-	maxNodeLists = 50
 )
 
 // pauseFlags are the flags that pause and resume have in common.
@@ -90,35 +88,13 @@ func (o *pauseFlags) options() []string {
 // readTainted reads a snapshot with the pods on the nodes whose taints may evict. If they cannot be read, the snapshot has none and says so: a
 // pause must not fail because of what it only shows.
 func readTainted(ctx context.Context, reader *snapshot.Reader) (s *snapshot.Snapshot, known bool) {
-	s, err := reader.Read(ctx, snapshot.Scope{})
-	if err == nil {
-		s, err = readPodsOf(ctx, reader, s)
-	}
+	s, err := reader.Read(ctx, snapshot.Scope{Pods: snapshot.PodsOnTaintedNodes})
 	if err == nil {
 		return s, true
 	}
 	return snapshot.New(snapshot.Input{At: reader.Clock.Now(), Server: reader.Server, Choices: reader.Choices, Unread: []snapshot.Unread{{
 		What: "nodes and pods", Error: err.Error(), Means: "how many pods the pause holds",
 	}}}), false
-}
-
-// readPodsOf reads a snapshot once more, with the pods on the nodes whose taints may evict.
-func readPodsOf(ctx context.Context, reader *snapshot.Reader, s *snapshot.Snapshot) (*snapshot.Snapshot, error) {
-	tainted := []string{}
-	for name := range s.Nodes {
-		if len(s.Taints(name)) > 0 {
-			tainted = append(tainted, name)
-		}
-	}
-	slices.Sort(tainted)
-	switch {
-	case len(tainted) == 0:
-		return s, nil
-	case len(tainted) > maxNodeLists:
-		return reader.Read(ctx, snapshot.Scope{Pods: snapshot.BoundPods})
-	default:
-		return reader.Read(ctx, snapshot.Scope{Nodes: tainted, Pods: snapshot.PodsOnNodes})
-	}
 }
 
 // pauseWriter writes or deletes the policy of a pause.
