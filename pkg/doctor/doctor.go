@@ -31,6 +31,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/taint-manager/taint-manager/pkg/explain"
 	"github.com/taint-manager/taint-manager/pkg/snapshot"
@@ -84,6 +85,15 @@ func (r *Report) Names() (names []string) {
 		}
 	}
 	return names
+}
+
+// Checks returns the names of all checks in alphabetical order.
+func (r *Report) Checks() []string {
+	names := sets.New[string]()
+	for _, finding := range r.Findings {
+		names.Insert(finding.Check)
+	}
+	return sets.List(names)
 }
 
 // Worst returns the worst severity that was found.

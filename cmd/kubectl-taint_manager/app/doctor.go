@@ -19,6 +19,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,8 @@ the out-of-service taint; and pods that are evicted again and again. What it cou
 Nothing is changed. Permissions are asked for by access reviews, which need permission to create subjectaccessreviews.
 
 Exit codes: 0 when nothing is worse than information, 3 when the worst finding is a warning, 4 when it is an error,
-` + otherExitCodes + ` A check that could not be made does not count.`
+` + otherExitCodes + ` A check that could not be made does not count. With --fail-on=Error
+warnings do not count either.`
 
 // The exit codes of doctor.
 const (
@@ -44,11 +46,17 @@ const (
 	exitErrors   = 4
 )
 
-type doctorOptions struct{ *Common }
+type doctorOptions struct {
+	*Common
+	// failOn is the least severity that counts for the exit code: Error or Warning.
+	failOn string
+	// skip are the checks that are left out of the report.
+	skip []string
+}
 
 func newDoctorCommand(common *Common) *cobra.Command {
-	o := &doctorOptions{common}
-	return &cobra.Command{
+	o := &doctorOptions{Common: common}
+	cmd := &cobra.Command{
 		Use: "doctor", Short: "Say whether taint-manager is set up right, and what to do", Long: doctorLong,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,9 +66,21 @@ func newDoctorCommand(common *Common) *cobra.Command {
 			return o.run(cmd.Context())
 		},
 	}
+	cmd.Flags().StringVar(&o.failOn, "fail-on", string(doctor.Warning), "Least severity of a finding for which the exit code is not 0: Error or Warning.")
+	cmd.Flags().StringSliceVar(&o.skip, "skip", nil, "Checks to leave out, such as BuiltInController where the built-in controller cannot be switched off.")
+	severities := cobra.FixedCompletions([]cobra.Completion{string(doctor.Error), string(doctor.Warning)}, cobra.ShellCompDirectiveNoFileComp)
+	for flag, complete := range map[string]completer{"fail-on": severities, "skip": cobra.NoFileCompletions} {
+		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // there is no such flag: a bug
+		}
+	}
+	return cmd
 }
 
 func (o *doctorOptions) run(ctx context.Context) error {
+	if failOn := doctor.Severity(o.failOn); failOn != doctor.Error && failOn != doctor.Warning {
+		return usagef("--fail-on is %q, and must be %s or %s", o.failOn, doctor.Error, doctor.Warning)
+	}
 	reader, done, err := o.reader()
 	if err != nil {
 		return err
@@ -72,22 +92,37 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	}
 	done()
 	report := doctor.Examine(cluster)
+	if err := leaveOut(report, o.skip); err != nil {
+		return err
+	}
 	if err := o.print(report, func(p *text.Printer) { printReport(p, report) }); err != nil {
 		return err
 	}
-	return exitFor(report)
+	return exitFor(report.Worst(), doctor.Severity(o.failOn))
 }
 
-// exitFor returns the exit code of what was found, as an error.
-func exitFor(report *doctor.Report) error {
-	switch report.Worst() {
-	case doctor.Error:
+// exitFor returns the exit code for the worst finding, or nil if that does not count.
+func exitFor(worst, failOn doctor.Severity) error {
+	switch {
+	case worst == doctor.Error:
 		return exitError(exitErrors)
-	case doctor.Warning:
+	case worst == doctor.Warning && failOn == doctor.Warning:
 		return exitError(exitWarnings)
 	default:
 		return nil
 	}
+}
+
+// leaveOut takes the findings of some checks out of a report. Each check has a finding, so one without is a typing error.
+func leaveOut(r *doctor.Report, checks []string) error {
+	all := r.Checks()
+	for _, check := range checks {
+		if !slices.Contains(all, check) {
+			return usagef("there is no check %q to skip: there are %s", check, strings.Join(all, ", "))
+		}
+	}
+	r.Findings = slices.DeleteFunc(r.Findings, func(f doctor.Finding) bool { return slices.Contains(checks, f.Check) })
+	return nil
 }
 
 // maxObjects is how many objects of a finding are named without -o wide.

@@ -17,8 +17,12 @@ limitations under the License.
 package app
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
 	"github.com/taint-manager/taint-manager/pkg/doctor"
@@ -43,4 +47,49 @@ func TestPrintReport(t *testing.T) {
 		},
 	}
 	golden(t, "doctor", func(p *text.Printer) { printReport(p, report) })
+}
+
+// TestDoctorExitCode has the exit code for each severity that is the worst one, with each value of --fail-on.
+func TestDoctorExitCode(t *testing.T) {
+	for _, c := range []struct {
+		worst, failOn doctor.Severity
+		want          int
+	}{
+		{doctor.Error, doctor.Warning, 4}, {doctor.Error, doctor.Error, 4},
+		{doctor.Warning, doctor.Warning, 3}, {doctor.Warning, doctor.Error, 0},
+		{doctor.Unknown, doctor.Warning, 0}, {doctor.Info, doctor.Warning, 0}, {doctor.OK, doctor.Warning, 0},
+	} {
+		got := 0
+		var exit exitError
+		if err := exitFor(c.worst, c.failOn); errors.As(err, &exit) {
+			got = int(exit)
+		} else if err != nil {
+			t.Error(err)
+		}
+		if got != c.want {
+			t.Errorf("%s with --fail-on=%s: exit code %d, want %d", c.worst, c.failOn, got, c.want)
+		}
+	}
+}
+
+// TestDoctorSkips leaves out checks, and refuses those that are not there.
+func TestDoctorSkips(t *testing.T) {
+	report := func() *doctor.Report {
+		return &doctor.Report{Findings: []doctor.Finding{
+			{Severity: doctor.Error, Check: "Leader"}, {Severity: doctor.Warning, Check: "Budgets"}, {Severity: doctor.Warning, Check: "Budgets"}, {Severity: doctor.OK, Check: "Clock"},
+		}}
+	}
+	r := report()
+	if err := leaveOut(r, []string{"Leader", "Budgets", "Leader"}); err != nil || strings.Join(r.Checks(), ",") != "Clock" || r.Worst() != doctor.OK {
+		t.Errorf("left are %v, the worst is %s: %v", r.Checks(), r.Worst(), err)
+	}
+	err := leaveOut(report(), []string{"leader"})
+	if want := `there is no check "leader" to skip: there are Budgets, Clock, Leader`; err == nil || err.Error() != want || !errors.As(err, &usageError{}) {
+		t.Errorf("got %v, want a usageError %s", err, want)
+	}
+	cmd := NewCommand(genericiooptions.NewTestIOStreamsDiscard())
+	cmd.SetArgs([]string{"doctor", "--fail-on=Info"})
+	if err := cmd.ExecuteContext(t.Context()); err == nil || err.Error() != `--fail-on is "Info", and must be Error or Warning` || !errors.As(err, &usageError{}) {
+		t.Errorf("got %v", err)
+	}
 }
