@@ -138,7 +138,7 @@ test-image: ## Build the image twice, compare, look into it, and push it to a re
 .PHONY: test-e2e
 test-e2e: ## Run the built binary against a real control plane (the first time builds it, in minutes).
 	go run ./e2e/framework/controlplane/cmd/cluster --build-only
-	go test -race -timeout 10m -count=1 $$(go list ./e2e/... | grep -v '/e2e$$')
+	go test -race -timeout 30m -count=1 $$(go list ./e2e/... | grep -v '/e2e$$')
 	go test -race -timeout 45m -count=1 -v ./e2e
 
 .PHONY: test-faults

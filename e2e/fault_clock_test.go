@@ -22,6 +22,7 @@ import (
 
 	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
+	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 )
 
 // TestFaultWallClock has the wall clock of the controller's machine be wrong by up to an hour, and be set while pods wait.
@@ -47,7 +48,7 @@ func TestFaultWallClock(t *testing.T) {
 			s.Running(pod)
 			started := time.Now()
 			controller := s.Start(harness.Options{
-				Name: "clock-" + test.name, Binary: binary, Env: []string{harness.WallClock(test.first, test.later, test.after)},
+				Name: "clock-" + test.name, Binary: binary, Env: []string{launcher.WallClock(test.first, test.later, test.after)},
 			})
 			s.Quiet(pod, started.Add(test.tainted))
 			tainted := s.Taint(node, builders.NoExecute("ill"))

@@ -28,17 +28,13 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/sets"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/builders"
@@ -125,16 +121,20 @@ func (w *world) examine(t *testing.T, kubeconfig string) (findings []finding) {
 	return answer.Findings
 }
 
-// found waits until doctor finds something, or, if seen is empty, nothing of that severity.
+// found waits until doctor finds something.
 func (w *world) found(t *testing.T, kubeconfig, severity, check, seen string) {
 	t.Helper()
-	must(t, loop.Until(t.Context(), 200*time.Millisecond, 20*time.Second, func(context.Context) error {
+	w.foundWithin(t, 20*time.Second, kubeconfig, severity, check, seen)
+}
+
+func (w *world) foundWithin(t *testing.T, limit time.Duration, kubeconfig, severity, check, seen string) {
+	t.Helper()
+	must(t, loop.Until(t.Context(), 200*time.Millisecond, limit, func(context.Context) error {
 		findings := w.examine(t, kubeconfig)
-		is := slices.ContainsFunc(findings, func(f finding) bool {
+		if !slices.ContainsFunc(findings, func(f finding) bool {
 			return f.Severity == severity && f.Check == check && strings.Contains(f.Seen+" "+strings.Join(f.Objects, " "), seen)
-		})
-		if is != (seen != "") {
-			return fmt.Errorf("%s of %s with %q: %t, by %+v", severity, check, seen, is, findings)
+		}) {
+			return fmt.Errorf("%s of %s with %q is not in %+v", severity, check, seen, findings)
 		}
 		return nil
 	}))
@@ -244,6 +244,8 @@ func TestDoctor(t *testing.T) {
 			must(t, builders.SetTaints(ctx, w.client, "doctored", builders.NoExecuteSince("doctored.example.com/late", time.Now().Add(time.Hour))))
 			t.Cleanup(func() { must(t, builders.SetTaints(context.Background(), w.client, "doctored")) })
 		}},
+		{"two at once", "Error", "Replicas", "doctored/taint-manager", w.second},
+		{"the clock of a node", "Warning", "NodeClocks", "doctored-ahead (", w.nodeAhead},
 		{"a loop", "Warning", "EvictionLoops", "Pods of agent in namespace doctored were evicted from node doctored 3 times", w.loop},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
@@ -298,41 +300,6 @@ func (w *world) doctoredPod(t *testing.T, pod *corev1.Pod) {
 	t.Cleanup(func() {
 		must(t, w.client.CoreV1().Pods(doctored).Delete(context.Background(), pod.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
 	})
-}
-
-// dropField takes a field out of the CustomResourceDefinition, as an older one has none.
-func (w *world) dropField(t *testing.T) {
-	t.Helper()
-	client, err := dynamic.NewForConfig(w.cp.AdminConfig())
-	must(t, err)
-	crds := client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	const path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/noticeSeconds"
-	const rules = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations"
-	const name = "taintevictionpolicies.policy.taint-manager.io"
-	before, err := crds.Get(t.Context(), name, metav1.GetOptions{})
-	must(t, err)
-	_, err = crds.Patch(t.Context(), name, types.JSONPatchType, []byte(`[{"op":"remove","path":"`+path+`"},{"op":"remove","path":"`+rules+`"}]`), metav1.PatchOptions{})
-	must(t, err)
-	t.Cleanup(func() {
-		now, err := crds.Get(context.Background(), name, metav1.GetOptions{})
-		must(t, err)
-		now.Object["spec"] = before.Object["spec"]
-		_, err = crds.Update(context.Background(), now, metav1.UpdateOptions{})
-		must(t, err)
-	})
-}
-
-// loop writes the Events of pods that are evicted from a node again and again.
-func (w *world) loop(t *testing.T) {
-	t.Helper()
-	for _, pod := range []string{"agent-x2c4d", "agent-b8n5m", "agent-9w7v6"} {
-		_, err := w.client.EventsV1().Events(doctored).Create(t.Context(), &eventsv1.Event{
-			ObjectMeta: metav1.ObjectMeta{Name: pod}, EventTime: metav1.NowMicro(), ReportingController: "taint-manager", ReportingInstance: "x", Type: "Normal",
-			Reason: "TaintManagerEviction", Action: "Evict", Note: "Evicted from node doctored for taint a:NoExecute, not tolerated; due at x, 1ms late",
-			Regarding: corev1.ObjectReference{Kind: "Pod", Namespace: doctored, Name: pod, UID: types.UID(pod)},
-		}, metav1.CreateOptions{})
-		must(t, err)
-	}
 }
 
 // onlyReads says by the API server's log that doctor wrote nothing, and asked for nothing that it may not have.

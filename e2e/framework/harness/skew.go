@@ -18,84 +18,17 @@ package harness
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
-	"github.com/taint-manager/taint-manager/pkg/testing/mutation"
 )
 
-// skewVariable tells a binary of SkewedBinary what its wall clock does: by how many seconds it is wrong at first, by how many
-// later, and after how many seconds it is set.
-const skewVariable = "E2E_WALL_CLOCK"
-
-// nowLine is where Go's time.Now reads both clocks, and skewedNow what stands there instead.
-const (
-	nowLine   = "\tsec, nsec, mono := runtimeNow()\n"
-	skewedNow = nowLine + "\tsec += wallClockError(mono)\n"
-)
-
-// skewSource is a further file of Go's package time. Only the wall clock is wrong; the monotonic one goes on as it is, as when
-// somebody sets the time of a machine.
-const skewSource = `package time
-
-import "syscall"
-
-var wallClock = func() (w struct{ first, later, after int64 }) {
-	text, _ := syscall.Getenv("` + skewVariable + `")
-	for _, to := range []*int64{&w.first, &w.later, &w.after} {
-		end := 0
-		for end < len(text) && text[end] != ',' {
-			end++
-		}
-		n, err := atoi(text[:end])
-		if err == nil {
-			*to = int64(n)
-		}
-		text = text[min(end+1, len(text)):]
-	}
-	return w
-}()
-
-func wallClockError(mono int64) int64 {
-	if mono-startNano < wallClock.after*1e9 {
-		return wallClock.first
-	}
-	return wallClock.later
-}
-`
-
-// SkewedBinary builds taint-manager with a wall clock that can be wrong, and be set, which no machine lets a test do for one
-// process.
+// SkewedBinary builds taint-manager with a wall clock that launcher.WallClock sets.
 func (s *Scene) SkewedBinary() string {
 	s.T.Helper()
-	dir := s.T.TempDir()
-	root, err := exec.CommandContext(s.Context(), "go", "env", "GOROOT").Output()
-	s.Must(err)
-	original := filepath.Join(strings.TrimSpace(string(root)), "src", "time", "time.go")
-	source, err := os.ReadFile(original)
-	s.Must(err)
-	if n := strings.Count(string(source), nowLine); n != 1 {
-		s.T.Fatalf("%s has %d times: %s", original, n, nowLine)
-	}
-	overlay, err := mutation.Overlay(dir, map[string][]byte{
-		original: []byte(strings.Replace(string(source), nowLine, skewedNow, 1)),
-		filepath.Join(filepath.Dir(original), "zz_wall_clock.go"): []byte(skewSource),
-	})
-	s.Must(err)
 	ctx, cancel := context.WithTimeout(s.Context(), startTimeout)
 	defer cancel()
 	s.T.Log("building taint-manager with a wall clock of its own (the first time takes minutes)")
-	path, err := launcher.Build(ctx, dir, overlay)
+	path, err := launcher.BuildSkewed(ctx, s.T.TempDir(), launcher.Controller)
 	s.Must(err)
 	return path
-}
-
-// WallClock is the environment of a binary of SkewedBinary: its wall clock is wrong by first, and by later from after on.
-func WallClock(first, later, after time.Duration) string {
-	return fmt.Sprintf("%s=%d,%d,%d", skewVariable, int(first.Seconds()), int(later.Seconds()), int(after.Seconds()))
 }

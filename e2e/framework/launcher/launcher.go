@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -43,7 +44,10 @@ const (
 	// Name is the name of the service account, of its role and of the Lease.
 	Name = "taint-manager"
 
-	code         = "github.com/taint-manager/taint-manager/cmd/taint-manager"
+	// Controller and Plugin are the packages of the programs.
+	Controller = "github.com/taint-manager/taint-manager/cmd/taint-manager"
+	Plugin     = "github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager"
+
 	readyTimeout = 30 * time.Second
 )
 
@@ -60,17 +64,17 @@ func Binary(ctx context.Context, dir string, flags ...string) (string, error) {
 		}
 		return path, nil
 	}
-	return Build(ctx, dir, flags...)
+	return Build(ctx, dir, Controller, flags...)
 }
 
-// Build builds taint-manager into the directory with the given flags of go build.
-func Build(ctx context.Context, dir string, flags ...string) (string, error) {
-	path := filepath.Join(dir, "taint-manager")
-	args := append(append([]string{"build", "-o", path}, flags...), code)
+// Build builds a program into the directory with the given flags of go build.
+func Build(ctx context.Context, dir, program string, flags ...string) (string, error) {
+	file := filepath.Join(dir, path.Base(program))
+	args := append(append([]string{"build", "-o", file}, flags...), program)
 	if output, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building %s: %w\n%s", code, err, output)
+		return "", fmt.Errorf("building %s: %w\n%s", program, err, output)
 	}
-	return path, nil
+	return file, nil
 }
 
 // Options say how to start taint-manager.

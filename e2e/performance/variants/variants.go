@@ -76,7 +76,7 @@ func (v Variant) Build(ctx context.Context, dir string, flags ...string) (string
 	if err != nil {
 		return "", fmt.Errorf("variant %s: %w", v.Name, err)
 	}
-	path, err := launcher.Build(ctx, dir, append(flags, overlay)...)
+	path, err := launcher.Build(ctx, dir, launcher.Controller, append(flags, overlay)...)
 	if err != nil {
 		return "", fmt.Errorf("variant %s: %w", v.Name, err)
 	}
