@@ -32,15 +32,36 @@ import (
 )
 
 const (
-	module     = "github.com/taint-manager/taint-manager"
-	importPath = module + "/cmd/taint-manager"
+	module = "github.com/taint-manager/taint-manager"
 	// user runs the process. It is the customary number for an account that no host has.
 	user = "65532:65532"
 )
 
+// program is what an image holds.
+type program struct {
+	// name is that of its directory below cmd, and of the file in the image.
+	name string
+	// title and description are those of the image.
+	title, description string
+	// limit is the largest size of an unpacked image, in bytes. A single import can add half the size of the program.
+	limit int64
+}
+
+// programs returns those that have an image.
+func programs() []program {
+	return []program{
+		{"taint-manager", "taint-manager", "Evicts pods that do not tolerate their node's NoExecute taints", 40_000_000},
+		{"kubectl-taint_manager", "kubectl-taint-manager", "Says which pods go because of taints, and whether taint-manager is set up right", 55_000_000},
+	}
+}
+
+// importPath returns the package that is built.
+func (p program) importPath() string { return module + "/cmd/" + p.name }
+
 // source is the input of a build. The same source and version of Go give the same image, byte for byte.
 type source struct {
 	root      string // directory of the module
+	program   program
 	version   string
 	revision  string
 	ldflags   string
@@ -58,8 +79,8 @@ func platforms() []v1.Platform {
 func labels(s source) map[string]string {
 	const prefix = "org.opencontainers.image."
 	return map[string]string{
-		prefix + "title":       "taint-manager",
-		prefix + "description": "Evicts pods that do not tolerate their node's NoExecute taints",
+		prefix + "title":       s.program.title,
+		prefix + "description": s.program.description,
 		prefix + "licenses":    "Apache-2.0",
 		prefix + "source":      "https://" + module,
 		prefix + "version":     s.version,
@@ -98,7 +119,7 @@ func build(ctx context.Context, s source, sbomDir string) (v1.ImageIndex, error)
 	options := []kobuild.Option{
 		kobuild.WithBaseImages(scratch),
 		kobuild.WithPlatforms(names...),
-		kobuild.WithConfig(map[string]kobuild.Config{importPath: config}),
+		kobuild.WithConfig(map[string]kobuild.Config{s.program.importPath(): config}),
 		kobuild.WithTrimpath(true),
 		kobuild.WithUser(user),
 		kobuild.WithCreationTime(v1.Time{Time: s.created}),
@@ -115,7 +136,7 @@ func build(ctx context.Context, s source, sbomDir string) (v1.ImageIndex, error)
 	if err != nil {
 		return nil, fmt.Errorf("set up ko: %w", err)
 	}
-	result, err := builder.Build(ctx, kobuild.StrictScheme+importPath)
+	result, err := builder.Build(ctx, kobuild.StrictScheme+s.program.importPath())
 	if err != nil {
 		return nil, fmt.Errorf("build the image: %w", err)
 	}

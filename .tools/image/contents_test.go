@@ -35,7 +35,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-func testConfig(t *testing.T, i platformImage) {
+func testConfig(t *testing.T, p program, i platformImage) {
 	file, err := i.image.ConfigFile()
 	if err != nil {
 		t.Fatal(err)
@@ -46,14 +46,14 @@ func testConfig(t *testing.T, i platformImage) {
 	if file.Config.User != "65532:65532" {
 		t.Errorf("the user is %q, want a number that is not root's: kubelet checks runAsNonRoot by it", file.Config.User)
 	}
-	if got := file.Config.Entrypoint; !slices.Equal(got, []string{program}) || len(file.Config.Cmd) != 0 {
+	if got := file.Config.Entrypoint; !slices.Equal(got, []string{p.path()}) || len(file.Config.Cmd) != 0 {
 		t.Errorf("the entrypoint is %q with arguments %q", got, file.Config.Cmd)
 	}
 	if want := time.Unix(1700000000, 0); !file.Created.Equal(want) {
 		t.Errorf("the image was created at %s, want the commit's time, %s", file.Created, want)
 	}
 	for label, want := range map[string]string{
-		"title": "taint-manager", "licenses": "Apache-2.0", "source": "https://github.com/taint-manager/taint-manager",
+		"title": p.title, "licenses": "Apache-2.0", "source": "https://github.com/taint-manager/taint-manager",
 		"version": "v1.2.3", "revision": "abc",
 	} {
 		if got := file.Config.Labels["org.opencontainers.image."+label]; got != want {
@@ -66,7 +66,7 @@ func testConfig(t *testing.T, i platformImage) {
 }
 
 // testFiles checks that the image holds the program, static and executable, and no other file.
-func testFiles(t *testing.T, i platformImage) {
+func testFiles(t *testing.T, p program, i platformImage) {
 	layers, err := i.image.Layers()
 	if err != nil {
 		t.Fatal(err)
@@ -91,12 +91,12 @@ func testFiles(t *testing.T, i platformImage) {
 			if header.Mode != 0o555 || header.Uid != 0 {
 				t.Errorf("%s has mode %o and owner %d, want 555 and root: who runs it may not change it", header.Name, header.Mode, header.Uid)
 			}
-			if header.Name == program {
+			if header.Name == p.path() {
 				testStatic(t, archive, i.platform)
 			}
 		}
 	}
-	if want := []string{"/var", "/var/run", "/var/run/ko", "ko-app", program}; !slices.Equal(got, want) {
+	if want := []string{"/var", "/var/run", "/var/run/ko", "ko-app", p.path()}; !slices.Equal(got, want) {
 		t.Errorf("got files %q, want %q", got, want)
 	}
 }

@@ -37,22 +37,28 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// program is where ko puts it.
-const program = "/ko-app/taint-manager"
+// path is where ko puts a program.
+func (p program) path() string { return "/ko-app/" + p.name }
 
-// TestImage builds once as `make push` does, looks at all that came of it, and builds once more elsewhere.
+// TestImage builds each image once as `make push` does, looks at all that came of it, and builds once more elsewhere.
 func TestImage(t *testing.T) {
+	for _, p := range programs() {
+		t.Run(p.title, func(t *testing.T) { testImage(t, p) })
+	}
+}
+
+func testImage(t *testing.T, p program) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
-	repository := strings.TrimPrefix(server.URL, "http://") + "/some/taint-manager"
+	repository := strings.TrimPrefix(server.URL, "http://") + "/some/" + p.title
 
 	began := time.Now()
 	out := t.TempDir()
-	printed := buildImage(t, root, out, "--image", repository, "--push")
+	printed := buildImage(t, p, root, out, "--image", repository, "--push")
 	t.Logf("the first build took %s", time.Since(began).Round(time.Second))
 	index := indexIn(t, out)
 	images, err := imagesOf(index)
@@ -71,23 +77,23 @@ func TestImage(t *testing.T) {
 	})
 	for _, i := range images {
 		t.Run(i.platform.Architecture, func(t *testing.T) {
-			testConfig(t, i)
-			testFiles(t, i)
-			testSBOM(t, filepath.Join(out, "sbom", "taint-manager-linux-"+i.platform.Architecture+".spdx.json"), i)
-			testArchive(t, filepath.Join(out, archive(i.platform)), repository, i)
+			testConfig(t, p, i)
+			testFiles(t, p, i)
+			testSBOM(t, filepath.Join(out, "sbom", p.name+"-linux-"+i.platform.Architecture+".spdx.json"), i)
+			testArchive(t, filepath.Join(out, archive(p, i.platform)), repository, i)
 		})
 	}
 	t.Run("push", func(t *testing.T) { testPushed(t, repository, printed, index) })
-	t.Run("reproducible", func(t *testing.T) { testElsewhere(t, root, index) })
+	t.Run("reproducible", func(t *testing.T) { testElsewhere(t, p, root, index) })
 }
 
 // buildImage runs the program as make does, with a stamp of its own, and returns what it printed.
-func buildImage(t *testing.T, root, out string, more ...string) string {
+func buildImage(t *testing.T, p program, root, out string, more ...string) string {
 	t.Helper()
 	var printed bytes.Buffer
 	stamp := "k8s.io/component-base/version"
 	args := append([]string{
-		"--root", root, "--out", out, "--tag", "v1.2.3", "--version", "v1.2.3", "--revision", "abc", "--epoch", "1700000000",
+		"--program", p.name, "--root", root, "--out", out, "--tag", "v1.2.3", "--version", "v1.2.3", "--revision", "abc", "--epoch", "1700000000",
 		"--tags", "grpcnotrace", "--gcflags", "github.com/google/cel-go/...=-l", "--ldflags", "-s -w -funcalign=16 -X " + stamp + ".gitVersion=v1.2.3 -X " + stamp + ".gitCommit=abc",
 	}, more...)
 	if err := run(t.Context(), args, &printed); err != nil {
@@ -149,9 +155,9 @@ func testPushed(t *testing.T, repository, printed string, want v1.ImageIndex) {
 
 // testElsewhere builds a copy of the source at another path, with other temporary directories and with settings of Go in
 // the environment that would change the program.
-func testElsewhere(t *testing.T, root string, first v1.ImageIndex) {
+func testElsewhere(t *testing.T, p program, root string, first v1.ImageIndex) {
 	copied := t.TempDir()
-	for _, dir := range []string{"cmd", "pkg"} {
+	for _, dir := range []string{"cmd", "pkg", "manifests"} {
 		if err := os.CopyFS(filepath.Join(copied, dir), os.DirFS(filepath.Join(root, dir))); err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +176,7 @@ func testElsewhere(t *testing.T, root string, first v1.ImageIndex) {
 	t.Setenv("GOAMD64", "v3")
 	t.Setenv("GOFLAGS", "-tags=other")
 	out := t.TempDir()
-	buildImage(t, copied, out)
+	buildImage(t, p, copied, out)
 	got, err := indexIn(t, out).RawManifest()
 	if err != nil {
 		t.Fatal(err)
@@ -194,10 +200,10 @@ func TestSizeLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := checkSizes(images, s.unpacked); err != nil {
+	if err := checkSizes(program{name: "large", limit: s.unpacked}, images); err != nil {
 		t.Errorf("an image of the limit's size: %v", err)
 	}
-	if err := checkSizes(images, s.unpacked-1); err == nil || !strings.Contains(err.Error(), "text/template") {
+	if err := checkSizes(program{name: "large", limit: s.unpacked - 1}, images); err == nil || !strings.Contains(err.Error(), "text/template") {
 		t.Errorf("an image larger than the limit gives %v, want an error that says what to look for", err)
 	}
 }
@@ -208,6 +214,7 @@ func TestArguments(t *testing.T) {
 		{"--image registry.example.com/tm:v1", "IMAGE"},
 		{"--tag a/b", "TAG"},
 		{"--epoch yesterday", "SOURCE_DATE_EPOCH"},
+		{"--program kubectl", `"kubectl"`},
 	} {
 		got, err := parse(strings.Fields(c.args))
 		switch {

@@ -14,8 +14,8 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Image builds the container image of taint-manager for amd64 and arm64, from scratch, without a container engine and
-// without a registry. `make image` and `make push` run it.
+// Image builds a container image of taint-manager or of its kubectl plugin for amd64 and arm64, from scratch, without a container
+// engine and without a registry. `make image` and `make push` run it.
 package main
 
 import (
@@ -29,14 +29,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 )
-
-// limit is the largest size of an unpacked image, in bytes.
-const limit = 40_000_000
 
 // command holds the flags of one run.
 type command struct {
@@ -89,10 +87,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSizes(images, limit); err != nil {
+	if err := checkSizes(c.source.program, images); err != nil {
 		return err
 	}
-	if err := write(c.out, c.tag, index, images); err != nil {
+	if err := write(c.out, c.source.program, c.tag, index, images); err != nil {
 		return err
 	}
 	if err := summarize(stdout, c, index, images); err != nil {
@@ -113,11 +111,13 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 func parse(args []string) (command, error) {
 	var (
 		c           command
+		holds       string
 		image, tag  string
 		sourceEpoch string
 	)
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.StringVar(&c.source.root, "root", "../..", "directory of the module to build")
+	flags.StringVar(&holds, "program", "taint-manager", "program in the image: taint-manager or kubectl-taint_manager")
 	flags.StringVar(&c.source.version, "version", "v0.0.0-dev", "version, for the image's label")
 	flags.StringVar(&c.source.revision, "revision", "unknown", "git commit, for the image's label")
 	flags.StringVar(&c.source.ldflags, "ldflags", "", "flags for the linker")
@@ -136,6 +136,11 @@ func parse(args []string) (command, error) {
 		return command{}, fmt.Errorf("the creation time %q is no number of seconds (set SOURCE_DATE_EPOCH to one): %w", sourceEpoch, err)
 	}
 	c.source.created = time.Unix(seconds, 0).UTC()
+	i := slices.IndexFunc(programs(), func(p program) bool { return p.name == holds })
+	if i < 0 {
+		return command{}, fmt.Errorf("there is no image of a program %q", holds)
+	}
+	c.source.program = programs()[i]
 	// The repository and the tag are parsed separately, because "host:5000/x" is not a tag.
 	repository, err := name.NewRepository(image)
 	if err != nil {

@@ -66,18 +66,18 @@ func unpackedSize(layer v1.Layer) (int64, error) {
 	return n, errors.Join(err, content.Close())
 }
 
-// checkSizes fails if an image is too large. A single import can add half the size of the program.
-func checkSizes(images []platformImage, limit int64) error {
+// checkSizes fails if an image is too large.
+func checkSizes(p program, images []platformImage) error {
 	for _, i := range images {
 		s, err := sizesOf(i.image)
 		if err != nil {
 			return fmt.Errorf("%s: %w", i.platform, err)
 		}
-		if s.unpacked > limit {
+		if s.unpacked > p.limit {
 			return fmt.Errorf("the image for %s takes %s unpacked, more than the limit of %s. Usually something executes "+
 				"text/template or html/template, which call methods by name, so that the linker keeps every method of every type. "+
 				"This names it, and prints nothing when all is well: go build -tags grpcnotrace -ldflags=-dumpdep -o /dev/null "+
-				"./cmd/taint-manager 2>&1 | grep '<ReflectMethod>'", i.platform, megabytes(s.unpacked), megabytes(limit))
+				"./cmd/%s 2>&1 | grep '<ReflectMethod>'", i.platform, megabytes(s.unpacked), megabytes(p.limit), p.name)
 		}
 	}
 	return nil
@@ -85,7 +85,7 @@ func checkSizes(images []platformImage, limit int64) error {
 
 // write writes the index as an OCI layout, and each image as an archive for `docker load` and `kind load image-archive`,
 // which do not accept an index.
-func write(dir string, tag name.Tag, index v1.ImageIndex, images []platformImage) error {
+func write(dir string, p program, tag name.Tag, index v1.ImageIndex, images []platformImage) error {
 	oci, err := layout.Write(filepath.Join(dir, "oci"), empty.Index)
 	if err != nil {
 		return fmt.Errorf("write the OCI layout: %w", err)
@@ -95,15 +95,15 @@ func write(dir string, tag name.Tag, index v1.ImageIndex, images []platformImage
 		return fmt.Errorf("write the OCI layout: %w", err)
 	}
 	for _, i := range images {
-		if err := tarball.WriteToFile(filepath.Join(dir, archive(i.platform)), tag, i.image); err != nil {
+		if err := tarball.WriteToFile(filepath.Join(dir, archive(p, i.platform)), tag, i.image); err != nil {
 			return fmt.Errorf("write the archive for %s: %w", i.platform, err)
 		}
 	}
 	return nil
 }
 
-func archive(p v1.Platform) string {
-	return fmt.Sprintf("taint-manager-%s-%s.tar", p.OS, p.Architecture)
+func archive(p program, on v1.Platform) string {
+	return fmt.Sprintf("%s-%s-%s.tar", p.title, on.OS, on.Architecture)
 }
 
 // push pushes the index and its images to the registry with the credentials of `docker login`. It returns the reference by
@@ -144,7 +144,7 @@ func summarize(w io.Writer, c command, index v1.ImageIndex, images []platformIma
 	}
 	fmt.Fprintf(w, "\nIn %s:\n  oci/  the index, as an OCI layout\n", c.out)
 	for _, i := range images {
-		fmt.Fprintf(w, "  %s  for docker load and kind load image-archive\n", archive(i.platform))
+		fmt.Fprintf(w, "  %s  for docker load and kind load image-archive\n", archive(c.source.program, i.platform))
 	}
 	_, err = fmt.Fprintln(w, "  sbom/  the Go modules inside, in SPDX format")
 	return err
