@@ -18,13 +18,24 @@ BUILD_TAGS := grpcnotrace
 # The authorizer of metrics brings CEL, which never runs here. Without inlining in it, the image is 0.9 MB smaller.
 GCFLAGS := github.com/google/cel-go/...=-l
 
-# IMAGE:TAG is what `make image` builds and `make push` pushes.
-IMAGE ?= ghcr.io/taint-manager/taint-manager
-TAG   ?= dev
+# IMAGE:TAG is what `make image` builds and `make push` pushes, PLUGIN_IMAGE:TAG the plugin for `helm test`, and CHARTS the OCI repository below
+# which the chart is pushed.
+IMAGE        ?= ghcr.io/taint-manager/taint-manager
+TAG          ?= dev
+PLUGIN_IMAGE ?= $(patsubst ./%,%,$(dir $(IMAGE)))kubectl-taint-manager
+CHARTS       ?= $(patsubst ./%,%,$(dir $(IMAGE)))charts
 # The image has the time of the commit, so that a build of the same source has the same digest.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-BUILD_IMAGE = go -C .tools/image run . --root '$(CURDIR)' --out '$(CURDIR)/bin/image' --image '$(IMAGE)' --tag '$(TAG)' \
+BUILD_IMAGE = go -C .tools/image run . --root '$(CURDIR)' --out '$(CURDIR)/bin/image' --image '$(IMAGE)' $(IMAGE_FLAGS)
+BUILD_PLUGIN_IMAGE = go -C .tools/image run . --program kubectl-taint_manager --root '$(CURDIR)' --out '$(CURDIR)/bin/plugin-image' \
+	--image '$(PLUGIN_IMAGE)' $(IMAGE_FLAGS)
+IMAGE_FLAGS = --tag '$(TAG)' \
 	--version '$(VERSION)' --revision '$(COMMIT)' --epoch '$(SOURCE_DATE_EPOCH)' --tags '$(BUILD_TAGS)' --gcflags '$(GCFLAGS)' --ldflags '$(LDFLAGS)'
+# The chart names the images, and its files have the same time. Its version is a semantic one.
+BUILD_CHART = go -C .tools/chart run . --chart '$(CURDIR)/$(CHART)' --out '$(CURDIR)/bin/chart' --image '$(IMAGE)' --plugin-image '$(PLUGIN_IMAGE)' \
+	--tag '$(TAG)' --version '$(VERSION)' --epoch '$(SOURCE_DATE_EPOCH)'
+CHART := manifests/helm/taint-manager
+CRD   := policy.taint-manager.io_taintevictionpolicies.yaml
 
 # VULNDB is the database of known vulnerabilities, in the format of Go, as an https:// or file:// URL.
 VULNDB ?= https://vuln.go.dev
@@ -68,15 +79,28 @@ image: ## Build the container image for amd64 and arm64 into bin/image, reproduc
 	@echo "Building the image (the first time takes minutes)"
 	@$(BUILD_IMAGE)
 
+.PHONY: plugin-image
+plugin-image: ## Build the image of the kubectl plugin, which `helm test` runs, into bin/plugin-image.
+	@echo "Building the image of the plugin (the first time takes minutes)"
+	@$(BUILD_PLUGIN_IMAGE)
+
+.PHONY: chart
+chart: ## Package the Helm chart into bin/chart, reproducibly. It names IMAGE:TAG.
+	@$(BUILD_CHART)
+
 .PHONY: push
-push: ## Build the image and push it: make push IMAGE=registry.example.com/taint-manager TAG=v1 (after docker login).
-	@echo "Building the image (the first time takes minutes)"
+push: ## Build the images and the chart, and push them: make push IMAGE=registry.example.com/taint-manager TAG=v1 (after docker login).
+	@echo "Building the images (the first time takes minutes)"
 	@$(BUILD_IMAGE) --push
+	@$(BUILD_PLUGIN_IMAGE) --push
+	@$(BUILD_CHART) --push '$(CHARTS)'
 
 .PHONY: generate
-generate: ## Write what is made from code: the CustomResourceDefinition, and the tables of flags, configuration, metrics, Events and log messages.
+generate: ## Write what is made from code: the CustomResourceDefinition, and the tables of flags, configuration, metrics, Events, log messages and values.
 	$(GENERATE_API)
+	cp manifests/crd/$(CRD) $(CHART)/files/$(CRD)
 	go test -count=1 ./cmd/taint-manager/app -run '^TestReference$$' -update
+	go -C .tools/chart test -count=1 . -run '^TestREADME$$' -update
 
 .PHONY: plugin-docs
 plugin-docs: ## Run the kubectl plugin on a real control plane, and write what it prints into its README.
@@ -104,7 +128,7 @@ bench-go: ## Run the Go benchmarks.
 ##@ Check
 
 .PHONY: test
-test: test-unit test-fuzz test-simulation test-defects test-image test-e2e ## Run all tests that need no Docker, with the race detector.
+test: test-unit test-fuzz test-simulation test-defects test-image test-chart test-e2e ## Run all tests that need no Docker, with the race detector.
 test: CATCHES = 1
 test: SEEDS = 5000
 
@@ -134,6 +158,10 @@ simulate: ## Simulate: SEEDS=10000 runs that many (from FIRST=1), SEED=123 repla
 .PHONY: test-image
 test-image: ## Build the image twice, compare, look into it, and push it to a registry on loopback.
 	go -C .tools/image test -count=1 ./...
+
+.PHONY: test-chart
+test-chart: ## Render the Helm chart: each value, each bad value, and that it equals what kustomize makes; package it and push it to a registry on loopback.
+	go -C .tools/chart test -count=1 ./...
 
 .PHONY: test-e2e
 test-e2e: ## Run the built binary against a real control plane (the first time builds it, in minutes).
@@ -168,6 +196,7 @@ verify-format: ## Check that gofmt has nothing to change.
 verify-vet: ## Run go vet.
 	go vet -tags kind ./...
 	cd .tools/image && go vet ./...
+	cd .tools/chart && go vet ./...
 
 .PHONY: verify-tidy
 verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
@@ -176,6 +205,7 @@ verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
 	cd e2e/kind/tools && go mod tidy -diff
 	cd .tools && go mod tidy -diff
 	cd .tools/image && go mod tidy -diff
+	cd .tools/chart && go mod tidy -diff
 
 .PHONY: verify-layers
 verify-layers: ## Check that imports point down, and that what documents name exists.
@@ -186,7 +216,9 @@ verify-generated: ## Check that what make generate writes is up to date.
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && \
 	tar -cf - go.mod go.sum .tools/boilerplate.go.txt pkg/apis manifests/crd | tar -xf - -C "$$copy" && (cd "$$copy" && $(GENERATE_API)) && \
 	diff -ru pkg/apis "$$copy/pkg/apis" && diff -ru manifests/crd "$$copy/manifests/crd" || { echo 'run: make generate'; exit 1; }
+	diff -u manifests/crd/$(CRD) $(CHART)/files/$(CRD) || { echo 'run: make generate'; exit 1; }
 	go test ./cmd/taint-manager/app -run '^TestReference$$'
+	go -C .tools/chart test . -run '^TestREADME$$'
 
 .PHONY: lint
 lint: ## Run golangci-lint.
@@ -194,6 +226,8 @@ lint: ## Run golangci-lint.
 	$(LINT) run --build-tags kind ./...
 	$(LINT) run --enable-only kubeapilinter ./pkg/apis/policy/...
 	cd .tools/image && $(LINT) run -c ../../.golangci.yaml ./...
+	cd .tools/chart && $(LINT) run -c ../../.golangci.yaml ./...
+	go -C .tools/chart tool helm lint --strict '$(CURDIR)/$(CHART)'
 
 # Without the Internet, curl ends with one of these codes: no connection, a timeout, no answer, or an untrusted certificate.
 .PHONY: vulncheck

@@ -200,7 +200,7 @@ func TestDocumentsNameFlags(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, line := range d.code() {
 			all := words(line)
-			if len(all) > 0 && slices.Contains([]string{"kubectl", "kubeadm", "sed", "docker", "kind", "journalctl", "git"}, all[0]) {
+			if len(all) > 0 && slices.Contains([]string{"kubectl", "helm", "kubeadm", "sed", "docker", "kind", "journalctl", "git"}, all[0]) {
 				continue
 			}
 			for _, word := range all {
