@@ -36,6 +36,8 @@ type Taint struct {
 	Start time.Time
 	// Period is the start of the not-ready period. It is zero for all but the not-ready taints.
 	Period time.Time
+	// Evidence is what dates the taint, or nil if that is not known.
+	Evidence *Evidence
 }
 
 // String returns the taint as kubectl writes it: key=value:effect, or key:effect without a value.

@@ -67,13 +67,13 @@ type Taint struct {
 	Taint string `json:"taint"`
 	// Start is since when the taint counts, and StartFrom what says so. TimeAdded, LastChange and Recorded are all that there is.
 	Start      time.Time       `json:"start"`
-	StartFrom  snapshot.Source `json:"startFrom"`
+	StartFrom  deadline.Source `json:"startFrom"`
 	TimeAdded  time.Time       `json:"timeAdded,omitzero"`
 	LastChange time.Time       `json:"lastChange,omitzero"`
 	Recorded   time.Time       `json:"recorded,omitzero"`
 	// Period is the start of the not-ready period, for the not-ready taints, and PeriodFrom what says so.
 	Period     time.Time       `json:"notReadyPeriod,omitzero"`
-	PeriodFrom snapshot.Source `json:"notReadyPeriodFrom,omitempty"`
+	PeriodFrom deadline.Source `json:"notReadyPeriodFrom,omitempty"`
 	// Toleration is the first toleration that tolerates the taint. Without one, Mismatches says of each toleration why not.
 	Toleration *v1.Toleration       `json:"toleration,omitempty"`
 	Mismatches []TolerationMismatch `json:"mismatches,omitempty"`

@@ -113,23 +113,23 @@ func TestEvidence(t *testing.T) {
 		node   *v1.Node
 		starts *v1.ConfigMap
 		start  time.Time
-		by     snapshot.Source
+		by     deadline.Source
 	}{
-		{"timeAdded", node("a", noExecute("k", ago(100))), nil, noon.Add(-99 * time.Second), snapshot.ByTimeAdded},
-		{"the last change", changed(node("a", noExecute("k", nil)), ago(50)), nil, noon.Add(-49 * time.Second), snapshot.ByLastChange},
-		{"the earlier of both", changed(node("a", noExecute("k", ago(100))), ago(50)), nil, noon.Add(-99 * time.Second), snapshot.ByTimeAdded},
+		{"timeAdded", node("a", noExecute("k", ago(100))), nil, noon.Add(-99 * time.Second), deadline.ByTimeAdded},
+		{"the last change", changed(node("a", noExecute("k", nil)), ago(50)), nil, noon.Add(-49 * time.Second), deadline.ByLastChange},
+		{"the earlier of both", changed(node("a", noExecute("k", ago(100))), ago(50)), nil, noon.Add(-99 * time.Second), deadline.ByTimeAdded},
 		{"the record", node("a", noExecute("k", nil)),
 			record(`{"uid":"node-a","resourceVersion":"1","starts":[{"key":"k","start":"2026-03-01T11:00:00.5Z"}]}`),
-			noon.Add(-time.Hour + 500*time.Millisecond), snapshot.ByRecord},
+			noon.Add(-time.Hour + 500*time.Millisecond), deadline.ByRecord},
 		{"a record of another node", node("a", noExecute("k", nil)),
-			record(`{"uid":"node-b","resourceVersion":"1","starts":[{"key":"k","start":"2026-03-01T11:00:00.5Z"}]}`), noon, snapshot.ByFirstSight},
+			record(`{"uid":"node-b","resourceVersion":"1","starts":[{"key":"k","start":"2026-03-01T11:00:00.5Z"}]}`), noon, deadline.ByFirstSight},
 		{"a record that the node does not prove", node("a", noExecute("k", nil)),
-			record(`{"uid":"node-a","resourceVersion":"0","starts":[{"key":"k","start":"2026-03-01T11:00:00.5Z"}]}`), noon, snapshot.ByFirstSight},
-		{"nothing", node("a", noExecute("k", nil)), nil, noon, snapshot.ByFirstSight},
+			record(`{"uid":"node-a","resourceVersion":"0","starts":[{"key":"k","start":"2026-03-01T11:00:00.5Z"}]}`), noon, deadline.ByFirstSight},
+		{"nothing", node("a", noExecute("k", nil)), nil, noon, deadline.ByFirstSight},
 	} {
 		s := cluster(snapshot.Input{Starts: test.starts}, test.node)
 		got := s.Evidence("a")
-		if len(got) != 1 || !got[0].Start.Equal(test.start) || got[0].By != test.by || got[0].Known() != (test.by != snapshot.ByFirstSight) {
+		if len(got) != 1 || !got[0].Start.Equal(test.start) || got[0].By != test.by || got[0].Known() != (test.by != deadline.ByFirstSight) {
 			t.Errorf("%s: got %+v, want %v by %s", test.name, got, test.start, test.by)
 		}
 		if test.name == "a record of another node" && !got[0].Recorded.IsZero() {

@@ -88,7 +88,7 @@ type NodeStatus struct {
 type NodeTaint struct {
 	Taint     string          `json:"taint"`
 	Since     time.Time       `json:"since"`
-	SinceFrom snapshot.Source `json:"sinceFrom"`
+	SinceFrom deadline.Source `json:"sinceFrom"`
 }
 
 // Counts are numbers of pods by their state.

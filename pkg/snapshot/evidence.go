@@ -27,20 +27,6 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/taintstart"
 )
 
-// Source is what dates the start of a taint.
-type Source string
-
-const (
-	// ByTimeAdded is the timeAdded of the taint.
-	ByTimeAdded Source = "TimeAdded"
-	// ByLastChange is the API server's time of the last change of spec.taints, from managedFields.
-	ByLastChange Source = "ManagedFields"
-	// ByRecord is the record in the ConfigMap of the controller.
-	ByRecord Source = "ConfigMap"
-	// ByFirstSight says that nothing dates it: only the process of the controller knows when it first saw the taint.
-	ByFirstSight Source = "FirstSight"
-)
-
 // Evidence is what is known of the start of one taint of a node. All times are API times, and zero if there are none.
 type Evidence struct {
 	Taint deadline.Taint
@@ -48,16 +34,16 @@ type Evidence struct {
 	TimeAdded, LastChange, Recorded time.Time
 	// Start is the start that counts, and By what it comes from. API times are cut to seconds, so the end of the second counts.
 	Start time.Time
-	By    Source
+	By    deadline.Source
 	// Period is the start of the not-ready period, for the not-ready taints, and PeriodBy what it comes from.
 	Period   time.Time
-	PeriodBy Source
+	PeriodBy deadline.Source
 }
 
 // Known reports whether the API or the ConfigMap dates the taint. Otherwise Start is the time of the snapshot, and the controller may have
 // seen the taint earlier.
 func (e *Evidence) Known() bool {
-	return e.By != ByFirstSight && (e.Period.IsZero() || e.PeriodBy != ByFirstSight)
+	return e.By != deadline.ByFirstSight && (e.Period.IsZero() || e.PeriodBy != deadline.ByFirstSight)
 }
 
 // Evidence returns what is known of the starts of the taints of a node that may evict, in the order of Taints.
@@ -75,36 +61,27 @@ func (s *Snapshot) evidence(node *podcache.Node, known taintstart.Known, taint d
 		Taint: taint, TimeAdded: known.Taint.TimeAdded, LastChange: node.Changed, Start: s.API(taint.Start), Period: s.API(taint.Period),
 	}
 	record := s.Records.Nodes[node.Name]
-	var recordedPeriod time.Time
 	if record.UID == node.UID {
 		e.Recorded = recordedStart(record.Starts, taint)
 		for _, period := range record.Periods {
 			if !taint.Period.IsZero() && period.Value == taint.Value {
-				e.Recorded, recordedPeriod = recordedStart(period.On, taint), period.Time
+				e.Recorded = recordedStart(period.On, taint)
 			}
 		}
 	}
-	e.By = e.source(known.Start.Server, e.Recorded)
+	e.By = source(known.Start)
 	if !taint.Period.IsZero() {
-		e.PeriodBy = e.source(known.Period.Server, recordedPeriod)
+		e.PeriodBy = source(known.Period)
 	}
 	return e
 }
 
-// source returns what a start comes from that counts by the API server's clock.
-func (e *Evidence) source(counts, recorded time.Time) Source {
-	switch {
-	case counts.IsZero():
-		return ByFirstSight
-	case counts.Equal(recorded):
-		return ByRecord
-	case !e.TimeAdded.IsZero() && counts.Equal(e.TimeAdded.Add(time.Second)):
-		return ByTimeAdded
-	case !e.LastChange.IsZero() && counts.Equal(e.LastChange.Add(time.Second)):
-		return ByLastChange
-	default: // the other not-ready taint dates the period
-		return ByLastChange
+// source returns what dates a start by the API server's clock. A second that has not ended yet is known, too.
+func source(start taintstart.Start) deadline.Source {
+	if start.Server.IsZero() {
+		return deadline.ByFirstSight
 	}
+	return start.By
 }
 
 func recordedStart(starts []taintstart.RecordedStart, taint deadline.Taint) time.Time {

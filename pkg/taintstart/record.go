@@ -24,6 +24,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
 // Records are the records of all nodes. All times are API times.
@@ -197,7 +199,7 @@ func (r Record) state(confirmed time.Time) *nodeState {
 	}
 	for _, recorded := range r.Periods {
 		p := &period{
-			start: Start{Server: recorded.Time}, on: map[string]taintState{},
+			start: Start{Server: recorded.Time, By: deadline.ByRecord}, on: map[string]taintState{},
 			absent: !recorded.LastOn.IsZero(), lastOn: recorded.LastOn, mayHaveSwapped: recorded.MayHaveSwapped,
 		}
 		for _, s := range recorded.On {
@@ -215,5 +217,5 @@ func (p taintState) record(id identity) RecordedStart {
 
 // state returns the taint state that was recorded.
 func (s RecordedStart) state() taintState {
-	return taintState{start: Start{Server: s.Time}, absent: s.Absent}
+	return taintState{start: Start{Server: s.Time, By: deadline.ByRecord}, absent: s.Absent}
 }

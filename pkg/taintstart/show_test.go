@@ -22,6 +22,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
 // versionOfNode returns the observation of a node with taints, without anything that dates them but timeAdded.
@@ -50,6 +52,64 @@ func TestKnownEvidence(t *testing.T) {
 	}
 	if got := tracker.Known("other"); got != nil {
 		t.Errorf("a node without taints: got %+v", got)
+	}
+}
+
+// TestEvidenceOfTaints says for each kind of evidence that it is named, that the earliest counts, and that it stays while later versions say less.
+func TestEvidenceOfTaints(t *testing.T) {
+	at := func(seconds float64) time.Time {
+		return time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(seconds * float64(time.Second)))
+	}
+	version := func(seen float64, added, changed float64, taints ...string) Observation {
+		o := versionOfNode(at(seen))
+		for _, key := range taints {
+			o.Taints = append(o.Taints, Taint{Key: key})
+			if added != 0 {
+				o.Taints[len(o.Taints)-1].TimeAdded = at(added)
+			}
+		}
+		if changed != 0 {
+			o.Changed = at(changed)
+		}
+		return o
+	}
+	restored := func(tracker *Tracker) {
+		tracker.Restore(Records{Nodes: map[string]Record{"n": {UID: "n", ResourceVersion: "5", Starts: []RecordedStart{{Key: "a", Time: at(3.5)}}}}})
+	}
+	for _, test := range []struct {
+		name     string
+		restore  bool
+		versions []Observation
+		want     deadline.Dated
+	}{
+		{"nothing", false, []Observation{version(10.2, 0, 0, "a")}, deadline.Dated{By: deadline.ByFirstSight, At: at(10.2)}},
+		{"timeAdded", false, []Observation{version(10.2, 5, 0, "a")}, deadline.Dated{By: deadline.ByTimeAdded, At: at(6)}},
+		{"the last change", false, []Observation{version(10.2, 0, 5, "a")}, deadline.Dated{By: deadline.ByLastChange, At: at(6)}},
+		{"both in one second", false, []Observation{version(10.2, 5, 5, "a")}, deadline.Dated{By: deadline.ByTimeAdded, At: at(6)}},
+		{"the last change before timeAdded", false, []Observation{version(10.2, 7, 5, "a")}, deadline.Dated{By: deadline.ByLastChange, At: at(6)}},
+		{"a second that has not ended", false, []Observation{version(10.2, 10, 10, "a")}, deadline.Dated{By: deadline.ByFirstSight, At: at(10.2)}},
+		{"a record", true, []Observation{version(10.2, 0, 0, "a")}, deadline.Dated{By: deadline.ByRecord, At: at(3.5)}},
+		{"another taint later", false, []Observation{version(10.2, 0, 5, "a"), version(20, 0, 20, "a", "b")}, deadline.Dated{By: deadline.ByLastChange, At: at(6)}},
+		{"a timeAdded anew", false, []Observation{version(10.2, 5, 5, "a"), version(20, 20, 20, "a")}, deadline.Dated{By: deadline.ByTimeAdded, At: at(6)}},
+		{"an earlier timeAdded later", false, []Observation{version(10.2, 8, 8, "a"), version(20, 5, 8, "a")}, deadline.Dated{By: deadline.ByTimeAdded, At: at(6)}},
+	} {
+		tracker := NewTracker(nil)
+		if test.restore {
+			restored(tracker)
+		}
+		for _, o := range test.versions {
+			tracker.Observe("n", o)
+		}
+		if taints := tracker.Taints("n"); len(taints) == 0 || taints[0].Evidence.Start != test.want || !taints[0].Start.Equal(test.want.At) || taints[0].Evidence.Period != (deadline.Dated{}) {
+			t.Errorf("%s: got %+v, want %+v", test.name, taints, test.want)
+		}
+	}
+	tracker := NewTracker(nil)
+	tracker.Observe("n", version(10.2, 5, 5, v1.TaintNodeUnreachable))
+	tracker.Observe("n", version(20, 15, 15, v1.TaintNodeNotReady))
+	got := tracker.Taints("n")[0].Evidence
+	if want := (deadline.Evidence{Start: deadline.Dated{By: deadline.ByTimeAdded, At: at(16)}, Period: deadline.Dated{By: deadline.ByTimeAdded, At: at(6)}}); *got != want {
+		t.Errorf("of a node that is not ready: got %+v, want %+v", got, want)
 	}
 }
 

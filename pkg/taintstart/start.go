@@ -19,6 +19,7 @@ package taintstart
 import (
 	"time"
 
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
@@ -27,8 +28,9 @@ const apiResolution = time.Second
 
 // Start is the evidence of two clocks for a start. Zero times are no evidence. The earliest counts.
 type Start struct {
-	// Server is an API time: the end of the second that the API has stored.
+	// Server is an API time: the end of the second that the API has stored. By is what says so.
 	Server time.Time
+	By     deadline.Source
 	// Seen is the local time at which we first saw it. SeenBy is the latest that the API server's clock could show then.
 	Seen, SeenBy time.Time
 }
@@ -46,11 +48,26 @@ func (s Start) Local(clock *serverclock.Clock) time.Time {
 // serverTime returns the start as an API time, for a process that has another local clock.
 func (s Start) serverTime() time.Time { return earliest(s.Server, s.SeenBy) }
 
+// dated returns the time that counts, and what says so.
+func (s Start) dated(clock *serverclock.Clock) deadline.Dated {
+	if s.Server.IsZero() || !s.Seen.IsZero() && s.Seen.Before(clock.Local(s.Server)) {
+		return deadline.Dated{By: deadline.ByFirstSight, At: s.Seen}
+	}
+	return deadline.Dated{By: s.By, At: s.Server}
+}
+
+// shownAt returns the start with further evidence of the API, if that is earlier.
+func (s Start) shownAt(api time.Time, by deadline.Source) Start {
+	if first := earliest(s.Server, api); !first.Equal(s.Server) {
+		s.Server, s.By = first, by
+	}
+	return s
+}
+
 // merge returns the earlier evidence of both.
 func (s Start) merge(other Start) Start {
-	return Start{
-		Server: earliest(s.Server, other.Server), Seen: earliest(s.Seen, other.Seen), SeenBy: earliest(s.SeenBy, other.SeenBy),
-	}
+	s.Seen, s.SeenBy = earliest(s.Seen, other.Seen), earliest(s.SeenBy, other.SeenBy)
+	return s.shownAt(other.Server, other.By)
 }
 
 // absence describes a node before a taint was added: the last change of its taints, and the latest API time at which it was
@@ -62,11 +79,11 @@ type absence struct{ changed, until time.Time }
 // added the taint in a write that does not count as a change of the taints.
 func startOf(o Observation, taint Taint, before absence, clock *serverclock.Clock) Start {
 	start := seenAt(o.Seen, clock)
-	if certainlyAfter(o.Changed, before.changed) {
-		start.Server = endOf(o.Changed)
-	}
 	if certainlyAfter(taint.TimeAdded, before.until) {
-		start.Server = earliest(start.Server, endOf(taint.TimeAdded))
+		start = start.shownAt(endOf(taint.TimeAdded), deadline.ByTimeAdded)
+	}
+	if certainlyAfter(o.Changed, before.changed) {
+		start = start.shownAt(endOf(o.Changed), deadline.ByLastChange)
 	}
 	return start
 }

@@ -105,13 +105,24 @@ func (n *nodeState) deadlineTaints(clock *serverclock.Clock, named named) []dead
 	}
 	taints := make([]deadline.Taint, 0, len(n.last.Taints))
 	for _, state := range n.resolvedTaints(named) {
-		taint := deadline.Taint{Key: state.key, Value: state.value, Start: state.start.Local(clock), Period: state.period.Local(clock)}
+		taint := deadline.Taint{
+			Key: state.key, Value: state.value, Start: state.start.Local(clock), Period: state.period.Local(clock), Evidence: state.evidence(clock),
+		}
 		if state.noSchedule {
 			taint.Effect = v1.TaintEffectNoSchedule
 		}
 		taints = append(taints, taint)
 	}
 	return taints
+}
+
+// evidence returns what dates the taint.
+func (r resolvedTaint) evidence(clock *serverclock.Clock) *deadline.Evidence {
+	evidence := &deadline.Evidence{Start: r.start.dated(clock)}
+	if r.period != (Start{}) {
+		evidence.Period = r.period.dated(clock)
+	}
+	return evidence
 }
 
 // isConfirmed reports whether the state is confirmed past the second of its last change, given the API time up to which it
@@ -180,15 +191,15 @@ func (t transition) addedAfter(taint Taint, before absence) taintState {
 // known: a timeAdded that is not disproved, or a later change of the list if versions reached us late.
 func (t transition) carryOver(taint Taint, was taintState) taintState {
 	was.start = was.start.merge(seenAt(t.o.Seen, t.clock)) // a restored start was not seen by this process
-	says := time.Time{}
+	says := Start{}
 	if certainlyAfter(taint.TimeAdded, was.absent) {
-		says = endOf(taint.TimeAdded)
+		says = says.shownAt(endOf(taint.TimeAdded), deadline.ByTimeAdded)
 	}
 	if t.o.Changed.After(t.before.last.Changed) {
-		says = earliest(says, endOf(t.o.Changed))
+		says = says.shownAt(endOf(t.o.Changed), deadline.ByLastChange)
 	}
-	if says.Before(t.clock.Latest(was.start.Local(t.clock))) { // it may prove earlier once the bound of the clock is narrower
-		was.start.Server = earliest(was.start.Server, says)
+	if says.Server.Before(t.clock.Latest(was.start.Local(t.clock))) { // it may prove earlier once the bound of the clock is narrower
+		was.start = was.start.merge(says)
 	}
 	return was
 }

@@ -17,6 +17,7 @@ limitations under the License.
 package taintstart
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -284,7 +285,9 @@ func TestResolve(t *testing.T) {
 			if len(got) != 1 || !got[0].Start.Equal(at(test.want)) {
 				t.Errorf("got %v, want %v", got, at(test.want))
 			}
-			if after := tracker.Taints("n"); len(after) != 1 || after[0] != (deadline.Taint{Key: "a", Start: at(4.2)}) {
+			evidence := &deadline.Evidence{Start: deadline.Dated{By: deadline.ByFirstSight, At: at(4.2)}}
+			want := []deadline.Taint{{Key: "a", Start: at(4.2), Evidence: evidence}}
+			if after := tracker.Taints("n"); !reflect.DeepEqual(after, want) {
 				t.Errorf("the live read changed the memory: %v", after)
 			}
 		})

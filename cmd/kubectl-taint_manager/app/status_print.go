@@ -25,8 +25,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/explain"
-	"github.com/taint-manager/taint-manager/pkg/snapshot"
 )
 
 // maxNodePods is how many pods of a node are printed, unless the output is wide.
@@ -158,7 +158,7 @@ func printNodes(p *text.Printer, s *explain.Status) {
 
 // sinceWords says since when a node has a taint.
 func sinceWords(p *text.Printer, taint explain.NodeTaint, now time.Time) string {
-	if taint.SinceFrom == snapshot.ByFirstSight {
+	if taint.SinceFrom == deadline.ByFirstSight {
 		return "unknown"
 	}
 	return when(p, taint.Since, now)

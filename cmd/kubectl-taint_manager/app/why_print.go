@@ -23,8 +23,8 @@ import (
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
 	"github.com/taint-manager/taint-manager/pkg/budget"
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/explain"
-	"github.com/taint-manager/taint-manager/pkg/snapshot"
 )
 
 // column is where values begin.
@@ -160,13 +160,13 @@ func printEvents(p *text.Printer, events []explain.Event, now time.Time) {
 }
 
 // source says in words what dates a start.
-func source(s snapshot.Source) string {
+func source(s deadline.Source) string {
 	switch s {
-	case snapshot.ByTimeAdded:
+	case deadline.ByTimeAdded:
 		return "its timeAdded"
-	case snapshot.ByLastChange:
+	case deadline.ByLastChange:
 		return "the last change of the taints (managedFields)"
-	case snapshot.ByRecord:
+	case deadline.ByRecord:
 		return "the record in the ConfigMap"
 	default:
 		return "this command: nothing dates it, and only the controller knows when it first saw it"
