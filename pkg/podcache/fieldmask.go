@@ -35,10 +35,24 @@ import (
 //
 // An API object is mostly container specs, managed fields and images. Decoding them would be most of the cost of a watch.
 func NewClient(config *rest.Config) (typedcorev1.CoreV1Interface, error) {
+	return newClient(config, withPartialDecoder(codecs(), false))
+}
+
+// NewClientWithOwners is NewClient, and also decodes ownerReferences of pods. It is for evictions: informers keep no owners.
+func NewClientWithOwners(config *rest.Config) (typedcorev1.CoreV1Interface, error) {
+	return newClient(config, withPartialDecoder(codecs(), true))
+}
+
+// codecs returns the serializer of client-go's own clients.
+func codecs() runtime.NegotiatedSerializer {
+	return rest.CodecFactoryForGeneratedClient(scheme.Scheme, scheme.Codecs).WithoutConversion()
+}
+
+func newClient(config *rest.Config, serializer runtime.NegotiatedSerializer) (typedcorev1.CoreV1Interface, error) {
 	config = rest.CopyConfig(config)
 	config.APIPath = "/api"
 	config.GroupVersion = &v1.SchemeGroupVersion
-	config.NegotiatedSerializer = withPartialDecoder(rest.CodecFactoryForGeneratedClient(scheme.Scheme, scheme.Codecs).WithoutConversion())
+	config.NegotiatedSerializer = serializer
 	client, err := rest.RESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("client for pods and nodes: %w", err)
@@ -52,11 +66,11 @@ type partialSerializer struct {
 	types []runtime.SerializerInfo // cached because each request reads them
 }
 
-func withPartialDecoder(serializer runtime.NegotiatedSerializer) partialSerializer {
+func withPartialDecoder(serializer runtime.NegotiatedSerializer, owners bool) partialSerializer {
 	s := partialSerializer{serializer, slices.Clone(serializer.SupportedMediaTypes())}
 	for i := range s.types {
 		if s.types[i].MediaType == runtime.ContentTypeProtobuf {
-			s.types[i].Serializer = newPartialDecoder(s.types[i].Serializer)
+			s.types[i].Serializer = newPartialDecoder(s.types[i].Serializer, owners)
 		}
 	}
 	return s
@@ -72,10 +86,12 @@ type partialDecoder struct {
 	kinds, failed map[string]fieldMask
 }
 
-func newPartialDecoder(serializer runtime.Serializer) partialDecoder {
+// newPartialDecoder returns a decoder that keeps ownerReferences of pods if owners is set.
+func newPartialDecoder(serializer runtime.Serializer, owners bool) partialDecoder {
 	there := fieldMask{} // keeps that the message is present, and nothing in it
 	state := fieldMask{2: there /* running */, 3: there /* terminated */}
-	return partialDecoder{serializer, kinds(nil), kinds(fieldMask{2: state, 3: state /* lastState */, 5: nil /* restartCount */, 9: nil /* started */})}
+	container := fieldMask{2: state, 3: state /* lastState */, 5: nil /* restartCount */, 9: nil /* started */}
+	return partialDecoder{serializer, kinds(nil, owners), kinds(container, owners)}
 }
 
 func (s partialDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
@@ -90,17 +106,21 @@ type fieldMask map[protowire.Number]fieldMask
 
 // kinds returns the masks of all kinds that are decoded partially, with the envelope around each. They keep what NewPod,
 // NewNode and evictions read, and what reflectors read of bookmarks. container is the mask of container statuses, or nil to
-// drop them.
-func kinds(container fieldMask) map[string]fieldMask {
+// drop them. owners also keeps who owns a pod.
+func kinds(container fieldMask, owners bool) map[string]fieldMask {
 	var whole fieldMask
 	status := fieldMask{1: whole /* phase */, 2: whole /* conditions */}
 	if container != nil {
 		status[8], status[10], status[13] = container, container, container // containerStatuses, initContainerStatuses, ephemeralContainerStatuses
 	}
+	podMeta := fieldMask{1: whole /* name */, 3: whole /* namespace */, 5: whole /* uid */, 6: whole, /* resourceVersion */
+		7: whole /* generation */, 8: whole /* creationTimestamp */, 9: whole, /* deletionTimestamp */
+		11: whole /* labels */, 12: whole /* annotations */}
+	if owners {
+		podMeta[13] = whole // ownerReferences
+	}
 	pod := fieldMask{
-		1: {1: whole /* name */, 3: whole /* namespace */, 5: whole /* uid */, 6: whole, /* resourceVersion */
-			7: whole /* generation */, 8: whole /* creationTimestamp */, 9: whole, /* deletionTimestamp */
-			11: whole /* labels */, 12: whole /* annotations */},
+		1: podMeta,
 		2: {4: whole /* terminationGracePeriodSeconds */, 10: whole /* nodeName */, 22: whole /* tolerations */, 25: whole /* priority */},
 		3: status,
 	}

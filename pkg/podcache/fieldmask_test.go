@@ -39,7 +39,7 @@ import (
 
 var (
 	plain   = protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
-	partial = newPartialDecoder(plain)
+	partial = newPartialDecoder(plain, false)
 )
 
 // filler fills every field of API objects with reproducible random values.
@@ -148,6 +148,21 @@ func TestPartialDecoderDropsTheRest(t *testing.T) {
 	gotNode := decoded(t, partial, encoded(t, node, "Node")).(*v1.Node)
 	if gotNode.Status.Images != nil || gotNode.OwnerReferences != nil || gotNode.ManagedFields == nil {
 		t.Errorf("node has %+v, %+v", gotNode.ObjectMeta, gotNode.Status)
+	}
+}
+
+// TestOwnersAreKeptOnDemand checks that a decoder for evictions keeps the owners of pods, and nothing else that another one drops.
+func TestOwnersAreKeptOnDemand(t *testing.T) {
+	pod := &v1.Pod{}
+	filler().NilChance(0).NumElements(1, 1).Fill(pod)
+	data := encoded(t, pod, "Pod")
+	got := decoded(t, newPartialDecoder(plain, true), data).(*v1.Pod)
+	if want := decoded(t, plain, data).(*v1.Pod).OwnerReferences; len(want) != 1 || !reflect.DeepEqual(got.OwnerReferences, want) {
+		t.Errorf("got owners %+v, want %+v", got.OwnerReferences, want)
+	}
+	got.OwnerReferences = nil
+	if want := decoded(t, partial, data); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

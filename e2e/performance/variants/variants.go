@@ -50,7 +50,7 @@ func FixedLimit() Variant {
 
 // WholeObjects decodes pods and nodes whole, as every client does, and has the informers' transform distil them.
 func WholeObjects() Variant {
-	return Variant{"whole-objects", []mutation.Edit{{In: "podcache.NewClient", Find: "withPartialDecoder", Put: ""}}}
+	return Variant{"whole-objects", []mutation.Edit{{In: "podcache.NewClient", Find: "withPartialDecoder(codecs(), false)", Put: "codecs()"}}}
 }
 
 // PolledLease does not watch the Lease: it knows what client-go's leader election reads of it once in each retry period.
