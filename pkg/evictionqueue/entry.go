@@ -18,15 +18,21 @@ package evictionqueue
 
 import (
 	"time"
+	"unique"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
 // entry is a scheduled pod: its deadline, its backoff, and its state. There may be a million of them, so the fields are small and
 // ordered without padding: 96 bytes.
 type entry struct {
-	uid                   types.UID
-	namespace, name, node string
+	uid        types.UID
+	name, node string
+	// namespace is a handle because many pods share it, and so is cause.
+	namespace unique.Handle[string]
+	cause     unique.Handle[deadline.Cause]
 	// seconds and nanoseconds are the deadline in Unix time, without a location.
 	seconds int64
 	// notBefore is when the backoff after the last attempt ends, in nanoseconds of Unix time.
@@ -62,7 +68,7 @@ const (
 func (e *entry) backsOff() bool { return e.failedAttempts > 0 && e.rechecks == 0 && e.state != parked }
 
 func newEntry(pod Pod) *entry {
-	return &entry{uid: pod.UID, namespace: pod.Namespace, name: pod.Name, node: pod.Node, priority: pod.Priority}
+	return &entry{uid: pod.UID, namespace: unique.Make(pod.Namespace), cause: pod.Cause, name: pod.Name, node: pod.Node, priority: pod.Priority}
 }
 
 func (e *entry) deadline() time.Time { return time.Unix(e.seconds, int64(e.nanoseconds)) }
@@ -80,7 +86,7 @@ func (e *entry) readyAt() time.Time {
 
 func (e *entry) item() Item {
 	return Item{
-		Pod:      Pod{UID: e.uid, Namespace: e.namespace, Name: e.name, Node: e.node, Priority: e.priority},
+		Pod:      Pod{UID: e.uid, Namespace: e.namespace.Value(), Name: e.name, Node: e.node, Priority: e.priority, Cause: e.cause},
 		Deadline: e.deadline(), FailedAttempts: int(e.failedAttempts), Rechecks: int(e.rechecks),
 	}
 }

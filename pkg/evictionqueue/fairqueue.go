@@ -88,11 +88,11 @@ func newFairQueue() *fairQueue {
 
 // add adds an entry that is due.
 func (f *fairQueue) add(e *entry) {
-	n, ns := f.node(e.node), f.namespace(e.namespace)
-	fl := n.flows[e.namespace]
+	n, ns := f.node(e.node), f.namespace(e.namespace.Value())
+	fl := n.flows[e.namespace.Value()]
 	if fl == nil {
 		fl = &flow{node: n, namespace: ns, due: &indexedHeap[*entry]{less: flowOrder}}
-		n.flows[e.namespace] = fl
+		n.flows[e.namespace.Value()] = fl
 		if n.queued++; n.queued == 1 {
 			f.rotation.join(n)
 		}
@@ -129,7 +129,7 @@ func (f *fairQueue) namespace(name string) *namespace {
 
 // remove removes an entry, and its flow if that is empty.
 func (f *fairQueue) remove(e *entry, now time.Time) {
-	fl := f.nodes[e.node].flows[e.namespace]
+	fl := f.nodes[e.node].flows[e.namespace.Value()]
 	heap.Remove(fl.due, int(e.index))
 	f.due--
 	fl.node.due--
@@ -138,7 +138,7 @@ func (f *fairQueue) remove(e *entry, now time.Time) {
 		return
 	}
 	f.withdraw(fl)
-	delete(fl.node.flows, e.namespace)
+	delete(fl.node.flows, e.namespace.Value())
 	if fl.node.queued--; fl.node.queued == 0 {
 		f.rotation.leave(fl.node)
 	}

@@ -136,7 +136,7 @@ func TestParkedPodThatIsCancelled(t *testing.T) {
 		for _, attempted := range []bool{false, true} {
 			q.Set(pod("a"), after(0))
 			q.Park(get(t, q), time.Minute, attempted)
-			if !q.Cancel("a") || q.Wake("a") || q.Len() != 0 {
+			if !cancel(q, "a") || q.Wake("a") || q.Len() != 0 {
 				t.Errorf("length %d", q.Len())
 			}
 			none(t, q, 100)

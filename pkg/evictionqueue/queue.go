@@ -30,26 +30,6 @@ import (
 // maxSleep bounds how long Get sleeps, so that a clock that steps makes no pod late by more than this: timers do not notice a step.
 const maxSleep = 5 * time.Second
 
-// Pod identifies a pod. The UID alone is its identity.
-type Pod struct {
-	UID             types.UID
-	Namespace, Name string
-	Node            string
-	// Priority is spec.priority: of the pods that fall due on a node at the same moment, those of lower priority go first.
-	Priority int32
-}
-
-// Item is a pod that is due.
-type Item struct {
-	Pod
-	// Deadline is the deadline when the item was handed out.
-	Deadline time.Time
-	// FailedAttempts counts the attempts that failed since the pod was first set. The reset of a backoff sets it to 1. It stops at 32767.
-	FailedAttempts int
-	// Rechecks counts the attempts that ended with Recheck or Park since the last failed one. It stops at 255.
-	Rechecks int
-}
-
 // Gauge shows a number. It is set while the number is locked.
 type Gauge interface{ Set(float64) }
 
@@ -97,11 +77,14 @@ func (q *Queue) SetConcurrencyLimit(limit int) {
 	q.wake()
 }
 
-// Set schedules a pod, or moves its deadline, and reports whether the pod was not scheduled before. It does not end a backoff.
+// Set schedules a pod, or moves its deadline and changes its cause, and reports whether the pod was not scheduled before. It does not end a backoff.
 func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	e := q.entries[pod.UID]
+	if e != nil {
+		e.cause = pod.Cause
+	}
 	switch {
 	case e == nil:
 		e = newEntry(pod)
@@ -125,22 +108,23 @@ func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
 	return false
 }
 
-// Cancel removes a pod, and reports whether it was scheduled. An attempt in flight goes on; its caller finds out with Due.
-func (q *Queue) Cancel(uid types.UID) bool {
+// Cancel removes a pod, and reports whether it was scheduled.
+func (q *Queue) Cancel(uid types.UID) (was Cancelled, scheduled bool) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
 	e := q.entries[uid]
 	if e == nil || e.state == cancelled {
-		return false
+		return Cancelled{}, false
 	}
+	was = Cancelled{e.item(), e.state == inFlight}
 	q.addScheduled(-1)
 	q.remove(e)
-	if e.state == inFlight {
+	if was.InFlight {
 		e.state = cancelled
 	} else {
 		delete(q.entries, uid)
 	}
-	return true
+	return was, true
 }
 
 // Deadline returns the deadline of a pod, and whether the pod is scheduled.
@@ -294,7 +278,7 @@ func (q *Queue) backOff(e *entry, now time.Time, after time.Duration) {
 // fail again begin with a short backoff.
 func (q *Queue) resetBackoff(namespace string) {
 	for _, e := range q.waiting.items {
-		if e.backsOff() && e.namespace == namespace {
+		if e.backsOff() && e.namespace.Value() == namespace {
 			e.notBefore, e.failedAttempts = 0, 1
 		}
 	}

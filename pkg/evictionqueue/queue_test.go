@@ -27,9 +27,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unique"
+	"unsafe"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
+
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 )
 
 // gauge is the last value that was set.
@@ -44,6 +48,12 @@ func (noGauge) Set(float64) {}
 // done is Done with the signature of Recheck and Retry.
 func done(q *Queue) func(Item, time.Duration) {
 	return func(item Item, _ time.Duration) { q.Done(item) }
+}
+
+// cancel is Cancel without what was cancelled.
+func cancel(q *Queue, uid types.UID) bool {
+	_, scheduled := q.Cancel(uid)
+	return scheduled
 }
 
 func pod(uid string, where ...string) Pod {
@@ -186,7 +196,7 @@ func TestCancelWhatHasNoRoom(t *testing.T) {
 		first := get(t, q)
 		none(t, q, 1)
 		for _, uid := range []types.UID{"first", "second"} {
-			if uid != first.UID && !q.Cancel(uid) {
+			if uid != first.UID && !cancel(q, uid) {
 				t.Error("was not there")
 			}
 		}
@@ -198,11 +208,47 @@ func TestCancelWhatHasNoRoom(t *testing.T) {
 func TestCancels(t *testing.T) {
 	bubble(t, 20, func(t *testing.T, q *Queue) {
 		q.Set(pod("a"), after(10))
-		if !has(q) || !q.Cancel("a") || q.Cancel("a") || has(q) || q.Len() != 0 {
+		if !has(q) || !cancel(q, "a") || cancel(q, "a") || has(q) || q.Len() != 0 {
 			t.Error("Cancel does not say what was there")
 		}
 		none(t, q, 100)
 	})
+}
+
+// TestCausesAreHandedOut has the cause of a deadline, as it was set last, come out with the pod, and with what is cancelled.
+func TestCausesAreHandedOut(t *testing.T) {
+	cause := func(key string) unique.Handle[deadline.Cause] { return unique.Make(deadline.Cause{Key: key}) }
+	caused := func(uid, key string) Pod {
+		p := pod(uid)
+		p.Cause = cause(key)
+		return p
+	}
+	bubble(t, 20, func(t *testing.T, q *Queue) {
+		q.Set(caused("a", "first"), after(10))
+		q.Set(caused("a", "second"), after(20))
+		if was, scheduled := q.Cancel("a"); !scheduled || was.InFlight || was.Cause != cause("second") || !was.Deadline.Equal(after(20)) || was.Namespace != "ns" {
+			t.Errorf("cancelled: got %+v, %v", was, scheduled)
+		}
+		q.Set(caused("b", "third"), after(0))
+		item := get(t, q)
+		q.Set(caused("b", "fourth"), after(0))
+		if item.Cause != cause("third") {
+			t.Errorf("handed out: got %+v", item)
+		}
+		if was, scheduled := q.Cancel("b"); !scheduled || !was.InFlight || was.Cause != cause("fourth") {
+			t.Errorf("cancelled in flight: got %+v, %v", was, scheduled)
+		}
+		if was, scheduled := q.Cancel("b"); scheduled {
+			t.Errorf("cancelled twice: %+v", was)
+		}
+	})
+}
+
+// TestSizeOfAnEntry guards what a scheduled pod costs.
+func TestSizeOfAnEntry(t *testing.T) {
+	if size := unsafe.Sizeof(entry{}); size > 96 {
+		t.Errorf("an entry takes %d bytes, and the next size of an allocation is 112", size)
+	}
 }
 
 func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
@@ -211,7 +257,7 @@ func TestWhatIsHandedOutIsNotHandedOutTwice(t *testing.T) {
 		item := get(t, q)
 		q.Set(pod("a"), after(-5))
 		none(t, q, 10)
-		if !q.Cancel("a") || has(q) || q.Len() != 0 {
+		if !cancel(q, "a") || has(q) || q.Len() != 0 {
 			t.Error("cannot cancel what is handed out")
 		}
 		if !q.Set(pod("a"), after(5)) || !has(q) {
@@ -462,8 +508,8 @@ func checkRoom(t *testing.T, q *Queue, running int) {
 			continue
 		}
 		due++
-		if f.inFlight < f.limit && f.room(&f.nodes[e.node].key) > 0 && f.room(&f.namespaces[e.namespace].key) > 0 {
-			t.Fatalf("%s on %s in %s is not handed out", e.uid, e.node, e.namespace)
+		if f.inFlight < f.limit && f.room(&f.nodes[e.node].key) > 0 && f.room(&f.namespaces[e.namespace.Value()].key) > 0 {
+			t.Fatalf("%s on %s in %s is not handed out", e.uid, e.node, e.namespace.Value())
 		}
 	}
 	for _, n := range f.nodes {
@@ -656,7 +702,7 @@ func TestAgainstOracle(t *testing.T) {
 					q.Set(pod(string(uid), fmt.Sprint(random.IntN(3)), fmt.Sprint(random.IntN(3))), want[uid])
 				case 2:
 					_, there := want[uid]
-					if q.Cancel(uid) != there {
+					if cancel(q, uid) != there {
 						t.Fatalf("cancelled what was not there, or the other way round")
 					}
 					delete(want, uid)
