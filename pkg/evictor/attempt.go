@@ -24,8 +24,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/taint-manager/taint-manager/pkg/brake"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 )
@@ -43,6 +43,11 @@ type attempt struct {
 	*Evictor
 	// pod is the pod by the cache.
 	pod *podcache.Pod
+	// last is the pod as it was read last, and owner its controller.
+	last  *podcache.Pod
+	owner *metav1.OwnerReference
+	// unanswered is Result.Unanswered.
+	unanswered bool
 	// refused says that the condition could not be written, and that the pod is deleted without it.
 	refused bool
 	// unmarked says that the condition was not written, because the pod was to be evicted.
@@ -64,34 +69,6 @@ func (a *attempt) run(ctx context.Context) (Result, error) {
 	return a.deleteUnversioned(ctx)
 }
 
-// decided is what was decided on a read of the node.
-type decided struct {
-	decision deadline.Decision
-	// due says that the pod has to go now, and step how.
-	due  bool
-	step deadline.Step
-	// changed is when the way in which the pod goes changed since the read began, or zero: then another read has to begin.
-	changed time.Time
-	// held is what holds the pod, or "", and holdFor for how long.
-	held    brake.Hold
-	holdFor time.Duration
-	// answered is when the read was answered.
-	answered time.Time
-}
-
-// stays returns the result for a pod that need not go, or is held.
-func (d decided) stays() Result {
-	if d.held != "" {
-		return Result{Outcome: Held, Decision: d.decision, By: d.held, RetryAfter: d.holdFor}
-	}
-	return Result{Outcome: NotDue, Decision: d.decision}
-}
-
-// result returns the result for a pod that goes, or has to wait.
-func (d decided) result(outcome Outcome) Result {
-	return Result{Outcome: outcome, Decision: d.decision, Step: d.step}
-}
-
 // evictVersion reads the node and decides, marks the pod with the condition DisruptionTarget, decides again on the live pod and a fresh
 // read of the node, and deletes that version of the pod. A pod that may be marked already is read first. A pod that is to be evicted is read
 // instead of marked: the API server writes a condition of its own. It returns errChanged if the pod changed before the DELETE or the
@@ -105,7 +82,7 @@ func (a *attempt) evictVersion(ctx context.Context, mayBeMarked bool) (Result, e
 		if live, err = a.getPod(ctx, a.pod, true); err != nil {
 			return Result{}, err
 		}
-		if outcome := unfit(live, a.pod); outcome != "" {
+		if outcome := a.unfit(live); outcome != "" {
 			return Result{Outcome: outcome}, nil
 		}
 		pod = a.carryOver(live, a.pod)
@@ -128,7 +105,7 @@ func (a *attempt) evictVersion(ctx context.Context, mayBeMarked bool) (Result, e
 		if err != nil {
 			return Result{}, err
 		}
-		if outcome := unfit(live, a.pod); outcome != "" {
+		if outcome := a.unfit(live); outcome != "" {
 			return Result{Outcome: outcome}, nil
 		}
 		pod = a.carryOver(live, a.pod)
@@ -201,12 +178,13 @@ func (a *attempt) mark(ctx context.Context, pod *podcache.Pod) (*v1.Pod, error) 
 func (a *attempt) delete(ctx context.Context, live *v1.Pod, d decided) (Result, error) {
 	switch err := a.deletePod(ctx, live, d.step, d.answered); {
 	case err == nil:
-		return d.result(Deleted), nil
+		return d.accepted(Deleted, live), nil
 	case apierrors.IsNotFound(err):
 		return Result{Outcome: Gone}, nil
 	case apierrors.IsConflict(err):
 		return Result{}, errChanged
 	default:
+		a.unanswered = a.unanswered || mayHaveTakenEffect(err)
 		return Result{}, fmt.Errorf("deleting pod: %w", err)
 	}
 }
@@ -215,13 +193,14 @@ func (a *attempt) delete(ctx context.Context, live *v1.Pod, d decided) (Result, 
 func (a *attempt) evict(ctx context.Context, live *v1.Pod, d decided) (Result, error) {
 	err := a.deletePod(ctx, live, d.step, d.answered)
 	if err == nil {
-		return d.result(Evicted), nil
+		return d.accepted(Evicted, live), nil
 	}
 	outcome, budget := outcomeOfEviction(err)
 	switch {
 	case outcome == Failed && apierrors.IsConflict(err):
 		return Result{}, errChanged
 	case outcome == Failed:
+		a.unanswered = a.unanswered || mayHaveTakenEffect(err)
 		return Result{}, fmt.Errorf("evicting pod: %w", err)
 	case outcome == Gone:
 		return Result{Outcome: Gone}, nil
@@ -243,7 +222,7 @@ func (a *attempt) deleteUnversioned(ctx context.Context) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		if outcome := unfit(both.pod, a.pod); outcome != "" {
+		if outcome := a.unfit(both.pod); outcome != "" {
 			return Result{Outcome: outcome}, nil
 		}
 		pod = a.carryOver(both.pod, pod)
@@ -321,17 +300,19 @@ func (a *attempt) readNode(ctx context.Context, name string, notBefore time.Time
 func (a *attempt) carryOver(live *v1.Pod, earlier *podcache.Pod) *podcache.Pod {
 	pod := podcache.NewPod(live, a.clock.Now())
 	pod.CarryOver(earlier, a.server)
+	a.last = pod
 	return pod
 }
 
 // unfit returns the outcome if a live pod is another pod, or is being deleted; otherwise it returns "".
-func unfit(live *v1.Pod, pod *podcache.Pod) Outcome {
-	switch {
-	case live.UID != pod.UID:
+func (a *attempt) unfit(live *v1.Pod) Outcome {
+	if live.UID != a.pod.UID {
 		return NameReused
-	case live.DeletionTimestamp != nil:
-		return Terminating
-	default:
-		return ""
 	}
+	a.owner = metav1.GetControllerOf(live)
+	if live.DeletionTimestamp != nil {
+		a.carryOver(live, a.pod)
+		return Terminating
+	}
+	return ""
 }

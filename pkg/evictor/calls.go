@@ -112,7 +112,7 @@ func (e *Evictor) deletePod(ctx context.Context, live *v1.Pod, step deadline.Ste
 	defer cancel(nil)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
 		if age := e.clock.Since(answered); age > maxAge {
-			cancel(fmt.Errorf("no connection in time: node and pod were read %s ago", age))
+			cancel(fmt.Errorf("%w: node and pod were read %s ago", errNotSent, age))
 		}
 	}})
 	err := e.call(ctx, false, func(ctx context.Context, api rest.Interface) error {

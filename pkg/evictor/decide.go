@@ -19,9 +19,47 @@ package evictor
 import (
 	"time"
 
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/taint-manager/taint-manager/pkg/brake"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 )
+
+// decided is what was decided on a read of the node.
+type decided struct {
+	decision deadline.Decision
+	// due says that the pod has to go now, and step how.
+	due  bool
+	step deadline.Step
+	// changed is when the way in which the pod goes changed since the read began, or zero: then another read has to begin.
+	changed time.Time
+	// held is what holds the pod, or "", and holdFor for how long.
+	held    brake.Hold
+	holdFor time.Duration
+	// answered is when the read was answered.
+	answered time.Time
+}
+
+// stays returns the result for a pod that need not go, or is held.
+func (d decided) stays() Result {
+	if d.held != "" {
+		return Result{Outcome: Held, Decision: d.decision, By: d.held, RetryAfter: d.holdFor}
+	}
+	return Result{Outcome: NotDue, Decision: d.decision}
+}
+
+// result returns the result for a pod that goes, or has to wait.
+func (d decided) result(outcome Outcome) Result {
+	return Result{Outcome: outcome, Decision: d.decision, Step: d.step}
+}
+
+// accepted returns the result for a live pod that goes.
+func (d decided) accepted(outcome Outcome, live *v1.Pod) Result {
+	result := d.result(outcome)
+	result.GracePeriodSeconds = gracePeriodOf(live, d.step.Policy)
+	return result
+}
 
 // decide decides on a live node and a pod, and reports whether the pod is due: it was due when the read of the node began, and by its
 // schedule it still is, because the caches may know by now that it need not go.

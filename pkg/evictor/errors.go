@@ -19,6 +19,7 @@ package evictor
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -32,6 +33,9 @@ import (
 
 // errChanged says that the pod changed between the decision and the DELETE or the eviction.
 var errChanged = errors.New("the pod changed between the decision and the delete")
+
+// errNotSent says that a DELETE or an eviction was not sent, because the answer was too old that it was decided on.
+var errNotSent = errors.New("no connection in time")
 
 // outcomeOf returns the outcome that an error means, or Failed.
 func outcomeOf(err error) Outcome {
@@ -57,6 +61,20 @@ func isUIDMismatch(err error) bool {
 		}
 	}
 	return false
+}
+
+// mayHaveTakenEffect reports whether a DELETE or an eviction may have been accepted that failed with an error: the request was sent, and no
+// answer arrived, or one that does not say.
+func mayHaveTakenEffect(err error) bool {
+	var dial *net.OpError
+	switch code := statusOf(err).Code; {
+	case errors.Is(err, errNotSent), errors.As(err, &dial) && dial.Op == "dial":
+		return false
+	case code == 0:
+		return true
+	default:
+		return code >= http.StatusInternalServerError && code != http.StatusServiceUnavailable
+	}
 }
 
 // isOverload reports whether an error says that the API server has too much to do: 429, 504, or no answer in time.

@@ -20,6 +20,7 @@ import (
 	"context"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
@@ -94,10 +95,18 @@ type Result struct {
 	// Step is what Decision says about the time of the attempt: how the pod goes, for which taint, and by which policy. It is zero if the
 	// pod was left alone.
 	Step deadline.Step
-	// ConditionRefused says that the pod was deleted without the condition DisruptionTarget.
-	ConditionRefused bool
+	// ConditionRefused says that the pod was deleted without the condition DisruptionTarget, and Marked that the last version of the pod that
+	// was read has it.
+	ConditionRefused, Marked bool
 	// Unversioned says that the pod was deleted in whatever version it was, because it changed too often.
 	Unversioned bool
+	// Pod is the pod as it was read last, or as the cache has it. Owner is its controller, if it was read and the client decodes owners.
+	Pod   *podcache.Pod
+	Owner *metav1.OwnerReference
+	// GracePeriodSeconds is the grace period that the pod was given by its policy, or nil for its own.
+	GracePeriodSeconds *int64
+	// Unanswered says that a DELETE or an eviction of this attempt may have taken effect, though no answer says so.
+	Unanswered bool
 	// NodeRead is the duration of the slowest read of the node that this attempt made, for itself and for others that waited for it. It is
 	// set for failed attempts, too.
 	NodeRead time.Duration
@@ -165,7 +174,7 @@ func New(config Config) *Evictor {
 
 // Evict makes one attempt to evict the pod. It returns an error if the outcome is Failed: retry later.
 func (e *Evictor) Evict(ctx context.Context, pod *podcache.Pod) (Result, error) {
-	a := &attempt{Evictor: e, pod: pod}
+	a := &attempt{Evictor: e, pod: pod, last: pod}
 	result, err := a.run(ctx)
 	if err != nil {
 		if result = (Result{Outcome: outcomeOf(err)}); result.Outcome != Failed {
@@ -176,6 +185,7 @@ func (e *Evictor) Evict(ctx context.Context, pod *podcache.Pod) (Result, error) 
 		e.refusals.forget(pod.UID)
 	}
 	result.ConditionRefused = a.refused && result.Outcome == Deleted
+	result.Pod, result.Owner, result.Marked, result.Unanswered = a.last, a.owner, a.last.DisruptionTarget, a.unanswered
 	result.NodeRead = a.nodeRead
 	result.Overloaded = result.SlowNodeRead() || isOverload(err)
 	result.Unreachable = connection.Failed(err)

@@ -30,10 +30,10 @@ func defects() []defect {
 // evictionDefects are of how a pod goes, and of what is scheduled.
 func evictionDefects() []defect {
 	const (
-		evict, retry = "tainteviction.Controller.evict", "tainteviction.Controller.retry"
-		deletePod    = "evictor.Evictor.deletePod"
-		hasVersion   = `live.ResourceVersion != ""`
-		confirm      = "c.taintEvictionQueue.Recheck(item, confirmation)"
+		giveBack, retry = "tainteviction.Controller.giveBack", "tainteviction.Controller.retry"
+		deletePod       = "evictor.Evictor.deletePod"
+		hasVersion      = `live.ResourceVersion != ""`
+		confirm         = "c.taintEvictionQueue.Recheck(item, confirmation)"
 	)
 	// done ends an attempt for good where a condition holds.
 	done := func(condition string) string {
@@ -42,7 +42,7 @@ func evictionDefects() []defect {
 	return []defect{
 		{"no UID precondition, and a PATCH without UID", []edit{
 			{deletePod, "ptr.To(live.UID)", "nil"}, {deletePod, hasVersion, "false"}, {"evictor.conditionPatch", "`json:\"uid\"`", "`json:\"-\"`"},
-			{"evictor.unfit", "live.UID != pod.UID", "false"}}, "-requests-are-right"},
+			{"evictor.attempt.unfit", "live.UID != a.pod.UID", "false"}}, "-requests-are-right"},
 		{"no resourceVersion precondition", []edit{{deletePod, hasVersion, "false"}}, "-requests-are-right"},
 		{"decides on the cache, not on the live node", []edit{
 			{"evictor.Evictor.taintsOf", "e.starts.Resolve(pod.Node(), node.Observation)", "e.starts.Taints(pod.Node())"}}, ""},
@@ -53,14 +53,14 @@ func evictionDefects() []defect {
 		{"a DELETE that waits for a connection is sent all the same", []edit{{deletePod, "age > maxAge", "age > time.Hour"}}, ""},
 		{"gives up after five tries", []edit{{retry, "", done("item.FailedAttempts >= 4")}}, ""},
 		{"gives up when the API server asks to wait", []edit{{retry, "", done("result.RetryAfter > 0")}}, ""},
-		{"takes any 404 for a pod that is gone", []edit{{evict, confirm, done("result.Outcome == evictor.Gone") + "$0"}}, ""},
+		{"takes any 404 for a pod that is gone", []edit{{giveBack, confirm, done("result.Outcome == evictor.Gone") + "$0"}}, ""},
 		{"takes a DELETE without answer for done", []edit{
-			{evict, confirm, done("result.Outcome == evictor.Terminating") + "$0"},
+			{giveBack, confirm, done("result.Outcome == evictor.Terminating") + "$0"},
 			{"evictor.attempt.delete", "return Result{}, fmt.Errorf(_, err)", "if apierrors.ReasonForError(err) == \"\" {\n return Result{Outcome: Terminating}, nil\n}\n$0"}}, ""},
 		{"takes the Event for the eviction", []edit{
-			{evict, "result.Outcome == evictor.Failed", "func() bool {\n if err != nil {\n result.Outcome, err = evictor.Deleted, nil\n }\n return $0\n}()"}}, ""},
+			{giveBack, "result.Outcome == evictor.Failed", "func() bool {\n if err != nil {\n result.Outcome, err = evictor.Deleted, nil\n }\n return $0\n}()"}}, ""},
 		{"deletes what is being deleted already", []edit{
-			{"evictor.unfit", "live.DeletionTimestamp != nil", "false"}, {"podcache.NewPod", "pod.DeletionTimestamp != nil", "false"}}, ""},
+			{"evictor.attempt.unfit", "live.DeletionTimestamp != nil", "false"}, {"podcache.NewPod", "pod.DeletionTimestamp != nil", "false"}}, ""},
 		{"never moves a deadline", []edit{{"evictionqueue.Queue.Set", "!e.deadline().Equal(deadline)", "false"}}, ""},
 		{"forgets when a pod was first seen", []edit{{"podcache.Pod.carryOverTimes", "lower(&p.seen, earlier.seen.Load())", ""}}, ""},
 		{"ignores pods that a relist does not show", []edit{{"tainteviction.Controller.podDeleted", "pod != nil", "pod != nil && false"}}, ""},
