@@ -31,8 +31,8 @@ const module = "github.com/taint-manager/taint-manager/"
 // layers are the packages from the bottom up. A package imports what stands in a line below its own, and nothing else of
 // ours.
 var layers = [][]string{
-	{"pkg/deadline", "pkg/serverclock", "pkg/connection", "pkg/permission", "pkg/strictyaml", "pkg/apis/policy/v1alpha1", "pkg/apis/config/v1alpha1"},
-	{"pkg/brake", "pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events", "pkg/leader", "pkg/budget"},
+	{"pkg/deadline", "pkg/serverclock", "pkg/connection", "pkg/permission", "pkg/strictyaml", "pkg/apis/policy/v1alpha1", "pkg/apis/config/v1alpha1", "pkg/apis/audit/v1alpha1"},
+	{"pkg/brake", "pkg/taintstart", "pkg/evictionqueue", "pkg/metrics", "pkg/events", "pkg/audit", "pkg/leader", "pkg/budget"},
 	{"pkg/podcache", "pkg/startstore"},
 	{"pkg/policy"},
 	{"pkg/evictor"},

@@ -70,6 +70,9 @@ type Metrics struct {
 	PolicyPods *metrics.GaugeVec
 	// BlockedEvictions is the number of pods that disruption budgets hold.
 	BlockedEvictions *metrics.Gauge
+	// AuditLines counts lines of the audit log by result: written or dropped. AuditErrors counts writes that failed.
+	AuditLines  *metrics.CounterVec
+	AuditErrors *metrics.Counter
 }
 
 // New registers the metrics. register is legacyregistry.Register in a process, and that of a separate registry in a test.
@@ -143,11 +146,20 @@ func New(register func(metrics.Registerable) error) (*Metrics, error) {
 			Subsystem: ours, Name: "blocked_evictions", StabilityLevel: metrics.ALPHA,
 			Help: "Number of Pods that are due, and that disruption budgets do not allow to be evicted now.",
 		}),
+		AuditLines: metrics.NewCounterVec(&metrics.CounterOpts{
+			Subsystem: ours, Name: "audit_log_lines_total", StabilityLevel: metrics.ALPHA,
+			Help: "Number of lines of the audit log, by result: written or dropped.",
+		}, []string{"result"}),
+		AuditErrors: metrics.NewCounter(&metrics.CounterOpts{
+			Subsystem: ours, Name: "audit_log_write_errors_total", StabilityLevel: metrics.ALPHA,
+			Help: "Number of writes of the audit log that failed, and are tried again.",
+		}),
 	}
 	for _, metric := range []metrics.Registerable{
 		m.PodDeletions, m.PodDeletionDuration, m.Lateness, m.Evictions, m.ConditionRejections, m.UnversionedDeletions,
 		m.SlowNodeReads, m.Scheduled, m.ConcurrencyLimit, m.ClockOffset, m.Events,
 		m.BrakeOn, m.BrakeNodes, m.HeldEvictions, m.PolicyPods, m.BlockedEvictions,
+		m.AuditLines, m.AuditErrors,
 	} {
 		if err := register(metric); err != nil {
 			return nil, fmt.Errorf("registering metric %s: %w", metric.FQName(), err)
