@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
+	"github.com/taint-manager/taint-manager/pkg/apis/audit/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/brake"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
@@ -129,6 +130,7 @@ func (c *Controller) park(logger klog.Logger, pod *podcache.Pod, item evictionqu
 		c.budgets.Forget(pod.UID)
 	}
 	c.held.add(pod.UID, pod.Node(), until)
+	c.trail.delay(pod.UID, v1alpha1.DelayHold)
 	c.taintEvictionQueue.Park(item, until.Sub(c.config.Clock.Now()), attempted)
 	if _, scheduled := c.taintEvictionQueue.Deadline(pod.UID); !scheduled {
 		c.held.forget(pod.UID) // it was cancelled in flight

@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 
+	"github.com/taint-manager/taint-manager/pkg/apis/audit/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/budget"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
@@ -66,6 +67,7 @@ func (c *Controller) beginTurn(
 	}
 	logger.V(4).Info("Pod waits for its disruption budget", "budget", refusal.Budget, "since", refusal.Since)
 	c.tally.SetBlocked(pod.UID, !refusal.Uncounted)
+	c.trail.delay(pod.UID, v1alpha1.DelayBudget)
 	after := blockedAfter - now.Sub(refusal.Since)
 	switch {
 	case after > 0:

@@ -37,6 +37,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/keymutex"
 
+	"github.com/taint-manager/taint-manager/pkg/audit"
 	"github.com/taint-manager/taint-manager/pkg/brake"
 	"github.com/taint-manager/taint-manager/pkg/budget"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
@@ -56,6 +57,8 @@ const (
 	updateWorkers = 4
 	// eventGrace is how long pending Events may still be written at the end.
 	eventGrace = 5 * time.Second
+	// auditGrace is how long pending lines of the audit log may still be written at the end.
+	auditGrace = 5 * time.Second
 	// DefaultConcurrentEvictions is the default of Config.ConcurrentEvictions. Where an admission webhook takes seconds for each call, this
 	// many evictions can wait for it.
 	DefaultConcurrentEvictions = 400
@@ -63,7 +66,8 @@ const (
 	complaintInterval = 10 * time.Second
 )
 
-// Config is what a controller needs. All fields but Budgets, EvictionLimiter, ServerClock, Starts, Rules, Policies and Brake are required.
+// Config is what a controller needs. All fields but Budgets, EvictionLimiter, ServerClock, Starts, Rules, Policies, Brake and Audit are
+// required.
 type Config struct {
 	// Informers is the client that lists and watches. It may be one of podcache.NewClient, which leaves out what is not kept.
 	Informers typedcorev1.CoreV1Interface
@@ -96,6 +100,10 @@ type Config struct {
 	ConcurrentEvictions int
 	// Metrics are the metrics that the controller updates.
 	Metrics *metrics.Metrics
+	// Audit is the audit log; nil for none. Identity names this process there. Where it is set, Evictions should be a client that decodes the
+	// owners of pods: see podcache.NewClientWithOwners.
+	Audit    *audit.Log
+	Identity string
 }
 
 // Controller is the taint eviction controller.
@@ -116,7 +124,7 @@ type Controller struct {
 	podUpdateQueue     workqueue.TypedDelayingInterface[podKey]
 	taintEvictionQueue *evictionqueue.Queue
 
-	// evaluating serialises the evaluations of each pod, by UID.
+	// evaluating serialises the evaluations of each pod, and the beginnings and ends of its attempts, by UID.
 	evaluating keymutex.KeyMutex
 	evictor    *evictor.Evictor
 	// budgets has evictions wait for disruption budgets; nil if they do not.
@@ -133,6 +141,7 @@ type Controller struct {
 	concurrency *evictor.ConcurrencyLimiter
 	recorder    *events.Recorder
 	leading     atomic.Bool
+	trail       *trail // nil without an audit log
 	// untold are the nodes of which this replica has not told what is held back, since it leads.
 	untold sync.Map
 	// complaints limits how often failures are logged as errors, and slowReads how often slow reads of nodes are.
@@ -176,6 +185,7 @@ func New(config Config) (*Controller, error) {
 		complaints:      &rate.Sometimes{First: 3, Interval: complaintInterval},
 		slowReads:       &rate.Sometimes{First: 1, Interval: complaintInterval},
 	}
+	c.trail = newTrail(&config, &c.leading)
 	c.taintEvictionQueue = evictionqueue.New(config.Clock, 1, config.Metrics.Scheduled)
 	c.concurrency = evictor.NewConcurrencyLimiter(c.taintEvictionQueue, config.Metrics.ConcurrencyLimit, config.ConcurrentEvictions, rateLimited)
 	c.brake = c.newBrake()
@@ -209,6 +219,9 @@ func (c *Controller) Run(ctx context.Context) {
 	})
 	running.Go(func() { c.pods.RunWithContext(ctx) })
 	running.Go(func() { c.recorder.Run(ctx, eventGrace) })
+	if c.config.Audit != nil {
+		running.Go(func() { c.config.Audit.Run(ctx, auditGrace) })
+	}
 	if c.budgets != nil {
 		running.Go(func() { c.budgets.Run(ctx) })
 	}

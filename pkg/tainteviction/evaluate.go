@@ -55,6 +55,9 @@ func (c *Controller) evaluateNode(ctx context.Context, name string) {
 		if untold && changed == unchanged && decision.Reason == deadline.HeldByPolicy {
 			changed = held // before this replica led
 		}
+		if changed == held {
+			c.trail.preview(pod, decision)
+		}
 		sum.add(changed, decision, now)
 		dues.Add(decision, now)
 	}
@@ -64,19 +67,28 @@ func (c *Controller) evaluateNode(ctx context.Context, name string) {
 
 // evaluatePod evaluates one pod that changed.
 func (c *Controller) evaluatePod(ctx context.Context, key podKey) {
-	c.evaluate(ctx, key)
+	changed, decision := c.evaluate(ctx, key)
+	if pod := c.pods.Get(key.Namespace, key.Name); changed == held && pod != nil && pod.UID == key.uid {
+		c.trail.preview(pod, decision)
+	}
+}
+
+// lock locks the evaluations of a pod, and what else changes its schedule: the beginning and the end of an attempt.
+func (c *Controller) lock(uid types.UID) (unlock func()) {
+	c.evaluating.LockKey(string(uid))
+	return func() { _ = c.evaluating.UnlockKey(string(uid)) } // a hashed mutex returns no errors
 }
 
 // evaluate brings the schedule of a pod in line with the rules and the caches.
 func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline.Decision) {
-	c.evaluating.LockKey(string(key.uid))
-	defer func() { _ = c.evaluating.UnlockKey(string(key.uid)) }() // a hashed mutex returns no errors
+	defer c.lock(key.uid)()
 
 	pod := c.pods.Get(key.Namespace, key.Name)
 	if pod == nil || pod.UID != key.uid {
 		c.tally.Remove(key.uid)
 		c.notices.forget(key.uid)
-		if c.cancel(key.uid) {
+		if was, scheduled := c.cancel(key.uid); scheduled {
+			c.trail.cancel(was, pod, deadline.Decision{})
 			c.forgetWait(key.uid)
 			klog.FromContext(ctx).V(4).Info("Cancelled eviction, pod is gone", "pod", key.NamespacedName, "uid", key.uid)
 			return cancelled, deadline.Decision{Reason: deadline.IsTerminating}
@@ -89,20 +101,24 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	c.notice(pod, decision)
 	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node(), "reason", decision.Reason)
 	if !evict {
-		if !c.cancel(key.uid) {
+		was, wasScheduled := c.cancel(key.uid)
+		if !wasScheduled {
 			if tallied && decision.Reason == deadline.HeldByPolicy {
 				logger.V(2).Info("Holding pod back", "by", holder(decision.Held[0].Policy), "mode", decision.Held[0].Mode)
 				return held, decision
 			}
 			return unchanged, decision
 		}
+		c.trail.cancel(was, pod, decision)
 		c.forgetWait(key.uid)
 		if decision.Reason != deadline.IsTerminating {
 			logger.V(2).Info("Cancelled eviction")
 		}
 		return cancelled, decision
 	}
-	item := evictionqueue.Pod{UID: pod.UID, Namespace: pod.Namespace(), Name: pod.Name, Node: pod.Node(), Priority: pod.Priority}
+	item := evictionqueue.Pod{
+		UID: pod.UID, Namespace: pod.Namespace(), Name: pod.Name, Node: pod.Node(), Priority: pod.Priority, Cause: c.trail.cause(decision, due),
+	}
 	c.brake.Tell(pod, decision)
 	added := c.taintEvictionQueue.Set(item, due)
 	if !c.reconsiderHeld(pod, decision) {
@@ -115,6 +131,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	if !added {
 		return unchanged, decision
 	}
+	c.trail.scheduled(pod.UID)
 	level := 2
 	if decision.Due(c.config.Clock.Now()) {
 		level = 4 // the attempt is logged soon
@@ -124,8 +141,8 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 }
 
 // cancel cancels the eviction of a pod, and reports whether it was scheduled.
-func (c *Controller) cancel(uid types.UID) bool {
-	wasScheduled := c.taintEvictionQueue.Cancel(uid)
+func (c *Controller) cancel(uid types.UID) (was evictionqueue.Cancelled, scheduled bool) {
+	was, scheduled = c.taintEvictionQueue.Cancel(uid)
 	c.forgetHeld(uid) // after that: see hold
-	return wasScheduled
+	return was, scheduled
 }

@@ -60,6 +60,7 @@ func (c *Controller) Lead(ctx context.Context) {
 	klog.FromContext(ctx).Info("Started evicting", "concurrencyLimit", c.config.ConcurrentEvictions, "scheduled", c.taintEvictionQueue.Len())
 	c.leading.Store(true)
 	defer c.leading.Store(false)
+	defer c.trail.act()()
 	c.concurrency.SetCeiling(0)
 	if c.brake != nil {
 		c.config.Brake.SetLeading(true)
@@ -90,6 +91,7 @@ func (c *Controller) Assist(ctx context.Context) {
 	}
 	ceiling := max(1, c.config.ConcurrentEvictions/assistPart)
 	klog.FromContext(ctx).Info("Started assisting the leader", "concurrencyLimit", ceiling, "scheduled", c.taintEvictionQueue.Len())
+	defer c.trail.act()()
 	c.concurrency.SetCeiling(ceiling)
 	defer c.concurrency.SetCeiling(0)
 	c.evictUntil(ctx)
@@ -124,31 +126,70 @@ func (c *Controller) evictUntil(ctx context.Context) {
 	}
 }
 
-// evict makes one attempt to evict a pod that is due. Here its result meets the concurrency limiter, the metrics and the queue.
+// attempt is one attempt to evict a pod.
+type attempt struct {
+	item   evictionqueue.Item
+	pod    *podcache.Pod
+	logger klog.Logger
+	// turn is the one of its disruption budget, or nil.
+	turn *budget.Turn
+}
+
+// evict makes one attempt to evict a pod that is due.
 func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
+	a, ok := c.beginAttempt(ctx, item)
+	if !ok {
+		return
+	}
+	begun := c.concurrency.Begin()
+	result, err := c.evictor.Evict(klog.NewContext(ctx, a.logger), a.pod)
+	c.concurrency.End(begun, result)
+	c.endAttempt(a, result, err)
+}
+
+// beginAttempt returns false after it has given the pod back to the queue, because the pod is gone or has to wait.
+func (c *Controller) beginAttempt(ctx context.Context, item evictionqueue.Item) (a attempt, ok bool) {
+	defer c.lock(item.UID)()
 	pod := c.pods.Get(item.Namespace, item.Name)
 	if pod == nil || pod.UID != item.UID {
 		c.forgetHeld(item.UID)
 		c.taintEvictionQueue.Done(item)
-		return
+		c.trail.gone(item, pod)
+		return attempt{}, false
 	}
-	logger := klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node())
-	decision, held := c.holdBack(logger, pod, item)
-	if held {
-		return
+	a = attempt{item: item, pod: pod, logger: klog.FromContext(ctx).WithValues("pod", klog.KObj(pod), "uid", pod.UID, "node", pod.Node())}
+	decision, held := c.holdBack(a.logger, pod, item)
+	if !held {
+		a.turn, ok = c.beginTurn(a.logger, pod, item, decision)
 	}
-	turn, ok := c.beginTurn(logger, pod, item, decision)
 	if !ok {
-		return
+		c.trail.returned(item, c.isScheduled(pod))
 	}
-	attempt := c.concurrency.Begin()
-	result, err := c.evictor.Evict(klog.NewContext(ctx, logger), pod)
-	c.concurrency.End(attempt, result)
-	c.endTurn(turn, result)
+	return a, ok
+}
+
+// isScheduled reports whether the eviction of a pod is scheduled.
+func (c *Controller) isScheduled(pod *podcache.Pod) bool {
+	_, scheduled := c.taintEvictionQueue.Deadline(pod.UID)
+	return scheduled
+}
+
+// endAttempt has the result of an attempt meet the budgets, the metrics, the queue and the audit log.
+func (c *Controller) endAttempt(a attempt, result evictor.Result, err error) {
+	ended := c.config.Clock.Now()
+	c.endTurn(a.turn, result)
 	c.config.Metrics.Evictions.WithLabelValues(string(result.Outcome)).Inc()
 	if result.SlowNodeRead() {
-		c.reportSlowRead(logger, result)
+		c.reportSlowRead(a.logger, result)
 	}
+	defer c.lock(a.pod.UID)()
+	c.giveBack(a, result, err)
+	c.trail.attempted(ended, a.item, result, c.isScheduled(a.pod))
+}
+
+// giveBack gives a pod back to the queue after an attempt, and reports its eviction if it was accepted.
+func (c *Controller) giveBack(a attempt, result evictor.Result, err error) {
+	logger, pod, item := a.logger, a.pod, a.item
 	switch {
 	case result.Outcome == evictor.Failed:
 		c.retry(logger, item, result, err)
@@ -163,7 +204,7 @@ func (c *Controller) evict(ctx context.Context, item evictionqueue.Item) {
 	default:
 		c.tally.SetBlocked(pod.UID, false)
 		if result.Outcome.Accepted() {
-			c.reportEviction(logger, pod, item, result, turn)
+			c.reportEviction(logger, pod, item, result, a.turn)
 		} else {
 			logger.V(2).Info("Pod no longer needs to be evicted", "outcome", result.Outcome)
 		}
