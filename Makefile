@@ -96,10 +96,10 @@ push: ## Build the images and the chart, and push them: make push IMAGE=registry
 	@$(BUILD_CHART) --push '$(CHARTS)'
 
 .PHONY: generate
-generate: ## Write what is made from code: the CustomResourceDefinition, and the tables of flags, configuration, metrics, Events, log messages and values.
+generate: ## Write what is made from code: the CustomResourceDefinition, the JSON Schema of the audit log, and the tables of the reference and of the chart's values.
 	$(GENERATE_API)
 	cp manifests/crd/$(CRD) $(CHART)/files/$(CRD)
-	go test -count=1 ./cmd/taint-manager/app -run '^TestReference$$' -update
+	go test -count=1 ./cmd/taint-manager/app -run '^(TestReference|TestAuditSchema)$$' -update
 	go -C .tools/chart test -count=1 . -run '^TestREADME$$' -update
 
 .PHONY: plugin-docs
@@ -217,7 +217,7 @@ verify-generated: ## Check that what make generate writes is up to date.
 	tar -cf - go.mod go.sum .tools/boilerplate.go.txt pkg/apis manifests/crd | tar -xf - -C "$$copy" && (cd "$$copy" && $(GENERATE_API)) && \
 	diff -ru pkg/apis "$$copy/pkg/apis" && diff -ru manifests/crd "$$copy/manifests/crd" || { echo 'run: make generate'; exit 1; }
 	diff -u manifests/crd/$(CRD) $(CHART)/files/$(CRD) || { echo 'run: make generate'; exit 1; }
-	go test ./cmd/taint-manager/app -run '^TestReference$$'
+	go test ./cmd/taint-manager/app -run '^(TestReference|TestAuditSchema)$$'
 	go -C .tools/chart test . -run '^TestREADME$$'
 
 .PHONY: lint

@@ -36,8 +36,8 @@ import (
 
 // clients has one client for each purpose, so that no request waits behind those for another purpose.
 type clients struct {
-	// pods reads pods and nodes, and evicts.
-	pods typedcorev1.CoreV1Interface
+	// pods reads pods and nodes, and evictions evicts. The latter knows the owners of pods if there is an audit log.
+	pods, evictions typedcorev1.CoreV1Interface
 	// reviews authenticates and authorizes callers of our server.
 	events, leases, reviews, others kubernetes.Interface
 	// dynamic reads policies and writes their status. metadata reads the labels of namespaces.
@@ -60,6 +60,12 @@ func newClients(o *Options, server *serverclock.Clock) (*clients, error) {
 	c := &clients{}
 	if c.pods, err = podcache.NewClient(config); err != nil {
 		return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
+	}
+	c.evictions = c.pods
+	if o.AuditLog.Path != "" {
+		if c.evictions, err = podcache.NewClientWithOwners(config); err != nil {
+			return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
+		}
 	}
 	eventConfig, leaseConfig := rest.CopyConfig(config), rest.CopyConfig(config)
 	// A renewal that hangs must leave time for another one before the deadline.

@@ -41,6 +41,10 @@ c.yaml:4: must be one document, and here begins another`},
 		{"duplicate", header + "eviction:\n  maxConcurrentEvictions: 3\n  maxConcurrentEvictions: 4\n",
 			`c.yaml:5: eviction.maxConcurrentEvictions: duplicate field, it is also in line 4`},
 		{"kubeconfig", header + "clientConnection: {kubeconfig: k}\n", `c.yaml:3: clientConnection.kubeconfig: unknown field`},
+		{"audit log", header + "auditLog: {maxSizeMegabytes: 0, maxBackups: -1, maxAgeDays: -2}\n",
+			`c.yaml:3: auditLog.maxSizeMegabytes: Invalid value: 0: must be from 1 to 1000000
+c.yaml:3: auditLog.maxBackups: Invalid value: -1: must be 0 (no limit) or more
+c.yaml:3: auditLog.maxAgeDays: Invalid value: -2: must be 0 (no limit) or more`},
 		{"qps", header + "clientConnection: {qps: -1}\n", `c.yaml:3: clientConnection.qps: Invalid value: -1: must be 0 (no limit) or more`},
 		{"burst", header + "clientConnection: {burst: -1}\n",
 			`c.yaml:3: clientConnection.burst: Invalid value: -1: must be 0 (twice clientConnection.qps) or more`},
@@ -198,6 +202,11 @@ logging: {vmodule: [{filePattern: "a*", verbosity: 7}]}
 serving: {bindAddress: "::", securePort: 1234}
 `)
 	const want = `apiVersion: config.taint-manager.io/v1alpha1
+auditLog:
+  maxAgeDays: 0
+  maxBackups: 10
+  maxSizeMegabytes: 100
+  path: ""
 clientConnection:
   burst: 0
   qps: 2.5

@@ -26,6 +26,7 @@ import (
 	componentv1alpha1 "k8s.io/component-base/config/v1alpha1"
 
 	"github.com/taint-manager/taint-manager/pkg/apis/config/v1alpha1"
+	"github.com/taint-manager/taint-manager/pkg/audit"
 )
 
 // apply sets the options to the values of a configuration. Feature gates that do not exist are left out, since the gate would keep them and
@@ -36,6 +37,9 @@ func (o *Options) apply(c *v1alpha1.TaintManagerConfiguration) error {
 	o.EvictFinishedPods, o.DryRun = c.Eviction.EvictFinishedPods, c.Eviction.DryRun
 	o.TaintStartConfigMap = c.Eviction.TaintStartConfigMap
 	o.EvictionBrake, o.NodePace = c.EvictionBrake, c.NodePace
+	o.AuditLog = audit.File{
+		Path: c.AuditLog.Path, MaxSize: int(c.AuditLog.MaxSizeMegabytes), MaxBackups: int(c.AuditLog.MaxBackups), MaxAge: int(c.AuditLog.MaxAgeDays),
+	}
 	o.Serving = ServingOptions{
 		BindAddress:      net.ParseIP(c.Serving.BindAddress),
 		SecurePort:       int(c.Serving.SecurePort),
@@ -59,6 +63,9 @@ func (o *Options) configuration() (*v1alpha1.TaintManagerConfiguration, error) {
 		TaintStartConfigMap:    o.TaintStartConfigMap,
 	}
 	c.EvictionBrake, c.NodePace = o.EvictionBrake, o.NodePace
+	c.AuditLog = v1alpha1.AuditLogConfiguration{
+		Path: o.AuditLog.Path, MaxSizeMegabytes: toInt32(o.AuditLog.MaxSize), MaxBackups: toInt32(o.AuditLog.MaxBackups), MaxAgeDays: toInt32(o.AuditLog.MaxAge),
+	}
 	for name := range o.FeatureGate.GetAll() {
 		if o.FeatureGate.ExplicitlySet(name) {
 			c.FeatureGates[string(name)] = o.FeatureGate.Enabled(name)

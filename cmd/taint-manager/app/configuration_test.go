@@ -118,6 +118,10 @@ type fieldCase struct{ field, flag, inFile, printed, other string }
 
 func fieldCases() []fieldCase {
 	return []fieldCase{
+		{"auditLog.path", "-", `"-"`, `"-"`, `"/var/log/a.log"`},
+		{"auditLog.maxSizeMegabytes", "7", `7`, `7`, `8`},
+		{"auditLog.maxBackups", "3", `3`, `3`, `0`},
+		{"auditLog.maxAgeDays", "30", `30`, `30`, `0`},
 		{"clientConnection.qps", "7.5", `7.5`, `7.5`, `3`},
 		{"clientConnection.burst", "9", `9`, `9`, `4`},
 		{"eviction.evictFinishedPods", "true", `true`, `true`, `false`},

@@ -24,6 +24,10 @@ import "strings"
 // --kubeconfig: which one it is depends on where the process runs, and not on what it is to do there.
 func flagsByField() map[string]string {
 	return map[string]string{
+		"auditLog.path":                         "audit-log-path",
+		"auditLog.maxSizeMegabytes":             "audit-log-maxsize",
+		"auditLog.maxBackups":                   "audit-log-maxbackup",
+		"auditLog.maxAgeDays":                   "audit-log-maxage",
 		"clientConnection.qps":                  "kube-api-qps",
 		"clientConnection.burst":                "kube-api-burst",
 		"eviction.evictFinishedPods":            "evict-finished-pods",

@@ -28,6 +28,7 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/taint-manager/taint-manager/pkg/apis/config/v1alpha1"
+	"github.com/taint-manager/taint-manager/pkg/audit"
 )
 
 // TaintTolerationComparisonOperators enables the toleration operators Gt and Lt (KEP-5471). Name and default are those
@@ -55,6 +56,8 @@ type Options struct {
 	LeaderElection componentconfig.LeaderElectionConfiguration
 	// Serving configures the server for health and metrics.
 	Serving ServingOptions
+	// AuditLog is where the audit log is written. An empty path is no audit log.
+	AuditLog audit.File
 	// EvictionBrake and NodePace are set by a configuration file only.
 	EvictionBrake v1alpha1.EvictionBrakeConfiguration
 	NodePace      v1alpha1.NodePaceConfiguration
@@ -111,6 +114,7 @@ func (o *Options) Flags() (groups cliflag.NamedFlagSets) {
 		"Path of a configuration file: see taint-manager config --help. Flags win over the file. If empty, there is none.")
 	o.addClusterFlags(groups.FlagSet("cluster"))
 	o.addEvictionFlags(groups.FlagSet("eviction"))
+	o.addAuditFlags(groups.FlagSet("audit"))
 	options.BindLeaderElectionFlags(&o.LeaderElection, groups.FlagSet("leader election"))
 	o.addServingFlags(groups.FlagSet("serving"))
 	o.FeatureGate.AddFlag(groups.FlagSet("features"))
@@ -139,6 +143,17 @@ func (o *Options) addEvictionFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.DryRun, "dry-run", o.DryRun,
 		"Evict no pod, and show in Events and in the log what would be evicted. It writes nothing else but its own Lease, whose name ends "+
 			"with -dry-run, so it can run beside another taint-manager.")
+}
+
+func (o *Options) addAuditFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.AuditLog.Path, "audit-log-path", o.AuditLog.Path,
+		"Path of the file that the audit log is written to, one line of JSON for each eviction, or - for standard output. If empty, there is none.")
+	fs.IntVar(&o.AuditLog.MaxSize, "audit-log-maxsize", o.AuditLog.MaxSize,
+		"Size in MiB at which a file of the audit log is renamed and another one begun. Standard output is not rotated.")
+	fs.IntVar(&o.AuditLog.MaxBackups, "audit-log-maxbackup", o.AuditLog.MaxBackups,
+		"Number of renamed files of the audit log that are kept. 0 for all.")
+	fs.IntVar(&o.AuditLog.MaxAge, "audit-log-maxage", o.AuditLog.MaxAge,
+		"Number of days that renamed files of the audit log are kept. 0 for ever.")
 }
 
 func (o *Options) addServingFlags(fs *pflag.FlagSet) {

@@ -21,6 +21,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/taint-manager/taint-manager/pkg/audit"
 )
 
 // parse returns options from flags.
@@ -51,7 +53,8 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestFlags(t *testing.T) {
 	o, err := parse(t, "--kubeconfig=k", "--leader-elect=false", "--secure-port=0", "--bind-address=127.0.0.1",
 		"--kube-api-qps=5", "--kube-api-burst=7", "--max-concurrent-evictions=3", "--evict-finished-pods",
-		"--feature-gates=TaintTolerationComparisonOperators=true", "--v=4", "--logging-format=json")
+		"--feature-gates=TaintTolerationComparisonOperators=true", "--v=4", "--logging-format=json",
+		"--audit-log-path=-", "--audit-log-maxsize=5", "--audit-log-maxbackup=6", "--audit-log-maxage=7")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +63,8 @@ func TestFlags(t *testing.T) {
 	}
 	if o.Kubeconfig != "k" || o.LeaderElection.LeaderElect || o.Serving.SecurePort != 0 || o.Serving.BindAddress.String() != "127.0.0.1" ||
 		o.KubeAPIQPS != 5 || o.KubeAPIBurst != 7 || o.MaxConcurrentEvictions != 3 || !o.EvictFinishedPods ||
-		!o.FeatureGate.Enabled(TaintTolerationComparisonOperators) || o.Logging.Format != "json" {
+		!o.FeatureGate.Enabled(TaintTolerationComparisonOperators) || o.Logging.Format != "json" ||
+		o.AuditLog != (audit.File{Path: "-", MaxSize: 5, MaxBackups: 6, MaxAge: 7}) {
 		t.Errorf("got %+v", o)
 	}
 }
@@ -85,6 +89,9 @@ func TestLeaseDuration(t *testing.T) {
 
 func TestWrongFlagsAreNamed(t *testing.T) {
 	for flag, names := range map[string]string{
+		"--audit-log-maxsize=0":               "audit-log-maxsize",
+		"--audit-log-maxbackup=-1":            "audit-log-maxbackup",
+		"--audit-log-maxage=-1":               "audit-log-maxage",
 		"--kube-api-qps=-1":                   "kube-api-qps",
 		"--kube-api-burst=-1":                 "kube-api-burst",
 		"--max-concurrent-evictions=0":        "max-concurrent-evictions",

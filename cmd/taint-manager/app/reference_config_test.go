@@ -102,9 +102,9 @@ func kindOf(t *testing.T, of reflect.Type) string {
 		return kindOf(t, of.Elem())
 	case reflect.Bool:
 		return "boolean"
-	case reflect.Int32, reflect.Uint32:
+	case reflect.Int32, reflect.Int64, reflect.Uint32:
 		return "integer"
-	case reflect.Float32:
+	case reflect.Float32, reflect.Float64:
 		return "number"
 	case reflect.String:
 		return "string"

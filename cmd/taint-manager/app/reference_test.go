@@ -49,6 +49,7 @@ func TestReference(t *testing.T) {
 	document := string(data)
 	for name, table := range map[string]string{
 		"flags": flagTables(), "configuration": configurationTable(t), "metrics": metricTable(t), "events": eventTable(t), "log": logTable(t),
+		"audit": newAuditReference(t).table(),
 	} {
 		begin, end := "<!-- "+name+": begin (make generate) -->\n", "<!-- "+name+": end -->"
 		before, rest, begins := strings.Cut(document, begin)

@@ -37,6 +37,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"github.com/taint-manager/taint-manager/pkg/audit"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/leader"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
@@ -67,41 +68,15 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	policies, err := policy.NewSource(policy.Config{
-		Discovery: clients.others.Discovery(), Policies: clients.dynamic, Namespaces: clients.metadata, Clock: server, Local: local,
-	})
+	identity, err := newIdentity()
 	if err != nil {
 		return err
 	}
-	evictionBrake, err := newBrake(o, local)
+	controller, err := newController(o, clients, local, server, m, identity)
 	if err != nil {
 		return err
 	}
-	controller, err := tainteviction.New(tainteviction.Config{
-		Informers:           clients.pods,
-		Evictions:           clients.pods,
-		EvictionLimiter:     clients.evictionLimiter,
-		Events:              clients.events,
-		Budgets:             clients.others,
-		Policies:            policies,
-		PolicyStatus:        clients.dynamic,
-		Starts:              types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.TaintStartConfigMap},
-		Brake:               evictionBrake,
-		Deployment:          types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.LeaderElection.ResourceName},
-		Clock:               local,
-		ServerClock:         server,
-		ConcurrentEvictions: o.MaxConcurrentEvictions,
-		Metrics:             m,
-		Rules: deadline.Rules{
-			ComparisonOperators: o.FeatureGate.Enabled(TaintTolerationComparisonOperators),
-			EvictFinished:       o.EvictFinishedPods,
-			DryRun:              o.DryRun,
-		},
-	})
-	if err != nil {
-		return err
-	}
-	elector, err := newElector(o, clients, controller)
+	elector, err := newElector(o, clients, controller, identity)
 	if err != nil {
 		return err
 	}
@@ -134,22 +109,83 @@ func Run(ctx context.Context, o *Options) error {
 	return err
 }
 
+// newController returns a controller that has not been started.
+func newController(
+	o *Options, clients *clients, local clock.WithTicker, server *serverclock.Clock, m *metrics.Metrics, identity string,
+) (*tainteviction.Controller, error) {
+	policies, err := policy.NewSource(policy.Config{
+		Discovery: clients.others.Discovery(), Policies: clients.dynamic, Namespaces: clients.metadata, Clock: server, Local: local,
+	})
+	if err != nil {
+		return nil, err
+	}
+	evictionBrake, err := newBrake(o, local)
+	if err != nil {
+		return nil, err
+	}
+	auditLog, err := newAuditLog(o, m)
+	if err != nil {
+		return nil, err
+	}
+	return tainteviction.New(tainteviction.Config{
+		Informers:           clients.pods,
+		Evictions:           clients.evictions,
+		EvictionLimiter:     clients.evictionLimiter,
+		Events:              clients.events,
+		Budgets:             clients.others,
+		Policies:            policies,
+		PolicyStatus:        clients.dynamic,
+		Starts:              types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.TaintStartConfigMap},
+		Brake:               evictionBrake,
+		Deployment:          types.NamespacedName{Namespace: o.LeaderElection.ResourceNamespace, Name: o.LeaderElection.ResourceName},
+		Clock:               local,
+		ServerClock:         server,
+		ConcurrentEvictions: o.MaxConcurrentEvictions,
+		Metrics:             m,
+		Audit:               auditLog,
+		Identity:            identity,
+		Rules: deadline.Rules{
+			ComparisonOperators: o.FeatureGate.Enabled(TaintTolerationComparisonOperators),
+			EvictFinished:       o.EvictFinishedPods,
+			DryRun:              o.DryRun,
+		},
+	})
+}
+
+// newIdentity returns a name of this process that no other one has: in the Lease and in the audit log.
+func newIdentity() (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("cannot get the host name, which identifies this process: %w", err)
+	}
+	return host + "_" + string(uuid.NewUUID()), nil
+}
+
+// newAuditLog returns the audit log, or nil if there is to be none.
+func newAuditLog(o *Options, m *metrics.Metrics) (*audit.Log, error) {
+	if o.AuditLog.Path == "" {
+		return nil, nil
+	}
+	to, err := o.AuditLog.Open()
+	if err != nil {
+		return nil, fmt.Errorf("--audit-log-path=%s: %w; give a file in a directory of a volume that is writable, or - for standard output",
+			o.AuditLog.Path, err)
+	}
+	return audit.New(to, audit.Metrics{Lines: m.AuditLines, Errors: m.AuditErrors}), nil
+}
+
 // newElector returns an Elector that runs the controller while this replica holds the Lease, or all the time without leader
 // election.
-func newElector(o *Options, clients *clients, controller *tainteviction.Controller) (*leader.Elector, error) {
+func newElector(o *Options, clients *clients, controller *tainteviction.Controller, identity string) (*leader.Elector, error) {
 	le := &o.LeaderElection
 	if !le.LeaderElect {
 		return leader.Alone(controller.Lead), nil
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("cannot get the host name for leader election: %w", err)
 	}
 	return leader.New(leader.Config{
 		Client:        clients.leases,
 		Watch:         clients.others,
 		Lease:         types.NamespacedName{Namespace: le.ResourceNamespace, Name: o.leaseName()},
-		Identity:      host + "_" + string(uuid.NewUUID()),
+		Identity:      identity,
 		LeaseDuration: le.LeaseDuration.Duration,
 		RenewDeadline: le.RenewDeadline.Duration,
 		RetryPeriod:   le.RetryPeriod.Duration,

@@ -31,6 +31,10 @@ import (
 func Default() *TaintManagerConfiguration {
 	return &TaintManagerConfiguration{
 		TypeMeta: metav1.TypeMeta{APIVersion: APIVersion, Kind: Kind},
+		AuditLog: AuditLogConfiguration{
+			MaxSizeMegabytes: 100, // as of kube-apiserver
+			MaxBackups:       10,  // so that it takes 1.1 GiB at most
+		},
 		Eviction: EvictionConfiguration{
 			MaxConcurrentEvictions: 400,
 			TaintStartConfigMap:    "taint-manager-starts",

@@ -34,6 +34,8 @@ const (
 type TaintManagerConfiguration struct {
 	metav1.TypeMeta `json:""`
 
+	// auditLog configures the audit log, which has a line for each eviction.
+	AuditLog AuditLogConfiguration `json:"auditLog"`
 	// clientConnection limits the requests to the API server.
 	ClientConnection ClientConnectionConfiguration `json:"clientConnection"`
 	// eviction configures the evictions.
@@ -50,6 +52,19 @@ type TaintManagerConfiguration struct {
 	NodePace NodePaceConfiguration `json:"nodePace"`
 	// serving configures the server for health and metrics.
 	Serving ServingConfiguration `json:"serving"`
+}
+
+// AuditLogConfiguration configures the audit log. Its lines are of kind EvictionRecord in audit.taint-manager.io/v1alpha1.
+type AuditLogConfiguration struct {
+	// path is the path of the file that the audit log is written to, or - for standard output. Empty is no audit log. The directory of a file
+	// must exist and be writable, and each replica needs a file of its own.
+	Path string `json:"path"`
+	// maxSizeMegabytes is the size in MiB at which a file is renamed and another one begun, from 1 to 1000000. Standard output is not rotated.
+	MaxSizeMegabytes int32 `json:"maxSizeMegabytes"`
+	// maxBackups is how many of the files that were renamed are kept. 0 is all of them.
+	MaxBackups int32 `json:"maxBackups"`
+	// maxAgeDays is for how many days files that were renamed are kept. 0 is for ever.
+	MaxAgeDays int32 `json:"maxAgeDays"`
 }
 
 // ClientConnectionConfiguration limits the requests to the API server.

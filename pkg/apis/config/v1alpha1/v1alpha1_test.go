@@ -41,6 +41,7 @@ func TestDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"kind":"TaintManagerConfiguration","apiVersion":"config.taint-manager.io/v1alpha1",` +
+		`"auditLog":{"path":"","maxSizeMegabytes":100,"maxBackups":10,"maxAgeDays":0},` +
 		`"clientConnection":{"qps":0,"burst":0},` +
 		`"eviction":{"maxConcurrentEvictions":400,"evictFinishedPods":false,"dryRun":false,"taintStartConfigMap":"taint-manager-starts"},` +
 		`"evictionBrake":{"maxNodes":0,"minNodes":10,"windowSeconds":600,"cooldownSeconds":60,` +
@@ -69,6 +70,13 @@ func TestValidate(t *testing.T) {
 		{"no apiVersion", func(c *TaintManagerConfiguration) { c.APIVersion = "" }, "apiVersion"},
 		{"another apiVersion", func(c *TaintManagerConfiguration) { c.APIVersion = "v1" }, "apiVersion"},
 		{"no kind", func(c *TaintManagerConfiguration) { c.Kind = "" }, "kind"},
+		{"the audit log on standard output", func(c *TaintManagerConfiguration) { c.AuditLog.Path = "-" }, ""},
+		{"no size of a file", func(c *TaintManagerConfiguration) { c.AuditLog.MaxSizeMegabytes = 0 }, "auditLog.maxSizeMegabytes"},
+		{"a terabyte", func(c *TaintManagerConfiguration) { c.AuditLog.MaxSizeMegabytes = 1000000 }, ""},
+		{"a size in bytes", func(c *TaintManagerConfiguration) { c.AuditLog.MaxSizeMegabytes = 1000001 }, "auditLog.maxSizeMegabytes"},
+		{"all files for ever", func(c *TaintManagerConfiguration) { c.AuditLog.MaxBackups, c.AuditLog.MaxAgeDays = 0, 0 }, ""},
+		{"less than no file", func(c *TaintManagerConfiguration) { c.AuditLog.MaxBackups = -1 }, "auditLog.maxBackups"},
+		{"less than a day", func(c *TaintManagerConfiguration) { c.AuditLog.MaxAgeDays = -1 }, "auditLog.maxAgeDays"},
 		{"qps below 0", func(c *TaintManagerConfiguration) { c.ClientConnection.QPS = -0.5 }, "clientConnection.qps"},
 		{"qps that is no number", func(c *TaintManagerConfiguration) { c.ClientConnection.QPS = float32(math.NaN()) }, "clientConnection.qps"},
 		{"burst below 0", func(c *TaintManagerConfiguration) { c.ClientConnection.Burst = -1 }, "clientConnection.burst"},

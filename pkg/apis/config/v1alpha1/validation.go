@@ -37,6 +37,7 @@ const maxSeconds = 24 * 60 * 60
 // gates that the process has. Where a message names another field, it gives the whole path of it.
 func Validate(c *TaintManagerConfiguration) (errs field.ErrorList) {
 	errs = append(errs, validateType(c)...)
+	errs = append(errs, validateAuditLog(&c.AuditLog, field.NewPath("auditLog"))...)
 	errs = append(errs, validateClientConnection(&c.ClientConnection, field.NewPath("clientConnection"))...)
 	errs = append(errs, validateEviction(&c.Eviction, field.NewPath("eviction"))...)
 	errs = append(errs, validateEvictionBrake(&c.EvictionBrake, field.NewPath("evictionBrake"))...)
@@ -54,6 +55,22 @@ func validateType(c *TaintManagerConfiguration) (errs field.ErrorList) {
 		default:
 			errs = append(errs, field.Invalid(path, of.is, "must be "+of.must))
 		}
+	}
+	return errs
+}
+
+// maxMegabytes bounds the size of a file of the audit log to a terabyte, so that a size in bytes is noticed.
+const maxMegabytes = 1_000_000
+
+func validateAuditLog(c *AuditLogConfiguration, path *field.Path) (errs field.ErrorList) {
+	if c.MaxSizeMegabytes < 1 || c.MaxSizeMegabytes > maxMegabytes {
+		errs = append(errs, field.Invalid(path.Child("maxSizeMegabytes"), c.MaxSizeMegabytes, fmt.Sprintf("must be from 1 to %d", maxMegabytes)))
+	}
+	if c.MaxBackups < 0 {
+		errs = append(errs, field.Invalid(path.Child("maxBackups"), c.MaxBackups, "must be 0 (no limit) or more"))
+	}
+	if c.MaxAgeDays < 0 {
+		errs = append(errs, field.Invalid(path.Child("maxAgeDays"), c.MaxAgeDays, "must be 0 (no limit) or more"))
 	}
 	return errs
 }
