@@ -38,8 +38,8 @@ const (
 	// releaseName is the name of the releases in these tests. It is not the chart's, which could be mixed up with it.
 	releaseName = "of-the-test"
 	// oldest is the oldest version of Kubernetes that the chart is for.
-	oldest = "v1.29.0"
-	kubeSystem  = "kube-system"
+	oldest     = "v1.29.0"
+	kubeSystem = "kube-system"
 )
 
 // objects are objects of Kubernetes by kind, namespace and name: "Deployment/kube-system/taint-manager".
