@@ -99,6 +99,7 @@ func TestConfigurationIsCheckedAsByTheController(t *testing.T) {
 		"{apiVersion: config.taint-manager.io/v1}", "{kind: Configuration}",
 		"{clientConnection: {qps: -1}}", "{clientConnection: {burst: -1}}",
 		"{eviction: {maxConcurrentEvictions: 0}}", "{eviction: {maxConcurrentEvictions: 1001}}",
+		"{auditLog: {maxSizeMegabytes: 0}}", "{auditLog: {maxSizeMegabytes: 1000001}}", "{auditLog: {maxBackups: -1}}", "{auditLog: {maxAgeDays: -1}}",
 		"{evictionBrake: {maxNodes: -1}}", "{evictionBrake: {maxNodes: 101%}}", "{evictionBrake: {maxNodes: many}}",
 		"{evictionBrake: {minNodes: -1}}",
 		"{evictionBrake: {windowSeconds: 0}}", "{evictionBrake: {windowSeconds: 86401}}",

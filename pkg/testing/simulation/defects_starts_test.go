@@ -22,9 +22,9 @@ func startDefects() []defect {
 		startOf, carryOver = "taintstart.startOf", "taintstart.transition.carryOver"
 		resume, continues  = "taintstart.transition.resumePeriod", "taintstart.transition.continues"
 		unchanged          = "taintstart.transition.taintsUnchanged"
-		changed            = "start.Server = endOf(o.Changed)"
-		later              = "says = earliest(says, endOf(t.o.Changed))"
-		added              = "start.Server = earliest(start.Server, endOf(taint.TimeAdded))"
+		changed            = "start = start.shownAt(endOf(o.Changed), deadline.ByLastChange)"
+		later              = "says = says.shownAt(endOf(t.o.Changed), deadline.ByLastChange)"
+		added              = "start = start.shownAt(endOf(taint.TimeAdded), deadline.ByTimeAdded)"
 		bounded            = "!since.IsZero() && (!on || _)"
 	)
 	return []defect{
