@@ -140,8 +140,7 @@ func (o *status) run(ctx context.Context) error {
 		began := time.Now()
 		result, err := o.read(ctx, reader)
 		done()
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
 		}
 		if now := fingerprint(result.Timeless()); o.clear || now != before {

@@ -44,9 +44,10 @@ const (
 	// Name is the name of the service account, of its role and of the Lease.
 	Name = "taint-manager"
 
-	// Controller and Plugin are the packages of the programs.
+	// Controller is the package of the controller.
 	Controller = "github.com/taint-manager/taint-manager/cmd/taint-manager"
-	Plugin     = "github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager"
+	// Plugin is the package of the kubectl plugin.
+	Plugin = "github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager"
 
 	readyTimeout = 30 * time.Second
 )
