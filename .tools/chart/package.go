@@ -21,6 +21,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"path"
+	"regexp"
 	"time"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -66,20 +68,20 @@ func build(s source, out string) (packaged, error) {
 	if err := os.RemoveAll(out); err != nil {
 		return packaged{}, fmt.Errorf("remove the previous package: %w", err)
 	}
-	path, err := chartutil.Save(c, out)
+	archive, err := chartutil.Save(c, out)
 	if err != nil {
 		return packaged{}, fmt.Errorf("package the chart: %w", err)
 	}
 	// `helm push` takes the time of the file for that of the artifact.
-	if err := os.Chtimes(path, s.created, s.created); err != nil {
+	if err := os.Chtimes(archive, s.created, s.created); err != nil {
 		return packaged{}, fmt.Errorf("date the package: %w", err)
 	}
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(archive)
 	if err != nil {
 		return packaged{}, fmt.Errorf("read the package: %w", err)
 	}
 	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(content))
-	return packaged{path: path, content: content, digest: digest, name: c.Name(), version: c.Metadata.Version}, nil
+	return packaged{path: archive, content: content, digest: digest, name: c.Name(), version: c.Metadata.Version}, nil
 }
 
 // stamp writes the version and the images into the chart. Users who push images of their own get a chart that names these.
@@ -94,6 +96,11 @@ func stamp(c *chart.Chart, s source) error {
 		return fmt.Errorf("list the images: %w", err)
 	}
 	c.Metadata.Annotations["artifacthub.io/images"] = string(images)
+	for _, file := range c.Files {
+		if file.Name == "README.md" {
+			file.Data = relink(file.Data)
+		}
+	}
 	for _, file := range c.Raw {
 		if file.Name != chartutil.ValuesfileName {
 			continue
@@ -117,4 +124,12 @@ func date(c *chart.Chart, created time.Time) {
 			file.ModTime = created
 		}
 	}
+}
+
+// relink makes links to other files of the repository work outside of it.
+func relink(document []byte) []byte {
+	links := regexp.MustCompile(`\]\((\.\./[^)]*)\)`)
+	return links.ReplaceAllFunc(document, func(link []byte) []byte {
+		return fmt.Appendf(nil, "](https://github.com/taint-manager/taint-manager/blob/main/%s)", path.Join("manifests/helm/taint-manager", string(links.FindSubmatch(link)[1])))
+	})
 }

@@ -84,7 +84,8 @@ func TestPackage(t *testing.T) {
 		{"values.yaml", "\n  repository: registry.example.com/tm\n"},
 		{"values.yaml", "\n    repository: registry.example.com/doctor\n"},
 		{"values-production.yaml", "maxNodes: 30%"},
-		{"README.md", "# Helm chart"},
+		{"README.md", "](https://github.com/taint-manager/taint-manager/blob/main/manifests/README.md#switching-over-from-the-built-in-controller-and-back)"},
+		{"README.md", "](https://github.com/taint-manager/taint-manager/blob/main/cmd/kubectl-taint_manager/README.md#doctor-is-it-set-up-right)"},
 	} {
 		i := slices.IndexFunc(chart.Raw, func(f *common.File) bool { return f.Name == file.name })
 		if i < 0 || !strings.Contains(string(chart.Raw[i].Data), file.has) {
