@@ -28,23 +28,27 @@ import (
 
 // Client runs Helm, and shell commands that call it.
 type Client struct {
-	// dir has the program, and the files that it keeps.
-	dir string
+	// path is the program, and dir has the files that it keeps.
+	path, dir string
 	// kubeconfig says which cluster.
 	kubeconfig string
 }
 
-// New builds Helm into a directory. The first time takes minutes.
+// New builds Helm, which takes minutes the first time and is in Go's cache afterwards. What it keeps is in the directory.
 func New(ctx context.Context, dir, kubeconfig string) (*Client, error) {
 	root, err := Root(ctx)
 	if err != nil {
 		return nil, err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-C", filepath.Join(root, ".tools/chart"), "-o", filepath.Join(dir, "helm"), "helm.sh/helm/v4/cmd/helm")
-	if output, err := build.CombinedOutput(); err != nil {
+	output, err := exec.CommandContext(ctx, "go", "-C", filepath.Join(root, ".tools/chart"), "tool", "-n", "helm").CombinedOutput()
+	path := strings.TrimSpace(string(output))
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("building Helm: %w\n%s", err, output)
 	}
-	return &Client{dir: dir, kubeconfig: kubeconfig}, nil
+	return &Client{path: path, dir: dir, kubeconfig: kubeconfig}, nil
 }
 
 // Root returns the top of the repository.
@@ -58,7 +62,7 @@ func Root(ctx context.Context) (string, error) {
 
 // Run runs Helm, and returns what it printed. The error has that, too.
 func (c *Client) Run(ctx context.Context, args ...string) (string, error) {
-	return c.run(ctx, filepath.Join(c.dir, "helm"), args...)
+	return c.run(ctx, c.path, args...)
 }
 
 // Shell runs a command line as an operator types it, in which helm is this one.
@@ -69,7 +73,7 @@ func (c *Client) Shell(ctx context.Context, line string) (string, error) {
 func (c *Client) run(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(),
-		"PATH="+c.dir+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECONFIG="+c.kubeconfig,
+		"PATH="+filepath.Dir(c.path)+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECONFIG="+c.kubeconfig,
 		"HELM_CACHE_HOME="+filepath.Join(c.dir, "helm-cache"), "HELM_CONFIG_HOME="+filepath.Join(c.dir, "helm-config"), "HELM_DATA_HOME="+filepath.Join(c.dir, "helm-data"))
 	output, err := cmd.CombinedOutput()
 	if err != nil {
