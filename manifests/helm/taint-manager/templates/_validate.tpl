@@ -17,6 +17,7 @@ Validate fails where a value has no effect or another one than it seems to have.
     "secure-port" "leave it out: the Service and the probes go by the default"
     "kubeconfig" "leave it out: the service account is used"
     "leader-elect" "leave it out: all replicas would evict"
+    "audit-log-path" "set config.auditLog.path"
     "tls-cert-file" "leave it out: the chart mounts no certificate"
     "tls-private-key-file" "leave it out: the chart mounts no certificate"
 -}}
@@ -54,6 +55,10 @@ Validate fails where a value has no effect or another one than it seems to have.
       {{- end }}
     {{- end }}
   {{- end }}
+{{- end }}
+{{- $audit := dig "auditLog" "path" "" (.Values.config | default dict) }}
+{{- if not (has $audit (list "" "-")) }}
+  {{- fail (printf "config.auditLog.path is %q, and the file system of the container is read-only: write to standard output, by \"-\"" $audit) }}
 {{- end }}
 {{- $maxNodes := dig "evictionBrake" "maxNodes" 0 (.Values.config | default dict) }}
 {{- if and (kindIs "string" $maxNodes) (not (regexMatch "^(100|[1-9]?[0-9])%$" $maxNodes)) }}
