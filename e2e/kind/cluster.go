@@ -41,15 +41,7 @@ func (r *run) checkEngine(ctx context.Context) error {
 	if _, err := nodes.Run(ctx, nil, "docker", "version"); err != nil {
 		return fmt.Errorf("no Docker engine answers; start one: %w", err)
 	}
-	clusters, err := nodes.Run(ctx, nil, r.kind, "get", "clusters")
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(strings.Fields(clusters), clusterName) {
-		return nil
-	}
-	fmt.Printf("       deleting the cluster %s of an earlier run\n", clusterName)
-	return r.deleteCluster(ctx)
+	return nil
 }
 
 // buildImage makes the archive that is loaded, unless there is one.
@@ -87,37 +79,49 @@ func (r *run) buildWorkload(ctx context.Context) error {
 	return err
 }
 
-func (r *run) createCluster(ctx context.Context) error {
-	r.created = true
+// create makes the cluster. One of an earlier run is deleted.
+func (s *stage) create(ctx context.Context) error {
+	clusters, err := nodes.Run(ctx, nil, s.kind, "get", "clusters")
+	if err != nil {
+		return err
+	}
+	s.created = true
+	if slices.Contains(strings.Fields(clusters), s.cluster.Name) {
+		fmt.Println("       deleting the cluster of an earlier run")
+		if err := s.delete(ctx); err != nil {
+			return err
+		}
+	}
 	arguments := []string{
-		"create", "cluster", "--name", clusterName, "--config", "manifests/kind/cluster.yaml",
-		"--kubeconfig", r.kubeconfig, "--wait", "120s",
+		"create", "cluster", "--name", s.cluster.Name, "--config", s.config, "--kubeconfig", s.kubeconfig, "--wait", "120s",
 	}
 	if nodeImage := os.Getenv("KIND_IMAGE"); nodeImage != "" {
 		arguments = append(arguments, "--image", nodeImage)
 	}
-	_, err := nodes.Run(ctx, nil, r.kind, arguments...)
+	_, err = nodes.Run(ctx, nil, s.kind, arguments...)
 	return err
 }
 
-func (r *run) loadImages(ctx context.Context) error {
-	if _, err := nodes.Run(ctx, nil, r.kind, "load", "image-archive", "--name", clusterName, r.imageArchive()); err != nil {
-		return err
-	}
-	_, err := nodes.Run(ctx, nil, r.kind, "load", "docker-image", "--name", clusterName, workloadImage)
+func (s *stage) loadImage(ctx context.Context) error {
+	_, err := nodes.Run(ctx, nil, s.kind, "load", "image-archive", "--name", s.cluster.Name, s.imageArchive())
 	return err
 }
 
-func (r *run) deploy(ctx context.Context) error {
-	if err := r.cluster.CopyManifests(ctx, filepath.Join(r.root, "manifests")); err != nil {
+func (s *stage) loadWorkload(ctx context.Context) error {
+	_, err := nodes.Run(ctx, nil, s.kind, "load", "docker-image", "--name", s.cluster.Name, workloadImage)
+	return err
+}
+
+func (s *stage) deploy(ctx context.Context) error {
+	if err := s.cluster.CopyManifests(ctx, filepath.Join(s.root, "manifests")); err != nil {
 		return err
 	}
 	for _, directory := range []string{nodes.Manifest("crd"), nodes.Overlay("kind")} {
-		if _, err := r.cluster.Kubectl(ctx, "apply", "-k", directory); err != nil {
+		if _, err := s.cluster.Kubectl(ctx, "apply", "-k", directory); err != nil {
 			return err
 		}
 	}
-	_, err := r.cluster.Kubectl(ctx, "-n", "kube-system", "rollout", "status", "deployment/taint-manager", "--timeout=120s")
+	_, err := s.cluster.Kubectl(ctx, "-n", "kube-system", "rollout", "status", "deployment/taint-manager", "--timeout=120s")
 	if err != nil {
 		return fmt.Errorf("the Deployment is not complete after two minutes; the logs tell more: %w", err)
 	}
@@ -125,47 +129,47 @@ func (r *run) deploy(ctx context.Context) error {
 }
 
 // connectPods lets pods of all nodes reach each other, and Services all of their pods.
-func (r *run) connectPods(ctx context.Context) error {
-	if _, err := r.cluster.Kubectl(ctx, "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s"); err != nil {
+func (s *stage) connectPods(ctx context.Context) error {
+	if _, err := s.cluster.Kubectl(ctx, "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s"); err != nil {
 		return err
 	}
-	return r.cluster.ConnectPods(ctx)
+	return s.cluster.ConnectPods(ctx)
 }
 
-// deleteCluster works on one whose nodes are paused, as a test leaves them that was killed.
-func (r *run) deleteCluster(ctx context.Context) error {
+// delete works on one whose nodes are paused, as a test leaves them that was killed.
+func (s *stage) delete(ctx context.Context) error {
 	paused, err := nodes.Run(ctx, nil, "docker", "ps", "--quiet", "--filter", "status=paused",
-		"--filter", "label=io.x-k8s.kind.cluster="+clusterName)
+		"--filter", "label=io.x-k8s.kind.cluster="+s.cluster.Name)
 	if err != nil {
 		return err
 	}
 	for _, container := range strings.Fields(paused) {
-		if err := r.cluster.Unpause(ctx, container); err != nil {
+		if err := s.cluster.Unpause(ctx, container); err != nil {
 			return err
 		}
 	}
-	_, err = nodes.Run(ctx, nil, r.kind, "delete", "cluster", "--name", clusterName, "--kubeconfig", r.kubeconfig)
+	_, err = nodes.Run(ctx, nil, s.kind, "delete", "cluster", "--name", s.cluster.Name, "--kubeconfig", s.kubeconfig)
 	return err
 }
 
 // exportLogs keeps the logs of nodes and pods, and Events. What cannot be had is said, and changes nothing else.
-func (r *run) exportLogs(ctx context.Context) {
-	err := r.step("export logs", func() error {
-		_, err := nodes.Run(ctx, nil, r.kind, "export", "logs", logsDirectory, "--name", clusterName)
+func (s *stage) exportLogs(ctx context.Context) {
+	err := s.step("export logs", func() error {
+		_, err := nodes.Run(ctx, nil, s.kind, "export", "logs", s.logs(), "--name", s.cluster.Name)
 		var exit *exec.ExitError
 		if err != nil && !errors.As(err, &exit) {
 			return err
 		}
-		return r.exportObjects(ctx)
+		return s.exportObjects(ctx)
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
-	fmt.Printf("       logs are in %s\n", logsDirectory)
+	fmt.Printf("       logs are in %s\n", s.logs())
 }
 
-func (r *run) exportObjects(ctx context.Context) error {
-	if err := os.MkdirAll(logsDirectory, 0o755); err != nil {
+func (s *stage) exportObjects(ctx context.Context) error {
+	if err := os.MkdirAll(s.logs(), 0o755); err != nil {
 		return err
 	}
 	var all error
@@ -176,8 +180,8 @@ func (r *run) exportObjects(ctx context.Context) error {
 		"pods.txt":               {"get", "pods", "-A", "-o", "wide"},
 		"nodes.txt":              {"describe", "nodes"},
 	} {
-		text, err := r.cluster.Kubectl(ctx, arguments...)
-		all = errors.Join(all, err, os.WriteFile(filepath.Join(logsDirectory, file), []byte(text), 0o600))
+		text, err := s.cluster.Kubectl(ctx, arguments...)
+		all = errors.Join(all, err, os.WriteFile(filepath.Join(s.logs(), file), []byte(text), 0o600))
 	}
 	return all
 }

@@ -14,18 +14,19 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Command kind runs the end-to-end tests on real kubelets: it builds the image, makes a cluster by kind with
+// Command kind runs the end-to-end tests on real kubelets. It builds the image, makes a cluster by kind with
 // manifests/kind/cluster.yaml, deploys manifests/crd and manifests/overlays/kind to it, runs the tests of ./suite, and
-// deletes the cluster. It needs Go and a Docker engine; kind itself is a tool of ./tools. Run it from the top of the repository
-// (make e2e).
+// deletes the cluster. Then it makes another one with the built-in controller on (walkthrough.yaml) and a registry, and runs the test of
+// the walkthrough in manifests/README.md there. It needs Go and a Docker engine; kind and the registry are tools of ./tools. Run it from
+// the top of the repository (make e2e).
 //
 // Variables of the environment:
 //
 //	KIND_IMAGE     the node image, instead of kind's own
-//	IMAGE_ARCHIVE  an archive with the image, instead of building one by make image
-//	RUN            a regular expression: only the tests whose names match
-//	KEEP=1         do not delete the cluster, and say how to use it
-//	TAKEOVER_DOC   the document whose commands for switching over are tested, instead of manifests/README.md
+//	IMAGE_ARCHIVE  an archive with the image, instead of building one by make image (the walkthrough builds its own)
+//	RUN            a regular expression: only the tests whose names match, and only the clusters that they need
+//	KEEP=1         do not delete the clusters, and say how to use them
+//	TAKEOVER_DOC   the document whose commands are tested, instead of manifests/README.md
 package main
 
 import (
@@ -35,10 +36,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
-
-	"github.com/taint-manager/taint-manager/e2e/kind/nodes"
 )
 
 const (
@@ -56,14 +56,18 @@ const (
 
 // run is one run of this command.
 type run struct {
-	root       string // of the repository
-	temporary  string
-	kind       string // kind's binary
-	kubeconfig string
-	cluster    nodes.Cluster
-	began      time.Time
-	results    results
-	created    bool // there may be a cluster
+	root      string // of the repository
+	temporary string
+	kind      string // kind's binary
+	keep      bool   // the clusters
+	began     time.Time
+	results   results
+}
+
+// step is one thing to do.
+type step struct {
+	what string
+	do   func(context.Context) error
 }
 
 func main() {
@@ -77,7 +81,7 @@ func main() {
 }
 
 func start(ctx context.Context) (err error) {
-	r := &run{cluster: nodes.Cluster{Name: clusterName}, began: time.Now()}
+	r := &run{began: time.Now(), keep: os.Getenv("KEEP") != ""}
 	if r.root, err = os.Getwd(); err != nil {
 		return err
 	}
@@ -91,53 +95,40 @@ func start(ctx context.Context) (err error) {
 		return err
 	}
 	r.kind = filepath.Join(r.root, "bin/kind")
-	r.kubeconfig = filepath.Join(r.temporary, "kubeconfig")
-	keep := os.Getenv("KEEP") != ""
+	stages := r.stages()
 	defer func() {
-		if keep && r.created {
-			r.sayHowToUse()
+		if r.keep && slices.ContainsFunc(stages, func(s *stage) bool { return s.created }) {
+			fmt.Printf("To delete the files of this run, after the clusters:\n    rm -r %s\n", r.temporary)
 			return
 		}
 		err = errors.Join(err, os.RemoveAll(r.temporary))
 	}()
-	err = r.prepare(ctx)
-	if err == nil {
-		err = r.test(ctx)
-	}
-	interrupted := ctx.Err() != nil
-	// From here on a Ctrl-C changes nothing.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	if err == nil || len(r.results.tests) > 0 {
-		r.summary(ctx)
-	}
-	if !r.created {
+	var tests []string
+	if err := r.do(ctx,
+		step{"build kind (a tool of e2e/kind/tools)", r.buildKind},
+		step{"look for a Docker engine", r.checkEngine},
+		step{"build the tests", func(ctx context.Context) (err error) {
+			tests, err = r.selected(ctx)
+			return err
+		}},
+		step{"build the image of the test pods", r.buildWorkload},
+	); err != nil {
 		return err
 	}
-	if err != nil && !interrupted {
-		r.exportLogs(ctx)
+	for _, s := range stages {
+		if slices.ContainsFunc(tests, s.has) && ctx.Err() == nil {
+			err = errors.Join(err, s.execute(ctx))
+		}
 	}
-	if !keep {
-		err = errors.Join(err, r.step("delete the cluster", func() error { return r.deleteCluster(ctx) }))
+	if len(r.results.tests) > 0 {
+		r.summary()
 	}
 	return err
 }
 
-// prepare makes everything that the tests need.
-func (r *run) prepare(ctx context.Context) error {
-	for _, step := range []struct {
-		what string
-		do   func(context.Context) error
-	}{
-		{"build kind (a tool of e2e/kind/tools)", r.buildKind},
-		{"look for a Docker engine and a stale cluster", r.checkEngine},
-		{"build the image", r.buildImage},
-		{"build the image of the test pods", r.buildWorkload},
-		{"create the cluster " + clusterName, r.createCluster},
-		{"load the images", r.loadImages},
-		{"connect the pods of all nodes", r.connectPods},
-		{"deploy manifests/crd and manifests/overlays/kind", r.deploy},
-	} {
+// do takes one step after the other, up to one that fails.
+func (r *run) do(ctx context.Context, steps ...step) error {
+	for _, step := range steps {
 		if err := r.step(step.what, func() error { return step.do(ctx) }); err != nil {
 			return err
 		}
@@ -163,13 +154,4 @@ func (r *run) step(what string, do func() error) error {
 func clock(d time.Duration) string {
 	seconds := int(d.Round(time.Second).Seconds())
 	return fmt.Sprintf("%2d:%02d", seconds/60, seconds%60)
-}
-
-func (r *run) sayHowToUse() {
-	fmt.Printf("\nThe cluster %s is kept. To use it:\n", clusterName)
-	fmt.Printf("    export KUBECONFIG=%s\n", r.kubeconfig)
-	fmt.Printf("To run a test on it:\n")
-	fmt.Printf("    %s=%s %s=%s go test -race -count=1 -tags kind -v ./e2e/kind/suite -run NAME\n",
-		clusterVariable, clusterName, kubeconfigVariable, r.kubeconfig)
-	fmt.Printf("To delete it:\n    bin/kind delete cluster --name %s && rm -r %s\n", clusterName, r.temporary)
 }

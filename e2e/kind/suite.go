@@ -18,6 +18,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,7 @@ const (
 	// logsVariable tells them where to keep what explains a failure.
 	logsVariable = "E2E_KIND_LOGS"
 
+	suitePackage = "./e2e/kind/suite"
 	suiteTimeout = "20m"
 )
 
@@ -58,39 +60,56 @@ type outcome struct {
 type results struct {
 	tests   []*outcome
 	running map[string]*outcome
+	usages  []string // of our pods when the tests had ended
 }
 
-// test runs the suite and shows its progress.
-func (r *run) test(ctx context.Context) error {
-	return r.step("run the tests", func() error {
-		arguments := []string{"test", "-json", "-race", "-count=1", "-tags", "kind", "-timeout", suiteTimeout, "./e2e/kind/suite"}
-		if pattern := os.Getenv("RUN"); pattern != "" {
-			arguments = append(arguments, "-run", pattern)
+// selected returns the names of the tests that RUN chooses.
+func (r *run) selected(ctx context.Context) ([]string, error) {
+	pattern := os.Getenv("RUN")
+	top, _, _ := strings.Cut(pattern, "/") // tests are listed, and not parts of them
+	out, err := nodes.Run(ctx, nil, "go", "test", "-race", "-tags", "kind", "-list", cmp.Or(top, "."), suitePackage)
+	if err != nil {
+		return nil, err
+	}
+	var tests []string
+	for name := range strings.FieldsSeq(out) {
+		if strings.HasPrefix(name, "Test") {
+			tests = append(tests, name)
 		}
-		document, err := filepath.Abs(takeoverDocument())
-		if err != nil {
-			return err
+	}
+	if len(tests) == 0 {
+		return nil, fmt.Errorf("RUN=%s matches the name of no test", pattern)
+	}
+	return tests, nil
+}
+
+// test runs the stage's tests and shows their progress.
+func (s *stage) test(ctx context.Context) error {
+	arguments := []string{"test", "-json", "-race", "-count=1", "-tags", "kind", "-timeout", suiteTimeout, suitePackage}
+	document, err := filepath.Abs(takeoverDocument())
+	if err != nil {
+		return err
+	}
+	command := nodes.Command(ctx, "go", append(arguments, s.choice...)...)
+	command.Env = append(os.Environ(), clusterVariable+"="+s.cluster.Name, kubeconfigVariable+"="+s.kubeconfig, "TAKEOVER_DOC="+document,
+		logsVariable+"="+filepath.Join(s.root, s.logs()))
+	command.Env = append(command.Env, s.environment...)
+	command.Stderr = os.Stderr
+	out, err := command.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := command.Start(); err != nil {
+		return err
+	}
+	s.follow(out)
+	if err := command.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted: %w", ctx.Err())
 		}
-		command := nodes.Command(ctx, "go", arguments...)
-		command.Env = append(os.Environ(), clusterVariable+"="+clusterName, kubeconfigVariable+"="+r.kubeconfig, "TAKEOVER_DOC="+document,
-			logsVariable+"="+filepath.Join(r.root, logsDirectory))
-		command.Stderr = os.Stderr
-		out, err := command.StdoutPipe()
-		if err != nil {
-			return err
-		}
-		if err := command.Start(); err != nil {
-			return err
-		}
-		r.follow(out)
-		if err := command.Wait(); err != nil {
-			if ctx.Err() != nil {
-				return fmt.Errorf("interrupted: %w", ctx.Err())
-			}
-			return fmt.Errorf("go test: %w", err)
-		}
-		return nil
-	})
+		return fmt.Errorf("go test: %w", err)
+	}
+	return nil
 }
 
 func takeoverDocument() string {
@@ -102,7 +121,9 @@ func takeoverDocument() string {
 
 // follow notes and shows what go test says.
 func (r *run) follow(out io.Reader) {
-	r.results.running = map[string]*outcome{}
+	if r.results.running == nil {
+		r.results.running = map[string]*outcome{}
+	}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -153,7 +174,7 @@ func (r *run) note(e event) {
 }
 
 // summary is the last thing that is shown of the tests.
-func (r *run) summary(ctx context.Context) {
+func (r *run) summary() {
 	fmt.Println("\nSummary")
 	for _, test := range r.results.tests {
 		fmt.Printf("  %-4s  %-36s %6.1f s\n", strings.ToUpper(test.result), strings.TrimPrefix(test.name, "Test"), test.elapsed.Seconds())
@@ -164,11 +185,7 @@ func (r *run) summary(ctx context.Context) {
 	for name := range r.results.running {
 		fmt.Printf("  ----  %-36s did not end\n", strings.TrimPrefix(name, "Test"))
 	}
-	usages, err := r.cluster.Usages(ctx, "kube-system", selector)
-	if err != nil {
-		fmt.Printf("  usage of our pods: %v\n", err)
-	}
-	for _, usage := range usages {
+	for _, usage := range r.results.usages {
 		fmt.Printf("  usage of %s\n", usage)
 	}
 	fmt.Printf("  %d tests, %s in all (minutes:seconds)\n\n", len(r.results.tests), strings.TrimSpace(clock(time.Since(r.began))))
