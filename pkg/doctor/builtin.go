@@ -37,7 +37,9 @@ const (
 )
 
 // checkBuiltIn looks for the built-in controller: in the flags of kube-controller-manager, or else in Events.
-func checkBuiltIn(c *Cluster) []Finding {
+func checkBuiltIn(c *Cluster) []Finding { return besideDryRun(c, builtIn(c)) }
+
+func builtIn(c *Cluster) []Finding {
 	const check = "BuiltInController"
 	var on, off []string
 	for i := range c.ControllerManagers.Value {

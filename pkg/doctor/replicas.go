@@ -29,14 +29,16 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-const dryRunLease = "-dry-run"
-
 // checkLeader checks that a replica of ours leads, and that it exists.
 func checkLeader(c *Cluster) []Finding {
 	const check = "Leader"
 	const logs = "See its log, and /readyz?verbose, which names what is missing: kubectl -n %s logs deploy/%s"
 	if c.Leases.Err != nil {
 		return unread(check, "the Lease", c.Leases.Err)
+	}
+	if dryRun := onlyDryRun(c); dryRun != "" {
+		return []Finding{{Info, check, fmt.Sprintf("Nobody evicts, because only a dry run is on, by Lease %s.", dryRun),
+			"To have taint-manager evict, run it without --dry-run.", nil}}
 	}
 	do := fmt.Sprintf(logs, c.Namespace, c.Lease)
 	i := slices.IndexFunc(c.Leases.Value, func(l coordinationv1.Lease) bool { return l.Namespace == c.Namespace && l.Name == c.Lease })
@@ -177,11 +179,6 @@ func argsOf(d *appsv1.Deployment) (words []string) {
 		words = append(words, commandLine(&d.Spec.Template.Spec.Containers[i])...)
 	}
 	return words
-}
-
-func isDryRun(d *appsv1.Deployment) bool {
-	args := argsOf(d)
-	return slices.Contains(args, "--dry-run") || slices.Contains(args, "--dry-run=true")
 }
 
 func available(c *Cluster) (n int32) {
