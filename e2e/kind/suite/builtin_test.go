@@ -120,13 +120,36 @@ func currentManager(ctx context.Context) (m controllerManager, err error) {
 // it or not.
 func (s *scene) switchTo(on bool) {
 	s.Helper()
+	s.switchBy(on, func() { s.must(switchBuiltin(s.Context(), on)) })
+}
+
+// switchBy is switchTo by another way.
+func (s *scene) switchBy(on bool, do func()) {
+	s.Helper()
 	old, err := currentManager(s.Context())
 	s.must(err)
+	const off = ",-" + builtinName
+	want := strings.ReplaceAll(s.controllers(), off, "")
+	if !on {
+		want += off
+	}
 	began := time.Now()
-	s.must(switchBuiltin(s.Context(), on))
+	do()
 	s.awaitManager(old, on)
 	s.Logf("built-in controller on: %t, %s after the commands began", on, timing.Round(time.Since(began)))
-	s.checkConfiguration(on)
+	s.checkConfiguration(want)
+}
+
+// controllers is the value of the flag in the manifest, which kubeadm sets.
+func (s *scene) controllers() string {
+	s.Helper()
+	for _, line := range s.manifest() {
+		if value, found := strings.CutPrefix(line, "- --controllers="); found {
+			return value
+		}
+	}
+	s.Fatalf("%s has no --controllers", manifest)
+	return ""
 }
 
 func (s *scene) awaitManager(old controllerManager, on bool) {
@@ -140,14 +163,10 @@ func (s *scene) awaitManager(old controllerManager, on bool) {
 	})
 }
 
-// checkConfiguration checks that the manifest says what it should, and that kubeadm's configuration, of which the next
+// checkConfiguration checks that the manifest has the controllers that it should, and that kubeadm's configuration, of which the next
 // upgrade makes manifests, says the same.
-func (s *scene) checkConfiguration(on bool) {
+func (s *scene) checkConfiguration(want string) {
 	s.Helper()
-	want := "*,bootstrap-signer-controller,token-cleaner-controller"
-	if !on {
-		want += ",-" + builtinName
-	}
 	if lines := s.manifest(); !slices.Contains(lines, "- --controllers="+want) {
 		s.Errorf("%s has no --controllers=%s:\n%s", manifest, want, strings.Join(lines, "\n"))
 	}

@@ -25,6 +25,8 @@ limitations under the License.
 // key of its own, and its pods tolerate the keys of all others. Tests that kill a worker, restart our Deployment or change
 // the control plane run alone; they leave everything as they found it, also when they fail.
 //
+// TestWalkthrough has a cluster for itself, because it begins where nobody has installed us yet.
+//
 // Waiting. Nothing sleeps to let things happen: tests wait for an event of a watch, or poll, until a deadline; and that
 // nothing happens is seen by watching for a bounded time.
 package suite

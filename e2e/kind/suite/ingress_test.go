@@ -51,7 +51,7 @@ func TestIngressStaysUp(t *testing.T) {
 	s.applyMaintenance()
 	spare := s.workers()[2]
 	s.taint(spare, s.second)
-	s.deployIngress()
+	s.deployIngress(4)
 	s.untaint(spare, s.second)
 
 	evicting := s.rollout(s.key)
@@ -111,7 +111,7 @@ func (r rolled) String() string {
 // rollout gives each of the two nodes that have servers its turn.
 func (s *scene) rollout(key string) rolled {
 	s.Helper()
-	s.awaitBudget()
+	s.awaitBudget(4)
 	servers := s.awaitReady(ingress, 4, "")
 	placed := map[string]int{}
 	for _, pod := range servers {
@@ -121,7 +121,7 @@ func (s *scene) rollout(key string) rolled {
 	if len(turns) != 2 || placed[turns[0]] != 2 {
 		s.Fatalf("servers by node: %v, want two on each of two", placed)
 	}
-	clients := s.clients()
+	clients := s.clients(s.workers()...)
 	end := s.fewestReady(ingress)
 	var r rolled
 	for _, node := range turns {
@@ -189,14 +189,14 @@ func (s *scene) checkEndings() {
 	}
 }
 
-// clients are pods that send requests to the Service from the network of each worker, and have begun to count.
-func (s *scene) clients() []*corev1.Pod {
+// clients are pods that send requests to the Service from the networks of nodes, and have begun to count.
+func (s *scene) clients(from ...string) []*corev1.Pod {
 	s.Helper()
 	service, err := client.CoreV1().Services(s.namespace).Get(s.Context(), ingress, metav1.GetOptions{})
 	s.must(err)
 	url := "http://" + service.Spec.ClusterIP + "/"
 	var pods []*corev1.Pod
-	for _, node := range s.workers() {
+	for _, node := range from {
 		pods = append(pods, s.run(on(node), labelled("client"), running("-get="+url), grace(30),
 			builders.ToleratesForever(s.key), builders.ToleratesForever(s.second),
 			func(pod *corev1.Pod) { pod.Spec.HostNetwork = true }))

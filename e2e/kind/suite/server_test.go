@@ -32,6 +32,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 
+	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/podwatch"
 )
 
@@ -41,9 +42,8 @@ const ingress = "ingress"
 // drain is how long a server goes on serving when it is not ready any more: until every kube-proxy sends it nothing.
 const drain = "10s"
 
-// deployIngress runs four servers, as many on each node without taints as can be, behind a Service, with a budget that
-// wants three of them.
-func (s *scene) deployIngress() {
+// deployIngress runs servers, as many on each node without taints as can be, behind a Service, with a budget that lets one of them be away.
+func (s *scene) deployIngress(servers int32, changes ...builders.Change) {
 	s.Helper()
 	selector := map[string]string{"app": ingress}
 	_, err := client.CoreV1().Services(s.namespace).Create(s.Context(), &corev1.Service{
@@ -54,18 +54,19 @@ func (s *scene) deployIngress() {
 	_, err = client.PolicyV1().PodDisruptionBudgets(s.namespace).Create(s.Context(), &policyv1.PodDisruptionBudget{
 		ObjectMeta: metav1.ObjectMeta{Name: ingress},
 		Spec: policyv1.PodDisruptionBudgetSpec{
-			MinAvailable: ptr.To(intstr.FromInt32(3)), Selector: &metav1.LabelSelector{MatchLabels: selector},
+			MinAvailable: ptr.To(intstr.FromInt32(servers - 1)), Selector: &metav1.LabelSelector{MatchLabels: selector},
 		},
 	}, metav1.CreateOptions{})
 	s.must(err)
-	s.deploy(ingress, 4, running("-serve=:8080", "-linger="+drain), grace(40), spread, func(pod *corev1.Pod) {
+	probed := func(pod *corev1.Pod) {
 		pod.Spec.Containers[0].ReadinessProbe = &corev1.Probe{
 			ProbeHandler: corev1.ProbeHandler{
 				HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromInt32(8080)},
 			},
 			PeriodSeconds: 1, TimeoutSeconds: 5, FailureThreshold: 2,
 		}
-	})
+	}
+	s.deploy(ingress, servers, append([]builders.Change{running("-serve=:8080", "-linger="+drain), grace(40), spread, probed}, changes...)...)
 }
 
 // spread spreads pods with the same label evenly over the nodes whose taints they tolerate.
@@ -77,12 +78,12 @@ func spread(pod *corev1.Pod) {
 	}}
 }
 
-// awaitBudget waits until the budget knows four servers, of which one may go.
-func (s *scene) awaitBudget() {
+// awaitBudget waits until the budget knows the servers, of which one may go.
+func (s *scene) awaitBudget(servers int32) {
 	s.Helper()
 	s.eventually("the budget", 30*time.Second, func(ctx context.Context) error {
 		budget, err := client.PolicyV1().PodDisruptionBudgets(s.namespace).Get(ctx, ingress, metav1.GetOptions{})
-		if err == nil && (budget.Status.CurrentHealthy != 4 || budget.Status.DisruptionsAllowed != 1) {
+		if err == nil && (budget.Status.CurrentHealthy != servers || budget.Status.DisruptionsAllowed != 1) {
 			err = fmt.Errorf("its status is %+v", budget.Status)
 		}
 		return err
