@@ -146,7 +146,7 @@ func report(err error, to io.Writer) int {
 func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	common := NewCommon(streams)
 	cmd := &cobra.Command{
-		Use:           "kubectl taint-manager",
+		Use:           "kubectl-taint_manager", // for which completion scripts are loaded
 		Short:         "Say which pods go because of taints, when and why",
 		Long:          description + exitCodes,
 		Version:       versionText(),
