@@ -40,7 +40,7 @@ var layers = [][]string{
 	{"pkg/explain", "cmd/kubectl-taint_manager/text"},
 	{"pkg/doctor"},
 	{"cmd/taint-manager/app", "cmd/kubectl-taint_manager/app"},
-	{"cmd/taint-manager", "cmd/kubectl-taint_manager"},
+	{"cmd/taint-manager", "cmd/kubectl-taint_manager", "cmd/kubectl-taint_manager/gendocs"},
 }
 
 // forTests are packages that only tests import.
