@@ -86,6 +86,7 @@ type Hold struct {
 
 // FateOf returns what becomes of a pod by a decision of the snapshot. known reports whether the start of a taint is known.
 func FateOf(s *snapshot.Snapshot, decision deadline.Decision, known func(deadline.Taint) bool) Fate {
+	decision = decision.AsOf(s.At)
 	fate := Fate{Outcome: Stays, Reason: decision.Reason}
 	for _, step := range decision.Held {
 		fate.Held = append(fate.Held, Hold{Policy: policyName(step.Policy), Mode: step.Mode, Taint: step.Taint.String(), From: s.API(step.From)})

@@ -101,7 +101,7 @@ func TestStatus(t *testing.T) {
 			policy = &f.source.Policies()[0]
 		}
 		for _, pod := range []types.UID{"1", "2", "3"} {
-			tally.Set(pod, "node-"+string(pod), deadline.Decision{Evict: true, Policy: policy})
+			tally.Set(pod, "node-"+string(pod), deadline.Decision{Evict: true, Policy: policy}, time.Now())
 		}
 		tally.SetBlocked("2", true)
 		f.settle(time.Second)

@@ -19,6 +19,7 @@ package policy
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -86,7 +87,7 @@ type tallied struct {
 type policyRole struct {
 	policy string
 	role   Role
-	// mode is how the pod goes, or what holds it.
+	// mode is that of the policy, or what holds the pod.
 	mode deadline.Mode
 }
 
@@ -102,9 +103,10 @@ func NewTally(gauges Gauges) *Tally {
 	return t
 }
 
-// Set counts a pod by the last decision about it, in place of what was counted before. A decision that no policy has to do with
-// removes the pod. Set reports whether anything changed.
-func (t *Tally) Set(uid types.UID, node string, decision deadline.Decision) (changed bool) {
+// Set counts a pod by the last decision about it, as of a time, in place of what was counted before. A decision that no policy has to do
+// with then removes the pod. Set reports whether anything changed. It has to be called again at the time that decision.NextPolicy returns.
+func (t *Tally) Set(uid types.UID, node string, decision deadline.Decision, at time.Time) (changed bool) {
+	decision = decision.AsOf(at)
 	var now []policyRole
 	add := func(policy *deadline.Policy, role Role, mode deadline.Mode) {
 		one := policyRole{role: role, mode: mode}
@@ -116,7 +118,7 @@ func (t *Tally) Set(uid types.UID, node string, decision deadline.Decision) (cha
 		}
 	}
 	if decision.Policy != nil {
-		add(decision.Policy, Scheduled, decision.Mode)
+		add(decision.Policy, Scheduled, decision.Policy.Mode)
 	}
 	for i := range decision.Held {
 		if held := &decision.Held[i]; held.Mode == deadline.ModePreview {
@@ -128,8 +130,8 @@ func (t *Tally) Set(uid types.UID, node string, decision deadline.Decision) (cha
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	before := t.pods[uid]
-	if blocked := slices.IndexFunc(before.roles, func(r policyRole) bool { return r.role == Blocked }); blocked >= 0 && decision.Policy != nil {
-		add(decision.Policy, Blocked, decision.Mode) // until an attempt tells
+	if blocked := slices.IndexFunc(before.roles, func(r policyRole) bool { return r.role == Blocked }); blocked >= 0 && decision.Policy != nil && decision.Mode == deadline.ModeEvict && decision.Due(at) {
+		add(decision.Policy, Blocked, decision.Policy.Mode) // until an attempt tells
 	}
 	return t.set(uid, tallied{node, now})
 }

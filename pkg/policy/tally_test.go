@@ -18,6 +18,7 @@ package policy
 
 import (
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -66,19 +67,22 @@ func TestTallyGauges(t *testing.T) {
 	g := newGauges()
 	tally := NewTally(g.all())
 	g.show(t, "nothing was counted", 0, 0, 0, 0, 0)
-	one, other, third := &deadline.Policy{Name: "one"}, &deadline.Policy{Name: "other"}, &deadline.Policy{Name: "third"}
+	one, other, third := &deadline.Policy{Name: "one", Mode: deadline.ModeEvict}, &deadline.Policy{Name: "other"}, &deadline.Policy{Name: "third"}
+	at := time.Now()
 	tally.Set("a", "node", deadline.Decision{Evict: true, Mode: deadline.ModeEvict, Policy: one, Held: []deadline.Step{
 		{Mode: deadline.ModeKeep, Policy: other}, {Mode: deadline.ModeKeep, Policy: third}, {Mode: deadline.ModePreview, Policy: other},
-	}})
+	}}, at)
 	g.show(t, "a pod that three policies have to do with", 0, 1, 1, 1, 0)
-	tally.Set("b", "node", deadline.Decision{Evict: true, Mode: deadline.ModeEvict, Policy: one})
-	tally.Set("c", "node", deadline.Decision{Evict: true, Mode: deadline.ModeDelete})
-	tally.Set("d", "node", deadline.Decision{Held: []deadline.Step{{Mode: deadline.ModePreview}}})
+	tally.Set("b", "node", deadline.Decision{Evict: true, Mode: deadline.ModeEvict, Policy: one}, at)
+	tally.Set("c", "node", deadline.Decision{Evict: true, Mode: deadline.ModeDelete}, at)
+	tally.Set("d", "node", deadline.Decision{Held: []deadline.Step{{Mode: deadline.ModePreview}}}, at)
 	g.show(t, "one without a policy, and one that a dry run holds back", 0, 2, 2, 1, 0)
 	tally.SetBlocked("a", true)
 	tally.SetBlocked("c", true)
 	g.show(t, "one is blocked", 0, 2, 2, 1, 1)
-	tally.Set("b", "node", deadline.Decision{Evict: true, Mode: deadline.ModeDelete, Policy: one})
+	tally.Set("b", "node", deadline.Decision{Evict: true, Mode: deadline.ModeDelete, Policy: one}, at)
+	g.show(t, "the pod is deleted by a policy that evicted it", 0, 2, 2, 1, 1)
+	tally.Set("b", "node", deadline.Decision{Evict: true, Mode: deadline.ModeDelete, Policy: &deadline.Policy{Name: "one", Mode: deadline.ModeDelete}}, at)
 	g.show(t, "the policy has another mode", 1, 1, 2, 1, 1)
 	tally.Remove("a")
 	g.show(t, "one is gone", 1, 0, 1, 0, 0)
@@ -90,6 +94,7 @@ func TestTallyGauges(t *testing.T) {
 
 func TestTally(t *testing.T) {
 	evict, keep, preview := &deadline.Policy{Name: "evict"}, &deadline.Policy{Name: "keep"}, &deadline.Policy{Name: "preview"}
+	at := time.Now()
 	tally := NewTally(newGauges().all())
 	expect := func(what, policy string, want Counts) {
 		t.Helper()
@@ -97,13 +102,13 @@ func TestTally(t *testing.T) {
 			t.Errorf("%s: policy %s: got %+v, want %+v", what, policy, got, want)
 		}
 	}
-	scheduled := deadline.Decision{Evict: true, Policy: evict, Held: []deadline.Step{
+	scheduled := deadline.Decision{Evict: true, Mode: deadline.ModeEvict, Policy: evict, Held: []deadline.Step{
 		{Mode: deadline.ModeKeep, Policy: keep}, {Mode: deadline.ModeKeep, Policy: keep}, {Mode: deadline.ModePreview, Policy: preview},
 	}}
-	tally.Set("a", "node-1", scheduled)
-	tally.Set("b", "node-1", deadline.Decision{Evict: true, Policy: evict})
-	tally.Set("c", "node-2", deadline.Decision{Evict: true, Policy: evict})
-	tally.Set("d", "node-2", deadline.Decision{Evict: true})
+	tally.Set("a", "node-1", scheduled, at)
+	tally.Set("b", "node-1", deadline.Decision{Evict: true, Mode: deadline.ModeEvict, Policy: evict}, at)
+	tally.Set("c", "node-2", deadline.Decision{Evict: true, Mode: deadline.ModeEvict, Policy: evict}, at)
+	tally.Set("d", "node-2", deadline.Decision{Evict: true}, at)
 	expect("set", "evict", Counts{Pods: [roles]int{Scheduled: 3}, Nodes: 2})
 	expect("set", "keep", Counts{Pods: [roles]int{Kept: 1}, Nodes: 1})
 	expect("set", "preview", Counts{Pods: [roles]int{Previewed: 1}, Nodes: 1})
@@ -112,10 +117,10 @@ func TestTally(t *testing.T) {
 	tally.SetBlocked("c", true)
 	tally.SetBlocked("d", true)
 	expect("blocked", "evict", Counts{Pods: [roles]int{Scheduled: 3, Blocked: 2}, Nodes: 2})
-	tally.Set("a", "node-1", scheduled)
+	tally.Set("a", "node-1", scheduled, at)
 	expect("decided again, as before", "evict", Counts{Pods: [roles]int{Scheduled: 3, Blocked: 2}, Nodes: 2})
 	tally.SetBlocked("c", false)
-	tally.Set("a", "node-1", deadline.Decision{Reason: deadline.HeldByPolicy, Held: []deadline.Step{{Mode: deadline.ModePreview, Policy: preview}}})
+	tally.Set("a", "node-1", deadline.Decision{Reason: deadline.HeldByPolicy, Held: []deadline.Step{{Mode: deadline.ModePreview, Policy: preview}}}, at)
 	expect("no longer blocked, and no longer scheduled", "evict", Counts{Pods: [roles]int{Scheduled: 2}, Nodes: 2})
 	expect("no longer kept", "keep", Counts{})
 

@@ -26,6 +26,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 	"github.com/taint-manager/taint-manager/pkg/evictor"
+	"github.com/taint-manager/taint-manager/pkg/podcache"
 )
 
 // change is what an evaluation changed in the schedule of a pod.
@@ -85,36 +86,19 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 
 	pod := c.pods.Get(key.Namespace, key.Name)
 	if pod == nil || pod.UID != key.uid {
-		c.tally.Remove(key.uid)
-		c.notices.forget(key.uid)
-		if was, scheduled := c.cancel(key.uid); scheduled {
-			c.trail.cancel(was, pod, deadline.Decision{})
-			c.forgetWait(key.uid)
-			klog.FromContext(ctx).V(4).Info("Cancelled eviction, pod is gone", "pod", key.NamespacedName, "uid", key.uid)
-			return cancelled, deadline.Decision{Reason: deadline.IsTerminating}
-		}
-		return unchanged, deadline.Decision{Reason: deadline.IsTerminating}
+		return c.forget(ctx, key, pod), deadline.Decision{Reason: deadline.IsTerminating}
 	}
 	decision := c.decideByCaches(pod)
-	due, evict := decision.DueFrom(c.config.Clock.Now())
-	tallied := c.tally.Set(pod.UID, pod.Node(), decision)
+	now := c.config.Clock.Now()
+	due, evict := decision.DueFrom(now)
+	tallied := c.tally.Set(pod.UID, pod.Node(), decision, now)
+	if next, changes := decision.NextPolicy(now); changes {
+		c.podUpdateQueue.AddAfter(key, next.Sub(now))
+	}
 	c.notice(pod, decision)
 	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node(), "reason", decision.Reason)
 	if !evict {
-		was, wasScheduled := c.cancel(key.uid)
-		if !wasScheduled {
-			if tallied && decision.Reason == deadline.HeldByPolicy {
-				logger.V(2).Info("Holding pod back", "by", holder(decision.Held[0].Policy), "mode", decision.Held[0].Mode)
-				return held, decision
-			}
-			return unchanged, decision
-		}
-		c.trail.cancel(was, pod, decision)
-		c.forgetWait(key.uid)
-		if decision.Reason != deadline.IsTerminating {
-			logger.V(2).Info("Cancelled eviction")
-		}
-		return cancelled, decision
+		return c.unschedule(logger, pod, decision, tallied), decision
 	}
 	item := evictionqueue.Pod{
 		UID: pod.UID, Namespace: pod.Namespace(), Name: pod.Name, Node: pod.Node(), Priority: pod.Priority, Cause: c.trail.cause(decision, due),
@@ -138,6 +122,38 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	}
 	logger.V(level).Info("Scheduled eviction", "deadline", c.config.ServerClock.At(due).UTC().Format(time.RFC3339Nano), "taint", decision.Taint)
 	return scheduled, decision
+}
+
+// forget drops a pod that is gone. other is the pod that has its name now, or nil.
+func (c *Controller) forget(ctx context.Context, key podKey, other *podcache.Pod) change {
+	c.tally.Remove(key.uid)
+	c.notices.forget(key.uid)
+	was, scheduled := c.cancel(key.uid)
+	if !scheduled {
+		return unchanged
+	}
+	c.trail.cancel(was, other, deadline.Decision{})
+	c.forgetWait(key.uid)
+	klog.FromContext(ctx).V(4).Info("Cancelled eviction, pod is gone", "pod", key.NamespacedName, "uid", key.uid)
+	return cancelled
+}
+
+// unschedule brings the schedule in line with a decision by which a pod need not go. tallied says that what policies do with the pod has changed.
+func (c *Controller) unschedule(logger klog.Logger, pod *podcache.Pod, decision deadline.Decision, tallied bool) change {
+	was, scheduled := c.cancel(pod.UID)
+	if scheduled {
+		c.trail.cancel(was, pod, decision)
+		c.forgetWait(pod.UID)
+		if decision.Reason != deadline.IsTerminating {
+			logger.V(2).Info("Cancelled eviction")
+		}
+		return cancelled
+	}
+	if left := decision.AsOf(c.config.Clock.Now()); tallied && left.Reason == deadline.HeldByPolicy {
+		logger.V(2).Info("Holding pod back", "by", holder(left.Held[0].Policy), "mode", left.Held[0].Mode)
+		return held
+	}
+	return unchanged
 }
 
 // cancel cancels the eviction of a pod, and reports whether it was scheduled.

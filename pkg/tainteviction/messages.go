@@ -92,6 +92,7 @@ type heldPods struct{ now, later int }
 
 // add counts one pod.
 func (s *summary) add(changed change, decision deadline.Decision, now time.Time) {
+	decision = decision.AsOf(now)
 	if changed == held || changed == cancelled {
 		s.addHeld(decision, now)
 	}
