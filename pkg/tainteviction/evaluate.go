@@ -130,6 +130,7 @@ func (c *Controller) forget(ctx context.Context, key podKey, other *podcache.Pod
 	c.notices.forget(key.uid)
 	was, scheduled := c.cancel(key.uid)
 	if !scheduled {
+		c.trail.shown(key.uid)
 		return unchanged
 	}
 	c.trail.cancel(was, other, deadline.Decision{})
@@ -148,6 +149,9 @@ func (c *Controller) unschedule(logger klog.Logger, pod *podcache.Pod, decision 
 			logger.V(2).Info("Cancelled eviction")
 		}
 		return cancelled
+	}
+	if decision.Reason == deadline.IsTerminating {
+		c.trail.shown(pod.UID)
 	}
 	if left := decision.AsOf(c.config.Clock.Now()); tallied && left.Reason == deadline.HeldByPolicy {
 		logger.V(2).Info("Holding pod back", "by", holder(left.Held[0].Policy), "mode", left.Held[0].Mode)

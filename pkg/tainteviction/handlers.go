@@ -104,10 +104,10 @@ func (c *Controller) podDeleted(deleted cache.DeletedObject[*podcache.Pod]) {
 	}
 }
 
-// podChanged queues a pod that appeared, changed or was deleted, if its eviction is scheduled or its node is tainted. A taint that comes
+// podChanged queues a pod that appeared, changed or was deleted, if its eviction is scheduled, or was, or its node is tainted. A taint that comes
 // later finds the pod in the index: the informer stores it before it calls the handlers.
 func (c *Controller) podChanged(pod *podcache.Pod) {
-	if _, scheduled := c.taintEvictionQueue.Deadline(pod.UID); scheduled || c.starts.Tainted(pod.Node()) {
+	if _, scheduled := c.taintEvictionQueue.Deadline(pod.UID); scheduled || c.starts.Tainted(pod.Node()) || c.trail.remembers(pod.UID) {
 		c.podUpdateQueue.Add(keyOf(pod))
 	}
 }

@@ -69,7 +69,7 @@ func (t *trail) accepted(at time.Time, result evictor.Result) *v1alpha1.Eviction
 	line.Reason = v1alpha1.Reason(step.Reason)
 	line.LatenessSeconds = ptr.To(at.Sub(due).Seconds())
 	t.describePod(line, pod, result.Owner)
-	line.Held = t.holds(result.Decision)
+	line.Held = t.holds(result.Decision.AsOf(at))
 	line.GracePeriodSeconds = result.GracePeriodSeconds
 	line.BudgetOverridden = step.Policy != nil && step.Policy.Mode == deadline.ModeEvict && step.Mode == deadline.ModeDelete
 	line.Unversioned = result.Unversioned
@@ -79,18 +79,21 @@ func (t *trail) accepted(at time.Time, result evictor.Result) *v1alpha1.Eviction
 // sparing returns the line about a pod that an attempt spared: it need not go, or goes already.
 func (t *trail) sparing(at time.Time, item evictionqueue.Item, result evictor.Result) *v1alpha1.EvictionRecord {
 	line := t.itemLine(at, v1alpha1.OutcomeSpared, item)
-	line.Reason = v1alpha1.Reason(result.Outcome) // Gone, Terminating or NameReused
+	line.Reason = v1alpha1.Reason(result.Outcome) // Terminating or NameReused
+	left := result.Decision.AsOf(at)
 	if result.Outcome == evictor.NotDue {
-		line.Reason = v1alpha1.Reason(result.Decision.Reason)
+		line.Reason = v1alpha1.Reason(left.Reason)
 	}
 	t.describePod(line, result.Pod, result.Owner)
-	line.Held = t.holds(result.Decision)
+	line.Held = t.holds(left)
 	return line
 }
 
 // cancellation returns the line about a pod that was scheduled and need not go any more. pod is what the cache has under its name, or nil.
 func (t *trail) cancellation(item evictionqueue.Item, pod *podcache.Pod, decision deadline.Decision) *v1alpha1.EvictionRecord {
-	line := t.itemLine(t.clock.Now(), v1alpha1.OutcomeCancelled, item)
+	now := t.clock.Now()
+	decision = decision.AsOf(now)
+	line := t.itemLine(now, v1alpha1.OutcomeCancelled, item)
 	line.Reason = v1alpha1.Reason(decision.Reason)
 	line.Held = t.holds(decision)
 	switch {
@@ -129,6 +132,9 @@ func (t *trail) explain(line *v1alpha1.EvictionRecord, cause deadline.Cause, due
 	line.Taint.Start, line.Taint.StartFrom = t.dated(cause.Evidence.Start)
 	line.Taint.NotReadyPeriod, line.Taint.NotReadyPeriodFrom = t.dated(cause.Evidence.Period)
 	line.Toleration, line.Policy, line.Mode, line.Deadline = cause.Toleration(), cause.Policy, v1alpha1.Mode(cause.Mode), t.api(due)
+	if line.Taint.StartFrom == v1alpha1.SourceFirstSight { // no time of the API, so that there is a best estimate only
+		line.Deadline = v1alpha1.NewTime(t.server.At(due))
+	}
 }
 
 // dated returns the API time of a start, and what dates it.

@@ -38,8 +38,8 @@ import (
 // trail has the audit log tell what became of each eviction, once. A nil *trail tells nothing.
 //
 // An eviction begins when a pod is scheduled, and ends when the pod is evicted, spared or cancelled. Where it is cancelled while an attempt is
-// under way, the end of the attempt tells which of these it was. A pod that was evicted or spared stays scheduled until the watch shows the
-// same: that is no cancellation.
+// under way, the end of the attempt tells which of these it was. After a line that says that a pod goes there is no other one about it: until the
+// watch shows the same, the pod may be scheduled again, or cancelled.
 //
 // Only a replica that leads or acts in the place of a leader tells. The caller holds the lock of the pod's evaluations.
 type trail struct {
@@ -60,13 +60,16 @@ type trail struct {
 // eviction is what is known of the eviction of one pod, besides its schedule.
 type eviction struct {
 	// attempts counts those that have ended.
-	attempts   int32
-	delayedBy  []v1alpha1.Delay
+	attempts  int32
+	delayedBy []v1alpha1.Delay
+	// answerLost says that an answer to a DELETE was lost, also in an earlier eviction of the pod.
 	answerLost bool
-	// told says that there is a line, and spared which deadline that was about if the pod was spared. Another deadline is another eviction.
-	told   bool
+	// final says that there is a line by which the pod goes, and going that the watch shows it.
+	final, going bool
+	// spared is the deadline that a line was about by which the pod need not go. Another deadline is another eviction.
 	spared time.Time
-	// cancelled is the line about a cancellation, which is to be written when the attempt ends that is under way.
+	// inFlight says that the eviction was cancelled while an attempt is under way, and cancelled is the line about it.
+	inFlight  bool
 	cancelled *v1alpha1.EvictionRecord
 }
 
@@ -112,7 +115,17 @@ func (t *trail) of(uid types.UID) *eviction {
 // isTold reports whether there is a line about an eviction with a deadline. Deadlines move a little with the estimate of the API server's
 // clock.
 func (e *eviction) isTold(deadline time.Time) bool {
-	return e != nil && e.told && (e.spared.IsZero() || e.spared.Sub(deadline).Abs() < time.Second)
+	return e != nil && (e.final || !e.spared.IsZero() && e.spared.Sub(deadline).Abs() < time.Second)
+}
+
+// remembers reports whether there is more to know of a pod than its schedule.
+func (t *trail) remembers(uid types.UID) bool {
+	if t == nil {
+		return false
+	}
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	return t.evictions[uid] != nil
 }
 
 // scheduled begins an eviction.
@@ -122,7 +135,10 @@ func (t *trail) scheduled(uid types.UID) {
 	}
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	delete(t.evictions, uid) // of one that was cancelled while an attempt is under way
+	if e := t.evictions[uid]; e != nil {
+		*e = eviction{final: e.final, going: e.going, answerLost: e.answerLost} // of the one before
+		t.drop(uid, e)
+	}
 }
 
 // delay notes what delays an eviction.
@@ -141,39 +157,59 @@ func (e *eviction) delay(by v1alpha1.Delay) {
 	}
 }
 
-// cancel tells that a scheduled eviction was cancelled by a decision on the caches. pod is the pod by the cache, or nil.
+// cancel tells that a scheduled eviction was cancelled by a decision on the caches. pod is what the cache has under its name, or nil.
 func (t *trail) cancel(was evictionqueue.Cancelled, pod *podcache.Pod, decision deadline.Decision) {
 	if t == nil {
 		return
 	}
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	known := t.evictions[was.UID]
-	told := known.isTold(was.Deadline) || t.acting.Load() == 0
-	if was.InFlight {
-		if !told {
-			t.of(was.UID).cancelled = t.cancellation(was.Item, pod, decision)
-		}
-		return
+	e := t.of(was.UID)
+	told := e.isTold(was.Deadline) || t.acting.Load() == 0
+	e.going = pod == nil || pod.UID != was.UID || decision.Reason == deadline.IsTerminating
+	switch e.inFlight = was.InFlight; {
+	case told:
+	case was.InFlight:
+		e.cancelled = t.cancellation(was.Item, pod, decision)
+	default:
+		t.write(t.cancellation(was.Item, pod, decision), e)
 	}
-	delete(t.evictions, was.UID)
-	if !told {
-		t.write(t.cancellation(was.Item, pod, decision), known)
+	t.drop(was.UID, e)
+}
+
+// drop drops what is known of an eviction that is over, unless more is to be known of the pod until the watch shows that it goes.
+func (t *trail) drop(uid types.UID, e *eviction) {
+	if !e.inFlight && (e.going || !e.final && !e.answerLost) {
+		delete(t.evictions, uid)
 	}
 }
 
-// returned tells what is left to tell of a pod that came back from the queue: what became of it meanwhile.
+// shown notes that the watch shows that a pod goes or is gone, which is not scheduled.
+func (t *trail) shown(uid types.UID) {
+	if t == nil {
+		return
+	}
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if e := t.evictions[uid]; e != nil {
+		e.going = true
+		t.drop(uid, e)
+	}
+}
+
+// returned tells what is left to tell of a pod that came back from the queue: that it was cancelled meanwhile.
 func (t *trail) returned(item evictionqueue.Item, stillScheduled bool) {
 	if t == nil || stillScheduled {
 		return
 	}
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	known := t.evictions[item.UID]
-	delete(t.evictions, item.UID)
-	if known != nil && known.cancelled != nil {
-		t.write(known.cancelled, known)
+	e := t.of(item.UID)
+	if e.cancelled != nil {
+		t.write(e.cancelled, e)
 	}
+	e.inFlight, e.cancelled = false, nil
+	t.drop(item.UID, e)
 }
 
 // gone tells that a pod that came back from the queue is not in the cache any more. Another pod has its name, or none.
@@ -182,9 +218,10 @@ func (t *trail) gone(item evictionqueue.Item, other *podcache.Pod) {
 		return
 	}
 	t.lock.Lock()
-	known := t.evictions[item.UID]
-	if !known.isTold(item.Deadline) && (known == nil || known.cancelled == nil) {
-		t.of(item.UID).cancelled = t.cancellation(item, other, deadline.Decision{})
+	e := t.of(item.UID)
+	e.going = true
+	if !e.isTold(item.Deadline) && e.cancelled == nil {
+		e.cancelled = t.cancellation(item, other, deadline.Decision{})
 	}
 	t.lock.Unlock()
 	t.returned(item, false)
@@ -207,24 +244,21 @@ func (t *trail) attempted(at time.Time, item evictionqueue.Item, result evictor.
 	case blocks(result.Outcome):
 		e.delay(v1alpha1.DelayBudget)
 	case result.Outcome.Waits():
+	case result.Outcome == evictor.Gone: // a proxy may have answered: the watch tells whether it is
+	case e.final:
 	case result.Outcome.Accepted():
+		e.final, e.cancelled = true, nil
 		t.write(t.accepted(at, result), e)
-		e.tell(time.Time{})
 	case e.isTold(item.Deadline):
 	case result.Outcome != evictor.NotDue:
+		e.final, e.cancelled = true, nil
 		t.write(t.sparing(at, item, result), e)
-		e.tell(time.Time{})
 	case e.cancelled == nil && isOver(result, at):
+		e.spared = item.Deadline
 		t.write(t.sparing(at, item, result), e)
-		e.tell(item.Deadline)
 	}
 	t.lock.Unlock()
 	t.returned(item, stillScheduled)
-}
-
-// tell notes that there is a line. spared is the deadline of a pod that was spared, or zero.
-func (e *eviction) tell(spared time.Time) {
-	e.told, e.spared, e.cancelled = true, spared, nil
 }
 
 // isOver reports whether a pod need not go after an attempt, and not later either.
@@ -235,17 +269,23 @@ func isOver(result evictor.Result, at time.Time) bool {
 
 // preview tells that a pod would go, but for a policy of mode Preview or a dry run.
 func (t *trail) preview(pod *podcache.Pod, decision deadline.Decision) {
-	i := slices.IndexFunc(decision.Held, func(step deadline.Step) bool { return step.Mode == deadline.ModePreview })
-	if t == nil || i < 0 || t.acting.Load() == 0 {
+	if t == nil || t.acting.Load() == 0 {
 		return
 	}
-	t.write(t.previewed(pod, decision, decision.Held[i]), nil)
+	decision = decision.AsOf(t.clock.Now())
+	i := slices.IndexFunc(decision.Held, func(step deadline.Step) bool { return step.Mode == deadline.ModePreview })
+	if i < 0 {
+		return
+	}
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if e := t.evictions[pod.UID]; !e.isTold(decision.Held[i].From) {
+		t.write(t.previewed(pod, decision, decision.Held[i]), &eviction{})
+	}
 }
 
 // write has a line written, with what else is known of the eviction.
-func (t *trail) write(line *v1alpha1.EvictionRecord, known *eviction) {
-	if known != nil {
-		line.Attempts, line.DelayedBy, line.AnswerLost = known.attempts, known.delayedBy, known.answerLost
-	}
+func (t *trail) write(line *v1alpha1.EvictionRecord, e *eviction) {
+	line.Attempts, line.DelayedBy, line.AnswerLost = e.attempts, e.delayedBy, e.answerLost
 	t.log.Record(line)
 }

@@ -251,7 +251,7 @@ func TestLinesOfSparedPods(t *testing.T) {
 		"the node is gone":   {"nodes", func(f *fixture) { f.api.RemoveNode("n") }, "p Spared NoTaint", false},
 		"another taint":      {"nodes", func(f *fixture) { f.api.Taint("n", taintOf("b")) }, "p Spared Tolerated", false},
 		"the pod tolerates":  {"pods", func(f *fixture) { f.api.UpdatePod("p", toleratesForever) }, "p Spared Tolerated", true},
-		"the pod is gone":    {"pods", func(f *fixture) { f.api.RemovePod("p") }, "p Spared Gone", false},
+		"the pod is gone":    {"pods", func(f *fixture) { f.api.RemovePod("p") }, "p Cancelled Gone", false},
 		"the pod is deleted": {"pods", func(f *fixture) { f.api.UpdatePod("p", deleteNow) }, "p Spared Terminating", true},
 		"another has the name": {"pods", func(f *fixture) {
 			f.api.RemovePod("p")
@@ -272,7 +272,8 @@ func TestLinesOfSparedPods(t *testing.T) {
 				if len(lines) != 1 || fmt.Sprintf("%s %s %s", lines[0].Pod.Name, lines[0].Outcome, lines[0].Reason) != test.want {
 					t.Fatalf("got %+v, want %s", lines, test.want)
 				}
-				if line := lines[0]; line.Attempts != 1 || line.Taint.Key != "a" || (line.Owner != nil) != test.owned || line.Deadline.After(line.Time.Time) {
+				attempted := lines[0].Attempts == 1 || lines[0].Reason == v1alpha1.ReasonGone && lines[0].Attempts == 2 // looked again after 10 s
+				if line := lines[0]; !attempted || line.Taint.Key != "a" || (line.Owner != nil) != test.owned || line.Deadline.After(line.Time.Time) {
 					t.Errorf("got %+v", line)
 				}
 			})
@@ -375,6 +376,40 @@ func TestLineOfAnEvictionWithoutAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestALostAnswerIsRemembered has the taint go and come back before the watch shows what a DELETE without an answer has done.
+func TestALostAnswerIsRemembered(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		var file auditFile
+		var once sync.Once
+		f.api.Linger = true
+		f.api.Intercept = func(req *http.Request) (response *http.Response, err error) {
+			if req.Method == http.MethodDelete {
+				once.Do(func() {
+					f.api.Lag("pods", 20*time.Second)
+					f.api.UpdatePod("p", deleteNow)
+					err = errors.New("connection lost")
+				})
+			}
+			return nil, err
+		}
+		f.api.AddPod("p", "n", tolerating("b", 1000))
+		f.start(file.audited)
+		f.api.Taint("n", taintOf("a"))
+		f.wait(0.01)
+		f.api.Taint("n")
+		f.wait(5)
+		f.api.Taint("n", taintOf("b"))
+		f.wait(40)
+		lines := file.lines(t)
+		if len(lines) != 2 || lines[0].Reason != v1alpha1.ReasonNoTaint || lines[1].Reason != v1alpha1.ReasonTerminating || !lines[1].AnswerLost || lines[1].Attempts != 0 {
+			t.Errorf("got %+v", lines)
+		}
+		if n := len(f.c.trail.evictions); n != 0 {
+			t.Errorf("%d evictions are remembered", n)
+		}
+	})
 }
 
 // TestCancelledDuringAnAttempt has an attempt be under way while the watch shows that the pod need not go. The attempt tells what became of it.
