@@ -24,7 +24,7 @@ func defects() []defect {
 	for i := range others { // policies would leave less to notice, and take time
 		others[i].flags += " -no-policies"
 	}
-	return slices.Concat(others, policyDefects(), restraintDefects())
+	return slices.Concat(others, policyDefects(), restraintDefects(), trailDefects(), statusDefects())
 }
 
 // evictionDefects are of how a pod goes, and of what is scheduled.

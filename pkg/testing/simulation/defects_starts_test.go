@@ -31,7 +31,8 @@ func startDefects() []defect {
 		{"counts from now at a start", []edit{{startOf, changed, ""}, {startOf, added, ""}, {carryOver, later, ""}}, ""},
 		{"does not know managedFields", []edit{{startOf, changed, ""}, {carryOver, later, ""}}, ""},
 		{"honours a timeAdded in the future", []edit{
-			{startOf, added, "if start.Server = endOf(taint.TimeAdded); taint.TimeAdded.After(o.Seen) {\n start.Seen = time.Time{}\n}"}}, ""},
+			{startOf, added, "if start.Server, start.By = endOf(taint.TimeAdded), deadline.ByTimeAdded; taint.TimeAdded.After(o.Seen) {\n start.Seen = time.Time{}\n}"},
+			{startOf, changed, "if !taint.TimeAdded.After(o.Seen) {\n $0\n}"}}, ""},
 		{"counts a stored second as its beginning", []edit{{"taintstart.endOf", "t.Add(apiResolution)", "t"}}, ""},
 		{"takes a relist for a watch without a gap", []edit{{"taintstart.Observation.After", "o.List != before.List", "false"}}, ""},
 		{"keeps a start across any gap", []edit{{"taintstart.transition.nextTaint", "unchanged || !t.o.Gap", "true"}}, ""},

@@ -62,7 +62,9 @@ func (r *replica) leading(ctx context.Context) {
 func (r *replica) setLeading(since time.Time) {
 	r.sim.lock.Lock()
 	defer r.sim.lock.Unlock()
-	r.leadsSince = since
+	if r.leadsSince = since; since.IsZero() {
+		r.ledUntil = time.Now()
+	}
 }
 
 // lead has the replica lead, or stand for election, until stopLeading, once it has ended what it led before.

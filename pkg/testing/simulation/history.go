@@ -59,6 +59,8 @@ type history struct {
 	// budgets are the disruption budgets that there are, and budgetsChanged is when the last one changed, but for its status, or went.
 	budgets        map[types.NamespacedName]*policyv1.PodDisruptionBudget
 	budgetsChanged time.Time
+	// changed is when anything last changed that decides what policies do, but for time.
+	changed time.Time
 	// everyBudget are all that there ever were.
 	everyBudget []*policyv1.PodDisruptionBudget
 }
@@ -76,6 +78,10 @@ func newHistory(apiSkew time.Duration) *history {
 // record takes in a new version, or the end of an object.
 func (h *history) record(o apitest.Object, gone bool) {
 	now := time.Now()
+	switch o.(type) {
+	case *v1.Node, *v1.Pod, *v1.Namespace, *policyv1.PodDisruptionBudget:
+		h.changed = now
+	}
 	h.byVersion[o.GetResourceVersion()] = o
 	switch o := o.(type) {
 	case *v1.Node:
@@ -92,6 +98,9 @@ func (h *history) record(o apitest.Object, gone bool) {
 		}
 		h.pods[o.UID] = append(h.pods[o.UID], version)
 	case *v1alpha1.TaintEvictionPolicy:
+		if before := h.policies[nameOf(o)]; gone || before == nil || before.Generation != o.Generation || before.UID != o.UID {
+			h.changed = now
+		}
 		if h.policies[nameOf(o)] = o; gone {
 			delete(h.policies, nameOf(o))
 		}
@@ -132,6 +141,26 @@ func (h *history) node(name string) *v1.Node {
 func (h *history) pod(uid types.UID) *v1.Pod {
 	if versions := h.pods[uid]; len(versions) > 0 {
 		return versions[len(versions)-1].pod
+	}
+	return nil
+}
+
+// lastVersion is the last version of the pod of a UID, whether it is there or not, or nil if there never was one.
+func (h *history) lastVersion(uid types.UID) *v1.Pod {
+	for _, version := range slices.Backward(h.pods[uid]) {
+		if version.pod != nil {
+			return version.pod
+		}
+	}
+	return nil
+}
+
+// versionBefore is the version of a pod before what has just happened to it.
+func (h *history) versionBefore(uid types.UID) *v1.Pod {
+	for _, version := range slices.Backward(h.pods[uid]) {
+		if version.pod != nil && version.pod.DeletionTimestamp == nil {
+			return version.pod
+		}
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func (o *owners) replace(app string, ready bool) {
 				Namespace: "default", Name: fmt.Sprintf("%s-%d", app, o.made), Labels: map[string]string{"app": app}, Generation: 1, CreationTimestamp: o.sim.stamp(),
 				OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: app, UID: types.UID(app), Controller: ptr.To(true)}},
 			},
-			Spec:   v1.PodSpec{NodeName: node.Name},
+			Spec:   v1.PodSpec{NodeName: node.Name, TerminationGracePeriodSeconds: ptr.To[int64](30)},
 			Status: v1.PodStatus{Phase: v1.PodRunning, Conditions: []v1.PodCondition{{Type: v1.PodScheduled, Status: v1.ConditionTrue, LastTransitionTime: o.sim.stamp()}}},
 		}
 		if ready {
@@ -139,7 +139,7 @@ func notReadyPod(pod *v1.Pod) []v1.PodCondition {
 
 func isReadyPod(pod *v1.Pod) bool { return slices.Contains(pod.Status.Conditions, readyPod()) }
 
-// dressUp gives a new pod labels, and mostly has it be ready, in a run with policies.
+// dressUp gives a new pod labels and a grace period, and mostly has it be ready, in a run with policies.
 func (s *sim) dressUp(pod *v1.Pod) {
 	if !s.plan.policies.on {
 		return
@@ -150,6 +150,7 @@ func (s *sim) dressUp(pod *v1.Pod) {
 	if s.chance.IntN(4) > 0 {
 		pod.Status.Conditions = append(pod.Status.Conditions, readyPod())
 	}
+	pod.Spec.TerminationGracePeriodSeconds = ptr.To(one[int64](s, 30, 30, 30, 5, 60, 1, 0))
 }
 
 // budgetChanges makes, changes or removes a disruption budget.

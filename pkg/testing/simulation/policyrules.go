@@ -85,6 +85,12 @@ func (s situation) at(t time.Time) (deletes, evicts bool) {
 // byTaint says what one taint does to a pod at a moment: what the first policy says that matches and has not expired, or else what the API of
 // taints says. What begins after a policy has expired begins no earlier than that.
 func (s situation) byTaint(taint v1.Taint, t time.Time) (deletes, evicts bool) {
+	_, deletes, evicts = s.ruled(taint, t)
+	return deletes, evicts
+}
+
+// ruled is byTaint, and says by which policy that is; one without a UID stands for none.
+func (s situation) ruled(taint v1.Taint, t time.Time) (by rule, deletes, evicts bool) {
 	from := time.Time{}
 	for _, r := range s.by.rules {
 		keeps, matches := s.matches(r, taint)
@@ -93,21 +99,21 @@ func (s situation) byTaint(taint v1.Taint, t time.Time) (deletes, evicts bool) {
 		case !t.Before(s.expires(r)):
 			from = last(from, s.expires(r))
 		case keeps:
-			return false, false
+			return r, false, false
 		default:
 			begins := s.begins(r, taint, from)
 			due := !t.Before(begins) && begins.Before(never())
 			if r.Mode == v1alpha1.ModeDelete {
-				return due, false
+				return r, due, false
 			}
-			return due && !t.Before(endOfEviction(r, begins)), due
+			return r, due && !t.Before(endOfEviction(r, begins)), due
 		}
 	}
 	if taint.Effect != v1.TaintEffectNoExecute {
-		return false, false
+		return rule{}, false, false
 	}
 	begins := last(s.deadline(taint, s.since[taint].start), from)
-	return !t.Before(begins) && begins.Before(never()), false
+	return rule{}, !t.Before(begins) && begins.Before(never()), false
 }
 
 // begins is when a policy has a pod go because of a taint, if it has applied since a moment.

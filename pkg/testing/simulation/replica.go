@@ -33,6 +33,7 @@ import (
 
 	basemetrics "k8s.io/component-base/metrics"
 
+	"github.com/taint-manager/taint-manager/pkg/audit"
 	"github.com/taint-manager/taint-manager/pkg/metrics"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
@@ -59,10 +60,10 @@ type replica struct {
 	config *rest.Config
 	clock  ownClock
 
-	// What follows is guarded by the sim's lock. leadsSince is zero while it does not lead.
-	leadsSince time.Time
-	view       *view
-	calls      map[string]int
+	// What follows is guarded by the sim's lock. leadsSince is zero while it does not lead, and ledUntil is when it last ceased to.
+	leadsSince, ledUntil time.Time
+	view                 *view
+	calls                map[string]int
 	// pages are those of lists of which more are to come, by resource.
 	pages map[string][]arrival
 	// unmarkable are the pods of which a PATCH did not go well.
@@ -74,6 +75,7 @@ type replica struct {
 	reads map[string][]nodeRead
 	// budget is what is left of the reads of each node that are allowed.
 	budget map[string]*readBudget
+	trail  *trail
 	restraint
 }
 
@@ -91,6 +93,7 @@ func (s *sim) start() *replica {
 		pages: map[string][]arrival{}, unmarkable: map[types.UID]bool{}, reads: map[string][]nodeRead{}, budget: map[string]*readBudget{},
 		restraint: newRestraint(),
 	}
+	r.trail = newTrail(r)
 	r.life, r.kill = context.WithCancel(context.Background())
 	serverClock := serverclock.New(r.clock)
 	config := &rest.Config{Host: "http://model", Transport: serverClock.Wrap(transport{r}), QPS: -1, UserAgent: r.name}
@@ -101,10 +104,13 @@ func (s *sim) start() *replica {
 	s.must(err)
 	reading, err := podcache.NewClient(config)
 	s.must(err)
+	evicting, err := podcache.NewClientWithOwners(config)
+	s.must(err)
 	m, err := metrics.New(func(basemetrics.Registerable) error { return nil })
 	s.must(err)
 	c := tainteviction.Config{
-		Informers: reading, Evictions: reading, Events: client, Clock: r.clock, ServerClock: serverClock, ConcurrentEvictions: s.plan.concurrency, Metrics: m,
+		Informers: reading, Evictions: evicting, Events: client, Clock: r.clock, ServerClock: serverClock, ConcurrentEvictions: s.plan.concurrency, Metrics: m,
+		Audit: audit.New(r.trail, audit.Metrics{Lines: m.AuditLines, Errors: m.AuditErrors}), Identity: r.name,
 	}
 	if s.plan.keeps {
 		c.Starts = nameOf(keptStarts())

@@ -55,6 +55,10 @@ type eviction struct {
 	at time.Time
 	// answered says that the replica was told.
 	answered bool
+	// way, version and grace are how the pod went, which version of it, and what grace period it got; nil for its own.
+	way     way
+	version *v1.Pod
+	grace   *int64
 	// again counts the DELETEs of other replicas, by the UID alone, that were decided on before this one took effect.
 	again int
 }
@@ -149,15 +153,18 @@ func (r *replica) checkWriter(c *call) {
 }
 
 // preconditions are those of a DELETE or of an eviction, or nil.
-func preconditions(c *call) *metav1.Preconditions {
+func preconditions(c *call) *metav1.Preconditions { return deleteOptions(c).Preconditions }
+
+// deleteOptions are those of a DELETE or of an eviction.
+func deleteOptions(c *call) metav1.DeleteOptions {
 	if c.resource == evictions {
 		eviction := &policyv1.Eviction{}
 		_ = apitest.Decode(c.body, eviction) // as below
-		return ptr.Deref(eviction.DeleteOptions, metav1.DeleteOptions{}).Preconditions
+		return ptr.Deref(eviction.DeleteOptions, metav1.DeleteOptions{})
 	}
-	options := &metav1.DeleteOptions{}
-	_ = apitest.Decode(c.body, options) // what are none have no preconditions
-	return options.Preconditions
+	options := metav1.DeleteOptions{}
+	_ = apitest.Decode(c.body, &options) // what are none have no preconditions
+	return options
 }
 
 // spend takes a read of a node out of the budget.
@@ -270,7 +277,7 @@ func (r *replica) deleted(c *call, uid types.UID, w way) {
 	s.lock.Lock()
 	switch before := s.history.evictions[uid]; {
 	case before == nil:
-		s.history.evictions[uid] = &eviction{by: r, at: time.Now()}
+		s.history.evictions[uid] = &eviction{by: r, at: time.Now(), way: w, version: s.history.versionBefore(uid), grace: deleteOptions(c).GracePeriodSeconds}
 	case before.by != r && ptr.Deref(preconditions(c).ResourceVersion, "") == "" && !r.podReads[uid].going:
 		before.again++ // two that lead at the same time, and a pod that changes all the time: what this one read was from before
 	default:
@@ -288,12 +295,56 @@ func (r *replica) deleted(c *call, uid types.UID, w way) {
 		s.fail(c.name, "a pod has the condition DisruptionTarget with our reason when it goes: %s has %v", uid, pod.Status.Conditions)
 	}
 	if pod := versions[len(versions)-1].pod; pod != nil && why == "" {
+		r.checkGrace(c, versions, w)
 		r.checkRestraint(c, pod, w)
 	}
 	s.lock.Unlock()
 	if why != "" {
 		s.violation(c.name, "a pod goes when it is due, not before: %s", why)
 	}
+}
+
+// checkGrace looks at the grace period that a pod gets: its own, or a shorter one that a policy wants by which it goes.
+func (r *replica) checkGrace(c *call, pods []podVersion, w way) {
+	s, got := r.sim, deleteOptions(c).GracePeriodSeconds
+	pod := pods[len(pods)-1].pod
+	began, ok := r.decidedOn(pod.Spec.NodeName, c.began, c.sent)
+	if !ok {
+		return
+	}
+	var allowed []int64 // -1 is its own
+	versions := s.history.nodes[pod.Spec.NodeName]
+	for i := len(versions) - 1; i >= 0; i-- {
+		for _, by := range r.view.rulingsAt(c.began) {
+			for _, doubting := range by.doubts() {
+				for _, version := range pods {
+					if version.pod == nil || version.pod.Spec.NodeName != pod.Spec.NodeName {
+						continue
+					}
+					q := s.history.earliest(version.pod, i, r.view, by, doubting)
+					for _, t := range slices.Concat([]time.Time{began, time.Now()}, q.moments()) {
+						for _, rule := range q.policies(w, t) {
+							allowed = append(allowed, rule.grace(version.pod))
+						}
+					}
+				}
+			}
+		}
+		if versions[i].at.Before(began) {
+			break
+		}
+	}
+	if !slices.Contains(allowed, ptr.Deref(got, -1)) {
+		s.fail(c.name, "a policy shortens the grace period of a pod: %s gets %d, and one of %v is right", pod.UID, ptr.Deref(got, -1), allowed)
+	}
+}
+
+// grace is the grace period of a pod that goes by a policy; -1 is its own.
+func (r rule) grace(pod *v1.Pod) int64 {
+	if own := ptr.Deref(pod.Spec.TerminationGracePeriodSeconds, 0); r.GracePeriodSeconds > 0 && r.GracePeriodSeconds < own {
+		return r.GracePeriodSeconds
+	}
+	return -1
 }
 
 // isMarked says whether a pod has the condition that we write.

@@ -132,6 +132,10 @@ func (s *sim) check() {
 	}
 	s.lock.Unlock()
 	s.checkSchedules()
+	s.checkTrails()
+	if s.plan.calm {
+		s.checkStatus()
+	}
 	s.checkLate()
 }
 
@@ -145,6 +149,8 @@ func (s *sim) rest() {
 		s.checkCaughtUp()
 		s.checkLed()
 		s.checkEvents()
+		s.checkLines()
+		s.checkStatus()
 		s.checkSizes()
 	}
 	for _, r := range s.alive() {
