@@ -131,6 +131,17 @@ func (st *Storm) Calm(until time.Time) {
 // Left counts the pods that have to go and do not yet.
 func (st *Storm) Left() int { return st.scene.left(st.due) }
 
+// Gone is when those pods began to go that had to and do, by name, as the watch has it.
+func (st *Storm) Gone() map[string]time.Time {
+	gone := map[string]time.Time{}
+	for i, at := range st.scene.Going(st.due) {
+		if !at.IsZero() {
+			gone[st.due[i].Name] = at
+		}
+	}
+	return gone
+}
+
 // Recovers waits until all pods that have to go do so, and until those that were spared would have gone. It prints how many
 // that are, and how many went that should not have, and fails the test where the figures are not right or come too late. The
 // moment is when the fault ended.
