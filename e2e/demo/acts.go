@@ -19,6 +19,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -47,6 +48,8 @@ type demo struct {
 	screen     *screen
 	client     kubernetes.Interface
 	controller *controlplane.Process
+	plugin     *plugin
+	wrong      []string // of what the plugin said
 	nodes      []string
 	want       int // pods
 	ledger     *ledger
@@ -55,7 +58,9 @@ type demo struct {
 	crashed    bool
 }
 
-func newDemo(ctx context.Context, s *screen, cp *controlplane.ControlPlane, controller *controlplane.Process) (*demo, error) {
+func newDemo(
+	ctx context.Context, s *screen, cp *controlplane.ControlPlane, controller *controlplane.Process, plugin *plugin,
+) (*demo, error) {
 	client, err := cp.Client()
 	if err != nil {
 		return nil, err
@@ -64,7 +69,7 @@ func newDemo(ctx context.Context, s *screen, cp *controlplane.ControlPlane, cont
 		return nil, err
 	}
 	d := &demo{
-		screen: s, client: client, controller: controller,
+		screen: s, client: client, controller: controller, plugin: plugin,
 		nodes:  []string{"node-1", "node-2", "node-3", "node-4"},
 		ledger: newLedger(workloads()),
 		seen:   make(chan observation, waiting),
@@ -84,7 +89,7 @@ func (d *demo) watch(ctx context.Context) error {
 
 // play goes through the acts.
 func (d *demo) play(ctx context.Context) (*verdict, error) {
-	for _, act := range []func(context.Context) error{d.populate, d.taint, d.changeMinds} {
+	for _, act := range []func(context.Context) error{d.populate, d.ahead, d.taint, d.changeMinds} {
 		if err := act(ctx); err != nil {
 			return nil, err
 		}
@@ -125,9 +130,16 @@ func (d *demo) populate(ctx context.Context) error {
 	return nil
 }
 
+// ahead asks what will become of the pods of two nodes.
+func (d *demo) ahead(ctx context.Context) (err error) {
+	title(d.screen, "Act 2: What if two nodes are tainted?", "Nothing is changed by this. The plugin decides by the code of the controller.")
+	d.wrong, err = d.plan(ctx, d.nodes[:2]...)
+	return err
+}
+
 // taint taints two nodes and waits until the pods have gone that tolerate it least.
 func (d *demo) taint(ctx context.Context) error {
-	title(d.screen, "Act 2: Two nodes have to be emptied",
+	title(d.screen, "Act 3: Two nodes have to be emptied",
 		fmt.Sprintf("kubectl taint nodes node-1 node-2 %[1]s=%[2]s:NoSchedule %[1]s=%[2]s:NoExecute", taintKey, taintValue),
 		"web tolerates nothing and goes at once, cache after 5 s, batch would after 12 s, agent never.")
 	d.began = time.Now()
@@ -151,7 +163,7 @@ func (d *demo) taint(ctx context.Context) error {
 
 // changeMinds removes one taint and changes two tolerations while pods count down, and waits for the rest.
 func (d *demo) changeMinds(ctx context.Context) error {
-	title(d.screen, "Act 3: Minds are changed in the middle of the countdown",
+	title(d.screen, "Act 4: Minds are changed in the middle of the countdown",
 		fmt.Sprintf("kubectl taint nodes node-2 %s-", taintKey),
 		"What is pending there is cancelled. On node-1 two batch pods get new tolerationSeconds, 9 and 15: the built-in"+
 			" controller would ignore that.")
@@ -193,12 +205,17 @@ func (d *demo) conclude(ctx context.Context) (*verdict, error) {
 		}
 	}
 	d.screen.leave()
-	title(d.screen, "Act 4: What taint-manager says about it", "These are the Events that it wrote.")
+	title(d.screen, "Act 5: What taint-manager says about it", "These are the Events that it wrote, and what the plugin makes of them.")
 	events, wrong, err := readEvents(ctx, d.client, d.ledger)
 	if err != nil {
 		return nil, err
 	}
 	written := showEvents(d.screen, d.ledger, events)
+	d.screen.say(nil)
+	unexplained, err := d.ask(ctx)
+	if err != nil {
+		return nil, err
+	}
 	list, err := d.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("pods: %w", err)
@@ -211,7 +228,7 @@ func (d *demo) conclude(ctx context.Context) (*verdict, error) {
 	}
 	v := judge(d.ledger, present, time.Now())
 	v.events = written
-	v.add(wrong...)
+	v.add(slices.Concat(d.wrong, wrong, unexplained)...)
 	d.screen.say(nil)
 	if !v.ok() {
 		for _, each := range v.wrong {

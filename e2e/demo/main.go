@@ -14,11 +14,12 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Command demo shows taint-manager at work: it brings up a real control plane on the loopback interface, taints nodes, and
-// shows which pods leave, when, and which stay after all. Nothing remains of it afterwards.
+// Command demo shows taint-manager at work: it brings up a real control plane on the loopback interface, asks the kubectl
+// plugin for a plan, taints nodes, shows which pods leave, when, and which stay after all, and asks the plugin why. Nothing
+// remains of it afterwards.
 //
 // What ought to happen is worked out from what the demo itself did and when, never from what taint-manager says. The last
-// line says whether every pod did it. The exit status is 0 if so, 1 if not, and 130 after an interruption.
+// line says whether every pod did it, and whether the plugin had said so. The exit status is 0 if so, 1 if not, and 130 after an interruption.
 //
 // On a terminal there is a table that is redrawn in place, otherwise a line for each change. $TAINT_MANAGER_BINARY names a
 // taint-manager to run in place of one that is built here. $NO_COLOR turns colours off.
@@ -95,7 +96,11 @@ func stage(ctx context.Context, s *screen) (result *verdict, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDemo(ctx, s, cp, controller)
+	plugin, err := buildPlugin(ctx, s, cp)
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDemo(ctx, s, cp, controller, plugin)
 	if err != nil {
 		return nil, err
 	}

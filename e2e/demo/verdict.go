@@ -88,7 +88,7 @@ func (v *verdict) line() line {
 	}
 	evicted := v.counts[atOnce] + v.counts[onTime]
 	return line{{"PASS: ", good}, {fmt.Sprintf("all %d pods did what the rules say: %d evicted at once, %d on time, "+
-		"%d cancelled, %d left alone; none early, the worst %s late; %d Events for %d evictions",
+		"%d cancelled, %d left alone; none early, the worst %s late; %d Events for %d evictions; plan and why of the plugin agree",
 		v.pods, v.counts[atOnce], v.counts[onTime], v.counts[cancelled], v.counts[tolerant]+v.counts[untouched],
 		seconds(v.worst), v.events, evicted), normal}}
 }

@@ -67,7 +67,7 @@ func TestJudgePasses(t *testing.T) {
 	v := judge(l, staying(l), after(20))
 	v.events = 4
 	want := "PASS: all 7 pods did what the rules say: 1 evicted at once, 3 on time, 1 cancelled, 2 left alone; " +
-		"none early, the worst 0.25 s late; 4 Events for 4 evictions"
+		"none early, the worst 0.25 s late; 4 Events for 4 evictions; plan and why of the plugin agree"
 	if got := v.line().render(0, false); got != want || !v.ok() {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
