@@ -103,8 +103,6 @@ func configEffects() []effect {
 		{value: "logVerbosity", set: "logVerbosity: 4", field: container + ".args", want: "[--v=4]"},
 		{value: "logVerbosity", set: "logVerbosity: 0", field: container + ".args", want: "[--v=0]"},
 		{value: "dryRun", set: "dryRun: true", field: container + ".args", want: "[--v=2, --dry-run]"},
-		{value: "dryRun", set: "dryRun: true", field: testSpec + ".containers.0.args",
-			want: "[doctor, --manager-namespace=kube-system, --fail-on=Error, --skip=Leader, --skip=BuiltInController]"},
 		{value: "extraArgs", set: "extraArgs: [--max-concurrent-evictions=100, --evict-finished-pods]", field: container + ".args",
 			want: "[--v=2, --max-concurrent-evictions=100, --evict-finished-pods]"},
 		{value: "config", set: brake, field: "ConfigMap/kube-system/taint-manager-config:data", want: "{taint-manager.yaml: " + strconv.Quote(file) + "}"},

@@ -104,6 +104,13 @@ func TestCarefulStart(t *testing.T) {
 		if says := strings.Contains(notes, "It evicts no pod: dryRun is set."); says != (i == 0) {
 			t.Errorf("after %s the notes say\n%s", commands[i], notes)
 		}
+		// Nobody leads in a dry run, which is not wrong then.
+		process := w.run(t, system)
+		printed := w.shell(t, "helm test taint-manager --namespace kube-system --logs")
+		if says := strings.Contains(printed, "only a dry run is on"); says != (i == 0) {
+			t.Errorf("after %s helm test says\n%s", commands[i], printed)
+		}
+		must(t, process.Stop())
 	}
 	// What the notes say to do after a dry run.
 	_, next, _ := strings.Cut(w.shell(t, commands[1]+" --set dryRun=true"), "let it evict:\n")
