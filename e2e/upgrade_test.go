@@ -37,8 +37,13 @@ import (
 	"github.com/taint-manager/taint-manager/e2e/framework/timing"
 )
 
-// before is the last commit of a version that knows no policies.
-const before = "f67252f"
+const (
+	// versionBefore is the commit of the version that this one takes the place of: the last of main before the work on this version. Once there
+	// are releases it is the tag of the last one.
+	versionBefore = "b2cbba5"
+	// beforePolicies is the last commit of a version that knows no policies.
+	beforePolicies = "f67252f"
+)
 
 // oldRules are the permissions of a deployment from before there were policies.
 func oldRules() []rbacv1.PolicyRule {
@@ -198,19 +203,60 @@ func (s policyScene) ready() {
 	})
 }
 
-// TestUpgradeAndRollback hands over from this version to the one before there were policies, and back, while pods wait for their deadlines.
-// What neither the nodes nor the pods show is in the ConfigMap: the node's list of taints changes after the first taint, so that the API
-// dates both by that change.
+// TestUpgradeAndRollback hands over from this version to the one before, and back. The version before has the CustomResourceDefinition of this
+// version, because that is upgraded first, and its own configuration: a file that this version reads as well.
 func TestUpgradeAndRollback(t *testing.T) {
+	s := policyScene{Scene: otherVersions(t)}
+	path := s.taintManagerAt(versionBefore)
+	s.policies = s.Policies()
+	s.put("keep", "matchingPrecedence: 100, mode: Keep, taints: [{key: kept}]")
+	const age = 12 // in the time of the version before
+	s.put("later", fmt.Sprintf("matchingPrecedence: 200, mode: Delete, minTaintAgeSeconds: %d, taints: [{key: young}]", age))
+	config := braked(t, "", "maxNodes: 9").Args
+	nodes := s.Nodes(2)
+	kept, later := s.Pod(nodes[0]), s.Pod(nodes[1])
+
+	var keptSince, youngSince timing.Moment
+	s.handOverAndBack(path, config, func() {
+		s.accepted("keep", statusTimeout)
+		s.accepted("later", statusTimeout)
+		keptSince, youngSince = s.Taint(nodes[0], builders.NoExecute("kept")), s.Taint(nodes[1], builders.NoExecute("young"))
+	})
+	s.Check(later, s.Await(later, youngSince.After.Add((age+10)*time.Second)), timing.Due(youngSince, age, 2*time.Second))
+	s.counts("keep", 0, 0, 0, 1, 1)
+	s.Stays(kept, keptSince.After.Add(2*time.Second), "a policy that both versions know keeps it")
+}
+
+// TestUpgradeFromBeforePolicies hands over from this version to the last one that knew no policies, and back, where there are none.
+func TestUpgradeFromBeforePolicies(t *testing.T) {
+	s := policyScene{Scene: otherVersions(t)}
+	s.handOverAndBack(s.taintManagerAt(beforePolicies), nil, func() {})
+}
+
+// otherVersions returns a scene for a test that runs other versions of ours.
+func otherVersions(t *testing.T) *harness.Scene {
+	t.Helper()
 	suite.OursOnly(t, "it is about our own versions")
-	s := suite.Alone(t)
-	path, err := controlplane.TaintManagerAt(t.Context(), os.Stderr, before)
+	return suite.Alone(t)
+}
+
+// taintManagerAt returns the path of taint-manager as of a commit. Without the history of the repository it skips the test.
+func (s policyScene) taintManagerAt(commit string) string {
+	s.T.Helper()
+	path, err := controlplane.TaintManagerAt(s.Context(), os.Stderr, commit)
 	if errors.Is(err, controlplane.ErrNoHistory) {
-		t.Skipf("the version before cannot be built, so nothing is known of a rollback to it: %v", err)
+		s.T.Skipf("the version of %s cannot be built, so nothing is known of a rollback to it: %v", commit, err)
 	}
 	s.Must(err)
+	return path
+}
 
-	now := s.Start(harness.Options{Name: "this-version", LeaderElect: true})
+// handOverAndBack hands over from this version to another, and back, while pods wait for their deadlines. What neither the nodes nor the pods
+// show is in the ConfigMap: the node's list of taints changes after the first taint, so that the API dates both by that change. started is called
+// when this version leads, for the first time.
+func (s policyScene) handOverAndBack(path string, args []string, started func()) {
+	s.T.Helper()
+	now := s.Start(harness.Options{Name: "this-version", LeaderElect: true, Args: args})
 	s.Eventually("leadership", 30*time.Second, func(context.Context) error { return leads(now) })
 	node := s.Node()
 	const first, last, step = 8, 24, 2
@@ -220,25 +266,26 @@ func TestUpgradeAndRollback(t *testing.T) {
 	}
 	stays := s.Pod(node, builders.Tolerates("ill", 600))
 	s.Running(append(pods, stays)...)
+	started()
 	tainted := s.Taint(node, builders.NoExecute("ill"))
 	at := func(seconds int) {
-		t.Helper()
+		s.T.Helper()
 		s.Quiet(stays, tainted.After.Add(time.Duration(seconds)*time.Second))
 	}
 	at(3)
 	s.Taint(node, builders.NoExecute("ill"), corev1.Taint{Key: "other", Effect: corev1.TaintEffectPreferNoSchedule})
 	at(6) // the record is written once a second
-	config, err := s.Client.CoreV1().ConfigMaps(launcher.Namespace).Get(t.Context(), "taint-manager-starts", metav1.GetOptions{})
+	config, err := s.Client.CoreV1().ConfigMaps(launcher.Namespace).Get(s.Context(), "taint-manager-starts", metav1.GetOptions{})
 	s.Must(err)
 	if _, recorded := config.Data[node]; !recorded {
-		t.Errorf("there is no record of the first taint, so nothing is known of how the other version reads it: %v", config.Data)
+		s.T.Errorf("there is no record of the first taint, so nothing is known of how the other version reads it: %v", config.Data)
 	}
-	old := s.Start(harness.Options{Name: "version-before", LeaderElect: true, Binary: path})
+	old := s.Start(harness.Options{Name: "other-version", LeaderElect: true, Binary: path, Args: args})
 	at(9)
 	s.Must(now.Stop())
-	s.Eventually("leadership of the version before", 5*time.Second, func(context.Context) error { return leads(old) })
+	s.Eventually("leadership of the other version", 5*time.Second, func(context.Context) error { return leads(old) })
 	at(15)
-	s.Must(now.Start(t.Context()))
+	s.Must(now.Start(s.Context()))
 	at(17)
 	s.Must(old.Stop())
 
