@@ -37,6 +37,13 @@ BUILD_CHART = go -C .tools/chart run . --chart '$(CURDIR)/$(CHART)' --out '$(CUR
 CHART := manifests/helm/taint-manager
 CRD   := policy.taint-manager.io_taintevictionpolicies.yaml
 
+# DOWNLOADS is the URL of the directory that will have the files of each version in one of its own; krew loads the plugin from there.
+DOWNLOADS ?= https://github.com/taint-manager/taint-manager/releases/download
+# ALLOW_DIRTY=1 makes a release of files that are not committed, to try it out.
+ALLOW_DIRTY ?=
+# RELEASE_OUT is where `make release` writes to. What is in it is removed.
+RELEASE_OUT ?= $(CURDIR)/bin/release
+
 # VULNDB is the database of known vulnerabilities, in the format of Go, as an https:// or file:// URL.
 VULNDB ?= https://vuln.go.dev
 # GOVULNCHECK is a version of its own: in .tools/go.mod it would raise the versions of modules that golangci-lint uses.
@@ -95,6 +102,12 @@ push: ## Build the images and the chart, and push them: make push IMAGE=registry
 	@$(BUILD_PLUGIN_IMAGE) --push
 	@$(BUILD_CHART) --push '$(CHARTS)'
 
+.PHONY: release
+release: ## Make all files of a release in bin/release, reproducibly: make release VERSION=v0.1.0. ALLOW_DIRTY=1 tries it out.
+	@go -C .tools/release run . --root '$(CURDIR)' --out '$(RELEASE_OUT)' --version '$(VERSION)' --revision '$(COMMIT)' \
+		--epoch '$(SOURCE_DATE_EPOCH)' --tags '$(BUILD_TAGS)' --gcflags '$(GCFLAGS)' --ldflags '$(LDFLAGS)' --image '$(IMAGE)' \
+		--plugin-image '$(PLUGIN_IMAGE)' --charts '$(CHARTS)' --downloads '$(DOWNLOADS)' $(if $(ALLOW_DIRTY),--allow-dirty)
+
 .PHONY: generate
 generate: ## Write what is made from code: the CustomResourceDefinition, the JSON Schema of the audit log, and the tables of the reference and of the chart's values.
 	$(GENERATE_API)
@@ -128,7 +141,7 @@ bench-go: ## Run the Go benchmarks.
 ##@ Check
 
 .PHONY: test
-test: test-unit test-fuzz test-simulation test-defects test-image test-chart test-e2e ## Run all tests that need no Docker, with the race detector.
+test: test-unit test-fuzz test-simulation test-defects test-image test-chart test-release test-e2e ## Run all tests that need no Docker, with the race detector.
 test: CATCHES = 1
 test: SEEDS = 5000
 
@@ -162,6 +175,10 @@ test-image: ## Build the image twice, compare, look into it, and push it to a re
 .PHONY: test-chart
 test-chart: ## Render the Helm chart: each value, each bad value, and that it equals what kustomize makes; package it and push it to a registry on loopback.
 	go -C .tools/chart test -count=1 ./...
+
+.PHONY: test-release
+test-release: ## Make a release twice, compare, look into it, and install the plugin by krew.
+	go -C .tools/release test -count=1 ./...
 
 .PHONY: test-e2e
 test-e2e: ## Run the built binary against a real control plane (the first time builds it, in minutes).
@@ -197,6 +214,7 @@ verify-vet: ## Run go vet.
 	go vet -tags kind ./...
 	cd .tools/image && go vet ./...
 	cd .tools/chart && go vet ./...
+	cd .tools/release && go vet ./...
 
 .PHONY: verify-tidy
 verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
@@ -206,6 +224,7 @@ verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
 	cd .tools && go mod tidy -diff
 	cd .tools/image && go mod tidy -diff
 	cd .tools/chart && go mod tidy -diff
+	cd .tools/release && go mod tidy -diff
 
 .PHONY: verify-layers
 verify-layers: ## Check that imports point down, and that what documents name exists.
@@ -228,6 +247,7 @@ lint: ## Run golangci-lint.
 	cd .tools/image && $(LINT) run -c ../../.golangci.yaml ./...
 	cd .tools/chart && $(LINT) run -c ../../.golangci.yaml ./...
 	go -C .tools/chart tool helm lint --strict '$(CURDIR)/$(CHART)'
+	cd .tools/release && $(LINT) run -c ../../.golangci.yaml ./...
 
 # Without the Internet, curl ends with one of these codes: no connection, a timeout, no answer, or an untrusted certificate.
 .PHONY: vulncheck
