@@ -49,7 +49,8 @@ VULNDB ?= https://vuln.go.dev
 # GOVULNCHECK is a version of its own: in .tools/go.mod it would raise the versions of modules that golangci-lint uses.
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-# CONTROLLER_GEN is a version of its own, for the same reason.
+# ACTIONLINT and CONTROLLER_GEN are versions of their own, for the same reason.
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 CONTROLLER_GEN := sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
 # GENERATE_API writes, in the current directory, what is generated from the API types.
 GENERATE_API := go run $(CONTROLLER_GEN) object:headerFile=.tools/boilerplate.go.txt crd paths=./pkg/apis/... output:crd:dir=manifests/crd
@@ -203,7 +204,7 @@ e2e: ## Run the tests on real kubelets: image, kind cluster, deployment (12 minu
 	go run ./e2e/kind
 
 .PHONY: verify
-verify: verify-format verify-vet verify-tidy verify-layers verify-generated lint vulncheck ## Check formatting, vet, go.mod files, layering, documents, lint and vulnerabilities.
+verify: verify-format verify-vet verify-tidy verify-layers verify-generated verify-workflows lint vulncheck ## Check formatting, vet, go.mod files, layering, documents, workflows, lint and vulnerabilities.
 
 .PHONY: verify-format
 verify-format: ## Check that gofmt has nothing to change.
@@ -227,7 +228,7 @@ verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
 	cd .tools/release && go mod tidy -diff
 
 .PHONY: verify-layers
-verify-layers: ## Check that imports point down, and that what documents name exists.
+verify-layers: ## Check that imports point down, and that what documents and workflows name exists.
 	go test ./pkg
 
 .PHONY: verify-generated
@@ -238,6 +239,10 @@ verify-generated: ## Check that what make generate writes is up to date.
 	diff -u manifests/crd/$(CRD) $(CHART)/files/$(CRD) || { echo 'run: make generate'; exit 1; }
 	go test ./cmd/taint-manager/app -run '^(TestReference|TestAuditSchema)$$'
 	go -C .tools/chart test . -run '^TestREADME$$'
+
+.PHONY: verify-workflows
+verify-workflows: ## Check the workflows of CI with actionlint. (verify-layers checks the make targets in them.)
+	go run $(ACTIONLINT) -shellcheck= -pyflakes=
 
 .PHONY: lint
 lint: ## Run golangci-lint.
