@@ -50,6 +50,9 @@ type state struct {
 	// notBefore is until when no eviction is to be sent.
 	notBefore time.Time
 
+	// wentAt is when an eviction was accepted last; zero if none was.
+	wentAt time.Time
+
 	// turn is the eviction in flight, or one that was accepted and has to show in the status, by settleBy.
 	turn     *Turn
 	settleBy time.Time

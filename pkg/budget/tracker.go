@@ -48,8 +48,9 @@ type Queue interface {
 
 // Turn is the permission to send an eviction of one pod.
 type Turn struct {
-	// Waited says that the pod has waited for its budget.
+	// Waited says that the pod has waited for its budget, and Since since when. Since is the begin of the turn of a pod that has not.
 	Waited bool
+	Since  time.Time
 
 	// name is that of the pod.
 	name string
@@ -153,7 +154,10 @@ func (t *Tracker) Begin(pod Pod) (*Turn, *Refusal) {
 		return nil, &Refusal{Since: now, RetryAfter: unsyncedWait}
 	}
 	w := t.take(pod.GetUID())
-	turn := &Turn{Waited: w != nil, name: pod.GetName(), probe: w != nil && w.probe}
+	turn := &Turn{Waited: w != nil, Since: now, name: pod.GetName(), probe: w != nil && w.probe}
+	if w != nil {
+		turn.Since = w.since
+	}
 	if pod.Guarded() {
 		turn.state = t.sole(pod, w)
 	}
@@ -188,6 +192,9 @@ func (t *Tracker) End(turn *Turn, answer Answer) {
 		s.probed(!answer.Accepted)
 	}
 	s.putOffProbe(now)
+	if answer.Accepted {
+		s.wentAt = now
+	}
 	if answer.Accepted && turn.need != nothing && !turn.shown && s.budget != nil {
 		s.settleBy = now.Add(settleTimeout)
 		return

@@ -68,6 +68,12 @@ const (
 	maxNameLength         = 253
 )
 
+// The values of the label result.
+const (
+	resultWritten = "written"
+	resultDropped = "dropped"
+)
+
 // Recorder records Events about objects.
 type Recorder struct {
 	client  kubernetes.Interface
@@ -95,6 +101,8 @@ type Recorder struct {
 // NewRecorder returns a recorder whose Events are written while Run runs. Their times are API times. The counter has the
 // label result.
 func NewRecorder(client kubernetes.Interface, clock clock.WithTicker, server *serverclock.Clock, counter *metrics.CounterVec) *Recorder {
+	counter.WithLabelValues(resultWritten) // so that both are there from the start
+	counter.WithLabelValues(resultDropped)
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[*record](firstRetry, lastRetry)
 	return &Recorder{
 		client:   client,
@@ -122,7 +130,7 @@ func (r *Recorder) Record(about v1.ObjectReference, reason, message string) {
 func (r *Recorder) admit() bool {
 	if r.waiting.Add(1) > r.capacity {
 		r.waiting.Add(-1)
-		r.counter.WithLabelValues("dropped").Inc()
+		r.counter.WithLabelValues(resultDropped).Inc()
 		return false
 	}
 	return true
@@ -231,7 +239,7 @@ func (r *Recorder) Run(ctx context.Context, grace time.Duration) {
 	<-drained
 	if left := r.waiting.Swap(0); left > 0 {
 		klog.FromContext(ctx).Error(nil, "Dropped Events that could not be written before the end", "events", left)
-		r.counter.WithLabelValues("dropped").Add(float64(left))
+		r.counter.WithLabelValues(resultDropped).Add(float64(left))
 	}
 }
 
@@ -248,10 +256,10 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 	defer cancel()
 	count, err := r.write(call, record)
 	logger := klog.FromContext(ctx).WithValues("reason", record.reason, "object", klog.KRef(record.about.Namespace, record.about.Name))
-	result := "dropped"
+	result := resultDropped
 	switch {
 	case err == nil:
-		result = "written"
+		result = resultWritten
 	case namespaceTerminating(err):
 		logger.V(2).Info("Dropped an Event because its namespace is terminating or does not exist", "error", err.Error())
 	case ctx.Err() != nil:
@@ -267,7 +275,7 @@ func (r *Recorder) writeNext(ctx context.Context) bool {
 	}
 	r.queue.Forget(record)
 	r.counter.WithLabelValues(result).Inc()
-	if record.series == nil || !r.ended(record, count, result == "written") {
+	if record.series == nil || !r.ended(record, count, result == resultWritten) {
 		r.waiting.Add(-1)
 	}
 	return true

@@ -33,8 +33,8 @@ func (q *Queue) Park(item Item, after time.Duration, attempted bool) {
 	if !attempted {
 		q.ready.returned(item.Pod, now)
 		q.wake()
-		if q.entries[item.UID].state == cancelled {
-			delete(q.entries, item.UID)
+		if e := q.entries[item.UID]; e.state == cancelled {
+			q.drop(e)
 			return
 		}
 	} else if !q.attemptEnded(item, false, now) {
@@ -45,6 +45,7 @@ func (q *Queue) Park(item Item, after time.Duration, attempted bool) {
 		e.rechecks = min(e.rechecks, math.MaxUint8-1) + 1
 	}
 	e.state = parked
+	delete(q.due, e)
 	q.backOff(e, now, after)
 }
 

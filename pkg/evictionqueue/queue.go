@@ -45,6 +45,8 @@ type Queue struct {
 	gauge     Gauge
 	waiting   *indexedHeap[*entry]
 	ready     *fairQueue
+	// due are the entries that are due and not parked, and since when they have been that without a break, for all that this queue has seen.
+	due map[*entry]time.Time
 	// backlog holds a token after a pod was due and could not be handed out.
 	backlog chan struct{}
 	// changed holds a token when one call of Get that sleeps should look again. One that returns an item wakes the next.
@@ -59,6 +61,7 @@ func New(clock clock.PassiveClock, concurrencyLimit int, gauge Gauge) *Queue {
 		gauge:   gauge,
 		waiting: &indexedHeap[*entry]{less: sooner},
 		ready:   newFairQueue(),
+		due:     map[*entry]time.Time{},
 		backlog: make(chan struct{}, 1),
 		changed: make(chan struct{}, 1),
 	}
@@ -101,6 +104,9 @@ func (q *Queue) Set(pod Pod, deadline time.Time) (added bool) {
 	case !e.deadline().Equal(deadline):
 		q.remove(e)
 		e.setDeadline(deadline)
+		if q.clock.Now().Before(deadline) {
+			delete(q.due, e)
+		}
 		if e.state != inFlight {
 			q.wait(e)
 		}
@@ -121,41 +127,11 @@ func (q *Queue) Cancel(uid types.UID) (was Cancelled, scheduled bool) {
 	q.remove(e)
 	if was.InFlight {
 		e.state = cancelled
+		delete(q.due, e)
 	} else {
-		delete(q.entries, uid)
+		q.drop(e)
 	}
 	return was, true
-}
-
-// Deadline returns the deadline of a pod, and whether the pod is scheduled.
-func (q *Queue) Deadline(uid types.UID) (deadline time.Time, scheduled bool) {
-	q.lock.Lock()
-	defer q.lock.Unlock()
-	if e := q.entries[uid]; e != nil && e.state != cancelled {
-		return e.deadline(), true
-	}
-	return time.Time{}, false
-}
-
-// Due reports whether a pod is scheduled and its deadline has come.
-func (q *Queue) Due(uid types.UID) bool {
-	deadline, scheduled := q.Deadline(uid)
-	return scheduled && !q.clock.Now().Before(deadline)
-}
-
-// Overdue reports whether a pod has been ready to be handed out for d and is not in flight.
-func (q *Queue) Overdue(d time.Duration) bool {
-	q.lock.Lock()
-	defer q.lock.Unlock()
-	q.collect(q.clock.Now().Add(-d))
-	return !q.ready.empty()
-}
-
-// Len returns how many pods are scheduled, including those that are due or in flight.
-func (q *Queue) Len() int {
-	q.lock.Lock()
-	defer q.lock.Unlock()
-	return q.scheduled
 }
 
 // Get blocks until a pod is due and hands it out. The caller ends the attempt with Done, Recheck or Retry. Get returns false when ctx
@@ -204,13 +180,6 @@ func (q *Queue) next(now time.Time) *entry {
 	return nil
 }
 
-// Waiting reports whether pods are due that are not in flight.
-func (q *Queue) Waiting() bool {
-	q.lock.Lock()
-	defer q.lock.Unlock()
-	return !q.ready.empty()
-}
-
 // Backlog returns a channel that receives after a pod was due and the limits left no room for it.
 func (q *Queue) Backlog() <-chan struct{} { return q.backlog }
 
@@ -220,7 +189,7 @@ func (q *Queue) Done(item Item) {
 	defer q.lock.Unlock()
 	if q.attemptEnded(item, false, q.clock.Now()) {
 		q.addScheduled(-1)
-		delete(q.entries, item.UID)
+		q.drop(q.entries[item.UID])
 	}
 }
 
@@ -259,11 +228,17 @@ func (q *Queue) attemptEnded(item Item, failed bool, now time.Time) (scheduled b
 		q.resetBackoff(item.Namespace)
 	}
 	q.wake()
-	if q.entries[item.UID].state == cancelled {
-		delete(q.entries, item.UID)
+	if e := q.entries[item.UID]; e.state == cancelled {
+		q.drop(e)
 		return false
 	}
 	return true
+}
+
+// drop forgets an entry that is in neither the heap nor the fair queue.
+func (q *Queue) drop(e *entry) {
+	delete(q.entries, e.uid)
+	delete(q.due, e)
 }
 
 // backOff has an entry wait until it is due, and the given time has passed.
@@ -297,6 +272,9 @@ func (q *Queue) collect(now time.Time) {
 	for q.waiting.Len() > 0 && !now.Before(q.waiting.first().readyAt()) {
 		e := heap.Pop(q.waiting).(*entry)
 		e.state = ready
+		if _, known := q.due[e]; !known {
+			q.due[e] = q.clock.Now()
+		}
 		q.ready.add(e)
 	}
 }

@@ -71,6 +71,14 @@ const (
 	Held Outcome = "Held"
 )
 
+// Outcomes returns all outcomes.
+func Outcomes() []Outcome {
+	return []Outcome{
+		Deleted, Evicted, Gone, Terminating, NameReused, NotDue, Failed,
+		Blocked, BudgetUnreconciled, BudgetConflict, BudgetInvalid, InProgress, NamespaceTerminating, Held,
+	}
+}
+
 // Accepted reports whether the API server accepted that the pod goes, by us.
 func (o Outcome) Accepted() bool { return o == Deleted || o == Evicted }
 
@@ -129,7 +137,7 @@ type Result struct {
 // SlowNodeRead reports whether a read of the node was slow.
 func (r Result) SlowNodeRead() bool { return r.NodeRead >= slowRead }
 
-// Config is what an evictor needs. All fields but Rules and Brake are required.
+// Config is what an evictor needs. All fields but Rules, Brake and NodeReads are required.
 type Config struct {
 	// Client makes the calls. It must have no rate limiter of its own: there must be no wait between a decision and its DELETE, so the
 	// evictor waits for Limiter before the decision.
@@ -146,7 +154,12 @@ type Config struct {
 	Schedule *evictionqueue.Queue
 	// Brake is asked before a pod goes; nil for none.
 	Brake *Brake
+	// NodeReads observes how long each read of a node took, in seconds; nil for nobody.
+	NodeReads Observer
 }
+
+// Observer observes a value.
+type Observer interface{ Observe(float64) }
 
 // Evictor evicts pods.
 type Evictor struct {
@@ -168,7 +181,7 @@ func New(config Config) *Evictor {
 		client: config.Client, limiter: config.Limiter, clock: config.Clock, server: config.ServerClock,
 		starts: config.Starts, rules: config.Rules, schedule: config.Schedule, brake: config.Brake, refusals: newRefusals(),
 	}
-	e.nodes = &nodeReader{admit: e.limiter.Wait, get: e.getNode, clock: e.clock, nodes: map[string]*nodeReads{}}
+	e.nodes = &nodeReader{admit: e.limiter.Wait, get: e.getNode, clock: e.clock, observer: config.NodeReads, nodes: map[string]*nodeReads{}}
 	return e
 }
 

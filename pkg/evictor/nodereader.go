@@ -66,6 +66,8 @@ type nodeReader struct {
 	admit func(ctx context.Context) error
 	get   func(ctx context.Context, name string) (*v1.Node, error)
 	clock clock.PassiveClock
+	// observer observes how long each read took, from when it was sent; nil for nobody.
+	observer Observer
 
 	lock  sync.Mutex
 	nodes map[string]*nodeReads
@@ -194,6 +196,9 @@ func (r *nodeReader) fetch(ctx context.Context, name string, read *sharedRead) {
 	r.lock.Unlock()
 	node, err := r.get(ctx, name)
 	read.answered = r.clock.Now()
+	if r.observer != nil {
+		r.observer.Observe(read.answered.Sub(read.began).Seconds())
+	}
 	read.reading = NodeReading{Began: read.began, Answered: read.answered}
 	switch {
 	case apierrors.IsNotFound(err):

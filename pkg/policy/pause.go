@@ -43,6 +43,27 @@ func (s *set) pausedBy(at time.Time) (name string) {
 	return name
 }
 
+// HoldsSince returns since when the oldest policy of mode Preview has been as it is, and the oldest of mode Keep and precedence 0, which is a pause,
+// whatever it selects: of those that apply and do not expire. They are zero if there is none. Both modes are meant for a while, and may be
+// forgotten; a policy of mode Keep and another precedence is a rule.
+func (s *Source) HoldsSince() (preview, pause time.Time) {
+	earliest := func(t *time.Time, since time.Time) {
+		if t.IsZero() || since.Before(*t) {
+			*t = since
+		}
+	}
+	for _, policy := range s.set.states() {
+		switch p := &policy.applies; {
+		case !policy.accepted, !p.Expires.IsZero():
+		case p.Mode == deadline.ModePreview:
+			earliest(&preview, p.Since)
+		case p.Mode == deadline.ModeKeep && p.precedence == 0:
+			earliest(&pause, p.Since)
+		}
+	}
+	return preview, pause
+}
+
 func pauses(p *compiled) bool {
 	return p.Mode == deadline.ModeKeep && p.precedence == 0 && len(p.Taints) == 0 && p.Node == nil && p.Namespace == nil && p.Pod == nil
 }

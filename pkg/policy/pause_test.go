@@ -84,3 +84,51 @@ func TestPausesAreLogged(t *testing.T) {
 		}
 	})
 }
+
+// TestHoldsSince has previews and pauses come, change and go. The clock of a bubble begins at midnight, and API times are whole seconds that
+// count as their end.
+func TestHoldsSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.crd.served.Store(true)
+		f.run()
+		begin := time.Now()
+		since := func(preview, pause time.Duration) {
+			t.Helper()
+			f.settle(time.Second)
+			gotPreview, gotPause := f.source.HoldsSince()
+			for name, times := range map[string]struct {
+				got  time.Time
+				want time.Duration
+			}{"preview": {gotPreview, preview}, "pause": {gotPause, pause}} {
+				if times.want == 0 && !times.got.IsZero() || times.want != 0 && !times.got.Equal(begin.Add(times.want)) {
+					t.Errorf("%s since %v, want %s after the start", name, times.got, times.want)
+				}
+			}
+		}
+		at := func(o *unstructured.Unstructured, generation int64) *unstructured.Unstructured {
+			o.Object["metadata"].(map[string]any)["managedFields"] = []any{map[string]any{
+				"time": time.Now().UTC().Format(time.RFC3339), "fieldsV1": map[string]any{"f:spec": map[string]any{}},
+			}}
+			o.SetGeneration(generation)
+			return o
+		}
+		f.create(at(object(t, "edge", "{matchingPrecedence: 1, mode: Keep}"), 1))
+		f.create(at(object(t, "ends", "{matchingPrecedence: 1, mode: Preview, expireTime: '2030-01-01T00:00:00Z'}"), 1))
+		f.create(at(object(t, "broken", "{matchingPrecedence: 0, mode: Keep, taints: [{key: ''}]}"), 1))
+		since(0, 0)
+		time.Sleep(10*time.Second - time.Since(begin))
+		f.create(at(object(t, "preview", "{matchingPrecedence: 5, mode: Preview}"), 1))
+		since(11*time.Second, 0)
+		time.Sleep(20*time.Second - time.Since(begin))
+		f.create(at(object(t, "second", "{matchingPrecedence: 6, mode: Preview}"), 1))
+		f.create(at(object(t, "pause", "{matchingPrecedence: 0, mode: Keep, nodeSelector: {matchLabels: {rack: '7'}}}"), 1))
+		since(11*time.Second, 21*time.Second)
+		time.Sleep(30*time.Second - time.Since(begin))
+		f.update(at(object(t, "preview", "{matchingPrecedence: 4, mode: Preview}"), 2))
+		since(21*time.Second, 21*time.Second)
+		f.delete("second")
+		f.delete("pause")
+		since(31*time.Second, 0)
+	})
+}

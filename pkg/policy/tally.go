@@ -152,6 +152,13 @@ func (t *Tally) SetBlocked(uid types.UID, blocked bool) {
 	t.set(uid, tallied{pod.node, now})
 }
 
+// Has reports whether a policy has one of these roles for a pod.
+func (t *Tally) Has(uid types.UID, roles ...Role) bool {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	return slices.ContainsFunc(t.pods[uid].roles, func(r policyRole) bool { return slices.Contains(roles, r.role) })
+}
+
 // Remove removes a pod.
 func (t *Tally) Remove(uid types.UID) {
 	t.lock.Lock()

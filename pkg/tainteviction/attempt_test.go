@@ -40,7 +40,7 @@ func (f *fixture) attempts() map[string]uint64 {
 			continue
 		}
 		for _, metric := range family.GetMetric() {
-			attempts[metric.GetLabel()[0].GetValue()] = metric.GetHistogram().GetSampleCount()
+			attempts[metric.GetLabel()[0].GetValue()] += metric.GetHistogram().GetSampleCount()
 		}
 	}
 	return attempts

@@ -129,7 +129,7 @@ func (c *Controller) park(logger klog.Logger, pod *podcache.Pod, item evictionqu
 	if c.budgets != nil {
 		c.budgets.Forget(pod.UID)
 	}
-	c.held.add(pod.UID, pod.Node(), until)
+	c.held.add(pod.UID, pod.Node(), by, until)
 	c.trail.delay(pod.UID, v1alpha1.DelayHold)
 	c.taintEvictionQueue.Park(item, until.Sub(c.config.Clock.Now()), attempted)
 	if _, scheduled := c.taintEvictionQueue.Deadline(pod.UID); !scheduled {
@@ -154,11 +154,7 @@ func (c *Controller) reconsiderHeld(pod *podcache.Pod, decision deadline.Decisio
 }
 
 // forgetHeld drops a pod that has gone, or need not go.
-func (c *Controller) forgetHeld(uid types.UID) {
-	if c.brake != nil {
-		c.held.forget(uid)
-	}
-}
+func (c *Controller) forgetHeld(uid types.UID) { c.held.forget(uid) }
 
 // brakeChanged wakes the pods that the brake or the pace has held, and may go now. Each is decided on again.
 func (c *Controller) brakeChanged(ctx context.Context, change brake.Change) {

@@ -138,8 +138,12 @@ func blocks(outcome evictor.Outcome) bool {
 }
 
 // waitAsAsked parks a pod that the eviction API asks to wait. If a budget holds it up, that wakes it.
-func (c *Controller) waitAsAsked(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result) {
+func (c *Controller) waitAsAsked(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result, turn *budget.Turn) {
 	now := c.config.Clock.Now()
+	since := now
+	if turn != nil {
+		since = turn.Since
+	}
 	after := untilChange(result.Decision, now, pause(item.Rechecks, result))
 	c.tally.SetBlocked(pod.UID, result.Outcome == evictor.Blocked || result.Outcome == evictor.BudgetInvalid)
 	logger.V(2).Info("Pod has to wait before it can be evicted", "outcome", result.Outcome, "budget", result.Budget, "message", result.Message,
@@ -156,7 +160,7 @@ func (c *Controller) waitAsAsked(logger klog.Logger, pod *podcache.Pod, item evi
 	}
 	c.taintEvictionQueue.Park(item, after, true)
 	if c.budgets != nil && blocks(result.Outcome) {
-		c.budgets.Wait(pod, budget.Refusal{Budget: result.Budget, Since: now, Uncounted: result.Outcome == evictor.BudgetUnreconciled})
+		c.budgets.Wait(pod, budget.Refusal{Budget: result.Budget, Since: since, Uncounted: result.Outcome == evictor.BudgetUnreconciled})
 		c.confirmWait(pod)
 	}
 }

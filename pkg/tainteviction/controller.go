@@ -140,6 +140,7 @@ type Controller struct {
 	// concurrency sets the concurrency limit of taintEvictionQueue.
 	concurrency *evictor.ConcurrencyLimiter
 	recorder    *events.Recorder
+	signals     *signals
 	leading     atomic.Bool
 	trail       *trail // nil without an audit log
 	// untold are the nodes of which this replica has not told what is held back, since it leads.
@@ -180,7 +181,8 @@ func New(config Config) (*Controller, error) {
 		nodeUpdateQueue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "noexec_taint_node"}),
 		podUpdateQueue:  workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[podKey]{Name: "noexec_taint_pod"}),
 		evaluating:      keymutex.NewHashed(0),
-		held:            newHolds(config.Metrics.HeldEvictions),
+		held:            newHolds(newHeldGauges(config.Metrics)),
+		signals:         newSignals(config.Metrics, config.Rules.DryRun),
 		brakeSignal:     make(chan struct{}, 1),
 		complaints:      &rate.Sometimes{First: 3, Interval: complaintInterval},
 		slowReads:       &rate.Sometimes{First: 1, Interval: complaintInterval},
@@ -191,7 +193,7 @@ func New(config Config) (*Controller, error) {
 	c.brake = c.newBrake()
 	c.evictor = evictor.New(evictor.Config{
 		Client: config.Evictions, Limiter: config.EvictionLimiter, Clock: config.Clock, ServerClock: config.ServerClock,
-		Starts: starts, Rules: c.rules, Schedule: c.taintEvictionQueue, Brake: c.brake,
+		Starts: starts, Rules: c.rules, Schedule: c.taintEvictionQueue, Brake: c.brake, NodeReads: config.Metrics.NodeReadDuration,
 	})
 	if config.Budgets != nil {
 		if c.budgets, err = budget.New(config.Budgets, config.Clock, c.taintEvictionQueue); err != nil {

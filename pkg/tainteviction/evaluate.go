@@ -27,6 +27,7 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 	"github.com/taint-manager/taint-manager/pkg/evictor"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
+	"github.com/taint-manager/taint-manager/pkg/policy"
 )
 
 // change is what an evaluation changed in the schedule of a pod.
@@ -91,6 +92,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	decision := c.decideByCaches(pod)
 	now := c.config.Clock.Now()
 	due, evict := decision.DueFrom(now)
+	wasHeld := c.tally.Has(pod.UID, policy.Kept, policy.Previewed)
 	tallied := c.tally.Set(pod.UID, pod.Node(), decision, now)
 	if next, changes := decision.NextPolicy(now); changes {
 		c.podUpdateQueue.AddAfter(key, next.Sub(now))
@@ -105,6 +107,9 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	}
 	c.brake.Tell(pod, decision)
 	added := c.taintEvictionQueue.Set(item, due)
+	if wasHeld && len(decision.Held) == 0 {
+		c.held.note(pod.UID, pod.Node()) // its deadline may be long ago
+	}
 	if !c.reconsiderHeld(pod, decision) {
 		c.forgetTurn(pod, decision)
 	}

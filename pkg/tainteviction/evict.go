@@ -26,6 +26,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/taint-manager/taint-manager/pkg/budget"
+	"github.com/taint-manager/taint-manager/pkg/deadline"
 	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
 	"github.com/taint-manager/taint-manager/pkg/evictor"
 	"github.com/taint-manager/taint-manager/pkg/podcache"
@@ -61,6 +62,9 @@ func (c *Controller) Lead(ctx context.Context) {
 	c.leading.Store(true)
 	defer c.leading.Store(false)
 	defer c.trail.act()()
+	c.showSignals()
+	c.config.Metrics.SetLeading(true)
+	defer c.config.Metrics.SetLeading(false)
 	c.concurrency.SetCeiling(0)
 	if c.brake != nil {
 		c.config.Brake.SetLeading(true)
@@ -73,6 +77,7 @@ func (c *Controller) Lead(ctx context.Context) {
 	c.evaluateAll() // what only a leader writes, such as notices, may have become due before
 	var storing sync.WaitGroup
 	defer storing.Wait()
+	storing.Go(func() { every(ctx, signalInterval, c.showSignals) })
 	if c.store != nil && !c.config.Rules.DryRun {
 		storing.Go(func() { c.store.Run(ctx) })
 	}
@@ -133,6 +138,8 @@ type attempt struct {
 	logger klog.Logger
 	// turn is the one of its disruption budget, or nil.
 	turn *budget.Turn
+	// follows is what the attempt follows, for the metrics: see whatFollows.
+	follows string
 }
 
 // evict makes one attempt to evict a pod that is due.
@@ -162,7 +169,9 @@ func (c *Controller) beginAttempt(ctx context.Context, item evictionqueue.Item) 
 	if !held {
 		a.turn, ok = c.beginTurn(a.logger, pod, item, decision)
 	}
-	if !ok {
+	if ok {
+		a.follows = c.whatFollows(pod.UID, item, a.turn)
+	} else {
 		c.trail.returned(item, c.isScheduled(pod))
 	}
 	return a, ok
@@ -178,7 +187,8 @@ func (c *Controller) isScheduled(pod *podcache.Pod) bool {
 func (c *Controller) endAttempt(a attempt, result evictor.Result, err error) {
 	ended := c.config.Clock.Now()
 	c.endTurn(a.turn, result)
-	c.config.Metrics.Evictions.WithLabelValues(string(result.Outcome)).Inc()
+	c.signals.outcomes[result.Outcome].Inc()
+	c.countSpared(a.item, result)
 	if result.SlowNodeRead() {
 		c.reportSlowRead(a.logger, result)
 	}
@@ -200,11 +210,11 @@ func (c *Controller) giveBack(a attempt, result evictor.Result, err error) {
 	case result.Outcome == evictor.Held:
 		c.holdAttempted(logger, pod, item, result)
 	case result.Outcome.Waits():
-		c.waitAsAsked(logger, pod, item, result)
+		c.waitAsAsked(logger, pod, item, result, a.turn)
 	default:
 		c.tally.SetBlocked(pod.UID, false)
 		if result.Outcome.Accepted() {
-			c.reportEviction(logger, pod, item, result, a.turn)
+			c.reportEviction(logger, pod, item, result, a.follows)
 		} else {
 			logger.V(2).Info("Pod no longer needs to be evicted", "outcome", result.Outcome)
 		}
@@ -216,6 +226,7 @@ func (c *Controller) giveBack(a attempt, result evictor.Result, err error) {
 
 // retry has the queue hand the pod out again after a failed attempt.
 func (c *Controller) retry(logger klog.Logger, item evictionqueue.Item, result evictor.Result, err error) {
+	c.signals.retries[evictor.ReasonOf(err)].Inc()
 	after := backoff(item.FailedAttempts, result)
 	if result.Unreachable {
 		item.FailedAttempts = min(item.FailedAttempts, redialAttempts)
@@ -225,6 +236,13 @@ func (c *Controller) retry(logger klog.Logger, item evictionqueue.Item, result e
 		logger.Error(err, "Evictions failed and will be retried, this is one of them. "+evictor.Advice(err))
 	})
 	c.taintEvictionQueue.Retry(item, after)
+}
+
+// countSpared counts a pod that was due by the caches when it was handed out first, and is not by the live read.
+func (c *Controller) countSpared(item evictionqueue.Item, result evictor.Result) {
+	if result.Outcome == evictor.NotDue && item.Rechecks == 0 && !result.Decision.Due(c.config.Clock.Now()) {
+		c.config.Metrics.SparedPods.Inc()
+	}
 }
 
 // recheck has the queue hand out again a pod that is due by the caches, but not by the live read. The caches are behind, and will cancel
@@ -265,23 +283,19 @@ func (c *Controller) reportSlowRead(logger klog.Logger, result evictor.Result) {
 	})
 }
 
-// reportEviction reports that the API server has accepted the deletion, or the eviction, of a pod.
-func (c *Controller) reportEviction(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result, turn *budget.Turn) {
+// reportEviction reports that the API server has accepted the deletion, or the eviction, of a pod, by an attempt that followed
+// something.
+func (c *Controller) reportEviction(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, result evictor.Result, follows string) {
 	due, _ := result.Decision.DueFrom(c.config.Clock.Now())
 	lateness := c.config.Clock.Since(due)
-	attempt := "first"
-	switch {
-	case c.held.was(pod.UID):
-		attempt = "held"
-	case turn != nil && turn.Waited:
-		attempt = "budget"
-	case item.FailedAttempts > 0:
-		attempt = "retry"
+	labels := latenessLabels{deadline.ModeDelete, follows}
+	if result.Outcome == evictor.Evicted {
+		labels.mode = deadline.ModeEvict
 	}
 	m := c.config.Metrics
 	m.PodDeletions.Inc()
 	m.PodDeletionDuration.Observe(lateness.Seconds())
-	m.Lateness.WithLabelValues(attempt).Observe(lateness.Seconds())
+	c.signals.lateness[labels].Observe(lateness.Seconds())
 	if result.ConditionRefused {
 		m.ConditionRejections.Inc()
 	}

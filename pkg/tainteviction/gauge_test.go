@@ -30,6 +30,7 @@ func TestScheduledGauge(t *testing.T) {
 			f.api.AddPod(fmt.Sprint("p", i), "n", tolerating("a", 1000))
 		}
 		f.startFollower()
+		f.c.config.Metrics.SetLeading(true)
 		f.api.Taint("n", taintOf("a"))
 		f.wait(1)
 		for range rounds {

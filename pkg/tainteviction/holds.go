@@ -23,44 +23,56 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/taint-manager/taint-manager/pkg/evictionqueue"
+	"github.com/taint-manager/taint-manager/pkg/brake"
 )
 
-// holds knows the pods that the eviction brake or the pace of nodes has held, until they go or need not go any more. The gauge shows how
-// many are held now. It is safe for concurrent use.
+// holds knows the pods that the eviction brake, the pace of nodes or a policy has held, until they go or need not go any more. The gauges show how
+// many are held now, by what. It is safe for concurrent use.
 type holds struct {
-	gauge evictionqueue.Gauge
+	gauges map[brake.Hold]gauge
 
 	lock sync.Mutex
 	pods map[types.UID]*heldPod
-	// waiting are the pods that are held now, by node, and count is their number.
+	// waiting are the pods that are held now, by node, and counts is their number by what holds them.
 	waiting map[string]sets.Set[types.UID]
-	count   int
+	counts  map[brake.Hold]int
 }
+
+// gauge shows a number.
+type gauge interface{ Set(float64) }
 
 // heldPod is a pod that is held, or was.
 type heldPod struct {
 	node string
+	by   brake.Hold
 	// until is when it asks again by itself. It is zero while the pod is not held.
 	until time.Time
 }
 
-func newHolds(gauge evictionqueue.Gauge) *holds {
-	return &holds{gauge: gauge, pods: map[types.UID]*heldPod{}, waiting: map[string]sets.Set[types.UID]{}}
+func newHolds(gauges map[brake.Hold]gauge) *holds {
+	return &holds{gauges: gauges, pods: map[types.UID]*heldPod{}, waiting: map[string]sets.Set[types.UID]{}, counts: map[brake.Hold]int{}}
 }
 
 // add takes a pod that is held until a time.
-func (h *holds) add(uid types.UID, node string, until time.Time) {
+func (h *holds) add(uid types.UID, node string, by brake.Hold, until time.Time) {
 	h.lock.Lock()
 	defer h.lock.Unlock()
 	h.release(uid)
-	h.pods[uid] = &heldPod{node, until}
+	h.pods[uid] = &heldPod{node, by, until}
 	if h.waiting[node] == nil {
 		h.waiting[node] = sets.New[types.UID]()
 	}
 	h.waiting[node].Insert(uid)
-	h.count++
-	h.gauge.Set(float64(h.count))
+	h.show(by, 1)
+}
+
+// note takes a pod that was held by something else, and is not any more.
+func (h *holds) note(uid types.UID, node string) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if h.pods[uid] == nil {
+		h.pods[uid] = &heldPod{node: node}
+	}
 }
 
 // handOut notes that a pod is not held any more, and may be again.
@@ -68,7 +80,6 @@ func (h *holds) handOut(uid types.UID) {
 	h.lock.Lock()
 	defer h.lock.Unlock()
 	h.release(uid)
-	h.gauge.Set(float64(h.count))
 }
 
 // forget drops a pod that has gone, or need not go.
@@ -77,7 +88,6 @@ func (h *holds) forget(uid types.UID) {
 	defer h.lock.Unlock()
 	h.release(uid)
 	delete(h.pods, uid)
-	h.gauge.Set(float64(h.count))
 }
 
 // release takes a pod from those that are held now.
@@ -91,7 +101,13 @@ func (h *holds) release(uid types.UID) {
 	if len(h.waiting[p.node]) == 0 {
 		delete(h.waiting, p.node)
 	}
-	h.count--
+	h.show(p.by, -1)
+}
+
+// show counts pods more that something holds, or fewer.
+func (h *holds) show(by brake.Hold, n int) {
+	h.counts[by] += n
+	h.gauges[by].Set(float64(h.counts[by]))
 }
 
 // until returns when a pod that is held asks again by itself, and false if it is not held.
@@ -122,7 +138,7 @@ func (h *holds) on(node string) []types.UID {
 func (h *holds) all() []types.UID {
 	h.lock.Lock()
 	defer h.lock.Unlock()
-	all := make([]types.UID, 0, h.count)
+	var all []types.UID
 	for _, pods := range h.waiting {
 		all = append(all, pods.UnsortedList()...)
 	}

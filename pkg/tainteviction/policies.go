@@ -32,7 +32,7 @@ const policyInterval = 100 * time.Millisecond
 func policyGauges(m *metrics.Metrics) policy.Gauges {
 	gauges := policy.Gauges{Pods: map[deadline.Mode]policy.Gauge{}, Blocked: m.BlockedEvictions}
 	for _, mode := range policy.Modes() {
-		gauges.Pods[mode] = m.PolicyPods.WithLabelValues(string(mode))
+		gauges.Pods[mode] = m.PolicyPods.New(string(mode))
 	}
 	return gauges
 }
