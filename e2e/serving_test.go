@@ -39,6 +39,7 @@ import (
 	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/harness"
 	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
+	"github.com/taint-manager/taint-manager/manifests"
 )
 
 func TestHealthIsServedToAnyone(t *testing.T) {
@@ -49,7 +50,7 @@ func TestHealthIsServedToAnyone(t *testing.T) {
 			t.Errorf("%s: %d: %s", path, status, body)
 		}
 	}
-	for _, path := range []string{"/metrics", "/", "/debug/pprof/"} {
+	for _, path := range []string{"/metrics", "/statusz", "/flagz", "/", "/debug/pprof/"} {
 		if status, body := s.Ask(path, ""); status != http.StatusUnauthorized && status != http.StatusForbidden {
 			t.Errorf("%s, asked by nobody: %d: %.200s", path, status, body)
 		}
@@ -78,6 +79,59 @@ func TestMetricsAreServedToThoseWhoMay(t *testing.T) {
 		}
 		return hasMetrics(body)
 	})
+}
+
+// TestEndpointsAreServedToThoseWhoMay asks for each endpoint, and some profiles, as nobody, as somebody who is not known, as one without
+// permissions, and as each of the two roles that the manifests have.
+func TestEndpointsAreServedToThoseWhoMay(t *testing.T) {
+	suite.OursOnly(t, "about our own endpoints")
+	s := suite.Alone(t)
+	s.Start(harness.Options{Name: "profiled", Args: []string{"--profiling", "--kube-api-qps=77"}})
+	metricsReader, err := manifests.MetricsReader()
+	s.Must(err)
+	debugReader, err := manifests.DebugReader()
+	s.Must(err)
+	metrics, debug, stranger := s.Token("metrics", metricsReader.Rules), s.Token("debug", debugReader.Rules), s.Token("stranger", nil)
+	bodies := map[string]string{}
+	for _, test := range []struct {
+		path           string
+		metrics, debug int
+	}{
+		{"/metrics", http.StatusOK, http.StatusForbidden},
+		{"/statusz", http.StatusForbidden, http.StatusOK},
+		{"/flagz", http.StatusForbidden, http.StatusOK},
+		{"/debug/pprof/", http.StatusForbidden, http.StatusOK},
+		{"/debug/pprof/heap", http.StatusForbidden, http.StatusOK},
+		{"/debug/pprof/goroutine?debug=1", http.StatusForbidden, http.StatusOK},
+		{"/debug/pprof/profile?seconds=1", http.StatusForbidden, http.StatusOK},
+		{"/debug/pprof/cmdline", http.StatusForbidden, http.StatusForbidden},
+		{"/debug/pprof", http.StatusForbidden, http.StatusForbidden},
+		{"/configz", http.StatusForbidden, http.StatusForbidden},
+	} {
+		for who, caller := range map[string]struct {
+			token string
+			want  int
+		}{
+			"nobody": {"", http.StatusForbidden}, "not known": {"not-a-token", http.StatusUnauthorized}, "stranger": {stranger, http.StatusForbidden},
+			"metrics reader": {metrics, test.metrics}, "debug reader": {debug, test.debug},
+		} {
+			s.Eventually(test.path+", asked by "+who, 10*time.Second, func(context.Context) error {
+				status, body := s.Ask(test.path, caller.token)
+				if status != caller.want {
+					return fmt.Errorf("%d: %.200s", status, body)
+				}
+				if status == http.StatusOK {
+					bodies[test.path] = body
+				}
+				return nil
+			})
+		}
+	}
+	for path, part := range map[string]string{"/statusz": "taint-manager statusz", "/flagz": "77", "/debug/pprof/goroutine?debug=1": "tainteviction"} {
+		if !strings.Contains(bodies[path], part) {
+			t.Errorf("%s lacks %q: %.2000s", path, part, bodies[path])
+		}
+	}
 }
 
 // Strangers cannot make us ask the API server more often than an ordinary client does, nor keep those out who may.
@@ -130,7 +184,7 @@ func hasMetrics(body string) error {
 		"\ntaint_eviction_controller_pod_deletion_duration_seconds_count ",
 		"\ntaint_manager_evictions_total{result=\"Deleted\"} ",
 		"\ntaint_manager_scheduled_evictions ",
-		"\ntaint_manager_eviction_lateness_seconds_bucket{attempt=\"first\"",
+		"\ntaint_manager_eviction_lateness_seconds_bucket{attempt=\"first\",mode=\"Delete\"",
 		"\ntaint_manager_events_total{result=\"written\"} ",
 		"\nworkqueue_depth{name=\"noexec_taint_node\"} ",
 		"\nworkqueue_depth{name=\"noexec_taint_pod\"} ",

@@ -65,6 +65,7 @@ func equals() []equal {
 		{name: "host-network", kustomization: base("../components/host-network"), namespace: kubeSystem,
 			values: "{hostNetwork: true, nodeSelector: {node-role.kubernetes.io/control-plane: ''}}"},
 		{name: "metrics-reader", kustomization: base("../components/metrics-reader"), namespace: kubeSystem, values: "metricsReader: {enabled: true}"},
+		{name: "debug-reader", kustomization: base("../components/debug-reader"), namespace: kubeSystem, values: "debugReader: {enabled: true}"},
 		{name: "service-monitor", kustomization: base("../components/service-monitor"), namespace: kubeSystem, values: "serviceMonitor: {enabled: true}"},
 		{name: "own-namespace", kustomization: base("../components/own-namespace"), namespace: own, notInChart: namespace},
 		{name: "own-namespace with service-monitor", kustomization: base("../components/service-monitor, ../components/own-namespace"), namespace: own,

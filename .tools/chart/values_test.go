@@ -130,6 +130,9 @@ func objectEffects() []effect {
 		{value: "resourceQuota.enabled", set: "resourceQuota: {enabled: false}", namespace: "elsewhere", field: "ResourceQuota/elsewhere/taint-manager", want: absent},
 		{value: "metricsReader.enabled", set: "metricsReader: {enabled: true}", field: "ClusterRole/taint-manager-metrics-reader:rules",
 			want: "[{nonResourceURLs: [/metrics], verbs: [get]}]"},
+		{value: "debugReader.enabled", set: "debugReader: {enabled: true}", field: "ClusterRole/taint-manager-debug-reader:rules",
+			want: "[{nonResourceURLs: [/flagz, /statusz, /debug/pprof/, /debug/pprof/allocs, /debug/pprof/block, /debug/pprof/goroutine, " +
+				"/debug/pprof/heap, /debug/pprof/mutex, /debug/pprof/profile, /debug/pprof/threadcreate, /debug/pprof/trace], verbs: [get]}]"},
 		{value: "serviceMonitor.enabled", set: "serviceMonitor: {enabled: true}", field: monitor + ":kind", want: "ServiceMonitor"},
 		{value: "serviceMonitor.labels", set: "serviceMonitor: {labels: {release: prometheus}}", given: "serviceMonitor: {enabled: true}",
 			field: monitor + ":metadata.labels.release", want: "prometheus"},

@@ -34,8 +34,6 @@ import (
 	"k8s.io/apiserver/pkg/authentication/request/union"
 	"k8s.io/apiserver/pkg/authentication/request/x509"
 	"k8s.io/apiserver/pkg/authentication/token/cache"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 	"k8s.io/apiserver/plugin/pkg/authenticator/token/webhook"
 	"k8s.io/client-go/kubernetes"
@@ -48,15 +46,15 @@ const maxReviews = 20
 
 // The timeout and the cache TTLs are those of Kubernetes' own components.
 const (
-	reviewTimeout                  = 10 * time.Second
-	authenticationTTL              = 10 * time.Second
-	authorizedTTL, unauthorizedTTL = 10 * time.Second, 10 * time.Second
+	reviewTimeout     = 10 * time.Second
+	authenticationTTL = 10 * time.Second
+	authorizationTTL  = 10 * time.Second
 )
 
 // access authenticates and authorizes callers with the API server.
 type access struct {
 	authenticator.Request
-	authorizer.Authorizer
+	*pathAuthorizer
 	// reviewing has an element for each request that is under review.
 	reviewing chan struct{}
 }
@@ -71,19 +69,11 @@ func newAccess(client kubernetes.Interface, clientCA dynamiccertificates.CAConte
 	if err != nil {
 		return nil, fmt.Errorf("delegated authentication: %w", err)
 	}
-	authorizer, err := authorizerfactory.DelegatingAuthorizerConfig{
-		SubjectAccessReviewClient: client.AuthorizationV1(),
-		AllowCacheTTL:             authorizedTTL,
-		DenyCacheTTL:              unauthorizedTTL,
-		WebhookRetryBackoff:       &retry,
-	}.New()
-	if err != nil {
-		return nil, fmt.Errorf("delegated authorization: %w", err)
-	}
 	known := group.NewAuthenticatedGroupAdder(union.New(
 		x509.NewDynamic(clientCA.VerifyOptions, x509.CommonNameUserConversion),
 		bearertoken.New(cache.New(unlogged{tokens}, false, authenticationTTL, authenticationTTL)),
 	))
+	authorizer := newPathAuthorizer(client.AuthorizationV1().SubjectAccessReviews(), retry)
 	return &access{union.NewFailOnError(known, anonymous.NewAuthenticator(nil)), authorizer, make(chan struct{}, maxReviews)}, nil
 }
 
@@ -132,8 +122,8 @@ func (a *access) decide(req *http.Request) (code int, why string) {
 		return http.StatusUnauthorized, "Unauthorized"
 	}
 	name, verb := caller.User.GetName(), strings.ToLower(req.Method)
-	decision, reason, err := a.Authorize(ctx, authorizer.AttributesRecord{User: caller.User, Verb: verb, Path: req.URL.Path})
-	if decision != authorizer.DecisionAllow {
+	allowed, reason, err := a.may(ctx, caller.User, verb, req.URL.Path)
+	if !allowed {
 		logger.Info("Rejected an unauthorized request", "user", name, "reason", reason, "error", fmt.Sprint(err))
 		return http.StatusForbidden, fmt.Sprintf("Forbidden: user %q cannot %s path %q", name, verb, req.URL.Path)
 	}

@@ -35,12 +35,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
 // reviewer is an API server that only serves reviews. The token "right" belongs to a user who may get /metrics.
 type reviewer struct {
 	takes                 time.Duration
 	tokens, access, calls atomic.Int32
+	// fails makes it answer reviews of access with 500, and denies makes it deny all, also what it allows.
+	fails, denies atomic.Bool
 }
 
 func (r *reviewer) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -65,18 +69,21 @@ func (r *reviewer) RoundTrip(req *http.Request) (*http.Response, error) {
 	default:
 		r.access.Add(1)
 		review := &authorizationv1.SubjectAccessReview{}
-		if err := json.Unmarshal(body, review); err != nil {
+		if err := apitest.Decode(body, review); err != nil {
 			return nil, err
 		}
-		review.Status.Allowed = review.Spec.User == "reader"
+		if r.fails.Load() {
+			return &http.Response{StatusCode: http.StatusInternalServerError, Body: http.NoBody}, nil
+		}
+		review.Status.Allowed, review.Status.Denied = review.Spec.User == "reader", r.denies.Load()
 		answer = review
 	}
 	body, err = json.Marshal(answer)
 	return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}, err
 }
 
-// guarded returns a handler of /metrics and /readyz that reviews its callers.
-func guarded(t *testing.T, api *reviewer) http.Handler {
+// newGuard returns access control that has an API server review callers.
+func newGuard(t *testing.T, api *reviewer) *access {
 	t.Helper()
 	config := &rest.Config{Host: "http://api", Transport: api, QPS: -1}
 	client, err := kubernetes.NewForConfig(reviewConfig(config))
@@ -87,7 +94,13 @@ func guarded(t *testing.T, api *reviewer) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return access.guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "here it is") }), []string{"/readyz"})
+	return access
+}
+
+// guarded returns a handler of /metrics and /readyz that reviews its callers.
+func guarded(t *testing.T, api *reviewer) http.Handler {
+	t.Helper()
+	return newGuard(t, api).guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "here it is") }), []string{"/readyz"})
 }
 
 func ask(handler http.Handler, path, token string) int {

@@ -86,7 +86,7 @@ func TestProductionConfiguration(t *testing.T) {
 func TestABrakeThatIsOnIsToldOf(t *testing.T) {
 	text := ""
 	check := brakeCheck{func() string { return text }}
-	served := handler(nil, []healthz.HealthChecker{check})
+	served := newHandler(NewOptions(), checks{ready: []healthz.HealthChecker{check}})
 	for why, want := range map[string]string{"": "[+]eviction-brake ok", "5 of 6 nodes; 3 may": "[+]eviction-brake (5 of 6 nodes; 3 may) ok"} {
 		text = why
 		answer := httptest.NewRecorder()

@@ -50,7 +50,7 @@ func TestClocksThatDifferAreToldOf(t *testing.T) {
 		now := local.Now()
 		server.Observe(now, now, now.Add(test.ahead-500*time.Millisecond))
 		// The difference may be known before the check is served.
-		served := handler(nil, []healthz.HealthChecker{watch})
+		served := newHandler(NewOptions(), checks{ready: []healthz.HealthChecker{watch}})
 		watch.check()
 		answer := httptest.NewRecorder()
 		served.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz?verbose", http.NoBody))

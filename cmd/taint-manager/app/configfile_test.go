@@ -256,6 +256,7 @@ serving:
   - /livez
   - /readyz
   bindAddress: '::'
+  profiling: false
   securePort: 4321
   tlsCertFile: ""
   tlsPrivateKeyFile: ""

@@ -46,6 +46,7 @@ func (o *Options) apply(c *v1alpha1.TaintManagerConfiguration) error {
 		CertFile:         c.Serving.TLSCertFile,
 		KeyFile:          c.Serving.TLSPrivateKeyFile,
 		AlwaysAllowPaths: c.Serving.AuthorizationAlwaysAllowPaths,
+		Profiling:        c.Serving.Profiling,
 	}
 	*o.Logging = *c.Logging.DeepCopy() // the flags point into it
 	err := componentv1alpha1.Convert_v1alpha1_LeaderElectionConfiguration_To_config_LeaderElectionConfiguration(&c.LeaderElection, &o.LeaderElection, nil)
@@ -78,6 +79,7 @@ func (o *Options) configuration() (*v1alpha1.TaintManagerConfiguration, error) {
 		TLSCertFile:                   o.Serving.CertFile,
 		TLSPrivateKeyFile:             o.Serving.KeyFile,
 		AuthorizationAlwaysAllowPaths: o.Serving.AlwaysAllowPaths,
+		Profiling:                     o.Serving.Profiling,
 	}
 	return c, componentv1alpha1.Convert_config_LeaderElectionConfiguration_To_v1alpha1_LeaderElectionConfiguration(&o.LeaderElection, &c.LeaderElection, nil)
 }

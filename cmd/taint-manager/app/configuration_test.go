@@ -148,6 +148,7 @@ func fieldCases() []fieldCase {
 			`[{"filePattern":"a","verbosity":1},{"filePattern":"b","verbosity":2}]`, `[{"filePattern":"c","verbosity":3}]`},
 		{"serving.authorizationAlwaysAllowPaths", "/a,/b", `["/a","/b"]`, `["/a","/b"]`, `["/c"]`},
 		{"serving.bindAddress", "127.0.0.1", `"127.0.0.1"`, `"127.0.0.1"`, `"::1"`},
+		{"serving.profiling", "true", `true`, `true`, `false`},
 		{"serving.securePort", "0", `0`, `0`, `1`},
 		{"serving.tlsCertFile", "c", `"c"`, `"c"`, `"d"`},
 		{"serving.tlsPrivateKeyFile", "k", `"k"`, `"k"`, `"l"`},

@@ -52,6 +52,7 @@ func flagsByField() map[string]string {
 		"logging.vmodule":                       "vmodule",
 		"serving.authorizationAlwaysAllowPaths": "authorization-always-allow-paths",
 		"serving.bindAddress":                   "bind-address",
+		"serving.profiling":                     "profiling",
 		"serving.securePort":                    "secure-port",
 		"serving.tlsCertFile":                   "tls-cert-file",
 		"serving.tlsPrivateKeyFile":             "tls-private-key-file",

@@ -54,7 +54,7 @@ type Options struct {
 	TaintStartConfigMap string
 	// LeaderElection configures leader election.
 	LeaderElection componentconfig.LeaderElectionConfiguration
-	// Serving configures the server for health and metrics.
+	// Serving configures the server for health, metrics and debugging.
 	Serving ServingOptions
 	// AuditLog is where the audit log is written. An empty path is no audit log.
 	AuditLog audit.File
@@ -71,7 +71,7 @@ type Options struct {
 	given sets.Set[string]
 }
 
-// ServingOptions configure the server for health and metrics.
+// ServingOptions configure the server for health, metrics and debugging.
 type ServingOptions struct {
 	// BindAddress and SecurePort are the address to listen on. Port 0 disables the server.
 	BindAddress net.IP
@@ -81,6 +81,8 @@ type ServingOptions struct {
 	CertFile, KeyFile string
 	// AlwaysAllowPaths are served to anyone.
 	AlwaysAllowPaths []string
+	// Profiling has profiles of this process be served.
+	Profiling bool
 }
 
 // NewOptions returns the defaults.
@@ -122,6 +124,13 @@ func (o *Options) Flags() (groups cliflag.NamedFlagSets) {
 	return groups
 }
 
+// copy returns options with the same values. Making flags of options sets their values again, while others may read them.
+func (o *Options) copy() *Options {
+	copied := *o
+	copied.Logging = o.Logging.DeepCopy()
+	return &copied
+}
+
 func (o *Options) addClusterFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", o.Kubeconfig,
 		"Path of the kubeconfig of the cluster. If empty, the service account of the pod is used.")
@@ -158,13 +167,15 @@ func (o *Options) addAuditFlags(fs *pflag.FlagSet) {
 
 func (o *Options) addServingFlags(fs *pflag.FlagSet) {
 	fs.IPVar(&o.Serving.BindAddress, "bind-address", o.Serving.BindAddress,
-		"IP address on which to serve /healthz, /livez, /readyz and /metrics over TLS.")
+		"IP address on which to serve health, metrics, /statusz and /flagz over TLS.")
 	fs.IntVar(&o.Serving.SecurePort, "secure-port", o.Serving.SecurePort, "Port on which to serve. 0 disables serving.")
 	fs.StringVar(&o.Serving.CertFile, "tls-cert-file", o.Serving.CertFile,
 		"PEM file with the serving certificate, reloaded when it changes. If empty, a self-signed certificate is used.")
 	fs.StringVar(&o.Serving.KeyFile, "tls-private-key-file", o.Serving.KeyFile, "PEM file with the private key for --tls-cert-file.")
 	fs.StringSliceVar(&o.Serving.AlwaysAllowPaths, "authorization-always-allow-paths", o.Serving.AlwaysAllowPaths,
 		"Paths that are served to anyone. For other paths the API server authenticates and authorizes the caller.")
+	fs.BoolVar(&o.Serving.Profiling, "profiling", o.Serving.Profiling,
+		"Serve profiles of this process, too, below /debug/pprof/, to those whom the API server authorizes.")
 }
 
 // leaseName returns the name of the Lease.

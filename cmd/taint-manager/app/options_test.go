@@ -53,7 +53,7 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestFlags(t *testing.T) {
 	o, err := parse(t, "--kubeconfig=k", "--leader-elect=false", "--secure-port=0", "--bind-address=127.0.0.1",
 		"--kube-api-qps=5", "--kube-api-burst=7", "--max-concurrent-evictions=3", "--evict-finished-pods",
-		"--feature-gates=TaintTolerationComparisonOperators=true", "--v=4", "--logging-format=json",
+		"--feature-gates=TaintTolerationComparisonOperators=true", "--v=4", "--logging-format=json", "--profiling",
 		"--audit-log-path=-", "--audit-log-maxsize=5", "--audit-log-maxbackup=6", "--audit-log-maxage=7")
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestFlags(t *testing.T) {
 	}
 	if o.Kubeconfig != "k" || o.LeaderElection.LeaderElect || o.Serving.SecurePort != 0 || o.Serving.BindAddress.String() != "127.0.0.1" ||
 		o.KubeAPIQPS != 5 || o.KubeAPIBurst != 7 || o.MaxConcurrentEvictions != 3 || !o.EvictFinishedPods ||
-		!o.FeatureGate.Enabled(TaintTolerationComparisonOperators) || o.Logging.Format != "json" ||
+		!o.FeatureGate.Enabled(TaintTolerationComparisonOperators) || o.Logging.Format != "json" || !o.Serving.Profiling ||
 		o.AuditLog != (audit.File{Path: "-", MaxSize: 5, MaxBackups: 6, MaxAge: 7}) {
 		t.Errorf("got %+v", o)
 	}

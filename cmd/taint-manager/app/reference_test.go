@@ -39,8 +39,8 @@ const reference = "../README.md"
 // update makes TestReference write the tables instead of comparing them: see make generate.
 var update = flag.Bool("update", false, "write the tables of "+reference+" that are made from the code")
 
-// TestReference compares the tables of the command's README with the flags, fields of the configuration, metrics, Event reasons and log messages of
-// the code.
+// TestReference compares the tables of the command's README with the flags, fields of the configuration, metrics, Event reasons, endpoints and log
+// messages of the code.
 func TestReference(t *testing.T) {
 	data, err := os.ReadFile(reference)
 	if err != nil {
@@ -49,7 +49,8 @@ func TestReference(t *testing.T) {
 	document := string(data)
 	for name, table := range map[string]string{
 		"flags": flagTables(), "configuration": configurationTable(t), "metrics": metricTable(t), "events": eventTable(t), "log": logTable(t),
-		"audit": newAuditReference(t).table(),
+		"audit":     newAuditReference(t).table(),
+		"endpoints": endpointTable(),
 	} {
 		begin, end := "<!-- "+name+": begin (make generate) -->\n", "<!-- "+name+": end -->"
 		before, rest, begins := strings.Cut(document, begin)
@@ -146,8 +147,9 @@ func metricTable(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fields := reflect.TypeFor[metrics.Metrics]().NumField(); fields != len(rows)-1 {
-		t.Errorf("metrics.Metrics has %d fields, and %d of them are registered", fields, len(rows)-1)
+	fields := slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[metrics.Metrics]()), func(f reflect.StructField) bool { return !f.IsExported() })
+	if len(fields) != len(rows)-1 {
+		t.Errorf("metrics.Metrics has %d fields, and %d of them are registered", len(fields), len(rows)-1)
 	}
 	return tableOf(rows...)
 }
@@ -192,6 +194,21 @@ func eventTable(t *testing.T) string {
 	}
 	if len(rows) == 1 {
 		t.Error("no reasons of Events were found")
+	}
+	return tableOf(rows...)
+}
+
+// endpointTable returns the paths that are served, with --profiling.
+func endpointTable() string {
+	o := NewOptions()
+	o.Serving.Profiling = true
+	rows := [][]string{{"path", "for", "what it says"}}
+	for _, e := range endpoints(o, checks{}) {
+		who := "those who may `get` it"
+		if slices.Contains(o.Serving.AlwaysAllowPaths, e.path) {
+			who = "anyone"
+		}
+		rows = append(rows, []string{code(e.path), who, e.meaning})
 	}
 	return tableOf(rows...)
 }

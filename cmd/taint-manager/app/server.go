@@ -89,10 +89,15 @@ func Run(ctx context.Context, o *Options) error {
 	running.Go(func() { permissions.run(background) })
 	clocks := &clockWatch{server: server, offset: m.ClockOffset, probe: clients.others.Discovery().RESTClient()}
 	if o.Serving.SecurePort != 0 {
-		serving, err := newServer(background, &o.Serving, clients.others, clients.reviews, []healthz.HealthChecker{healthz.PingHealthz, elector},
-			healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }),
-			healthz.NamedCheck("permissions", func(*http.Request) error { return permissions.err() }),
-			clocks, brakeCheck{controller.BrakeText})
+		served := newHandler(o, checks{
+			alive: []healthz.HealthChecker{healthz.PingHealthz, elector},
+			ready: []healthz.HealthChecker{
+				healthz.NamedCheck("caches", func(*http.Request) error { return controller.Ready() }),
+				healthz.NamedCheck("permissions", func(*http.Request) error { return permissions.err() }),
+				clocks, brakeCheck{controller.BrakeText},
+			},
+		})
+		serving, err := newServer(background, &o.Serving, clients.others, clients.reviews, served)
 		if err != nil {
 			return err
 		}

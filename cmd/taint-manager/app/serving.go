@@ -29,10 +29,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
-	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
 	certutil "k8s.io/client-go/util/cert"
-	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 )
 
@@ -43,8 +41,8 @@ const (
 	shutdownTimeout = 5 * time.Second
 )
 
-// server serves health and metrics over TLS. Callers of anything but health must authenticate with a token or a client
-// certificate, and be authorized to get the path.
+// server serves endpoints over TLS. Callers of anything but health must authenticate with a token or a client certificate, and be
+// authorized to get the path.
 type server struct {
 	http      *http.Server
 	listener  net.Listener
@@ -53,9 +51,8 @@ type server struct {
 	tls       *dynamiccertificates.DynamicServingCertificateController
 }
 
-// newServer begins to listen, so that a port in use is an error at the start. alive are the checks of /livez, and ready
-// those of /readyz. reviews is the client that reviews callers.
-func newServer(ctx context.Context, o *ServingOptions, client, reviews kubernetes.Interface, alive []healthz.HealthChecker, ready ...healthz.HealthChecker) (*server, error) {
+// newServer begins to listen, so that a port in use is an error at the start. reviews is the client that reviews callers.
+func newServer(ctx context.Context, o *ServingOptions, client, reviews kubernetes.Interface, served http.Handler) (*server, error) {
 	clientCA, err := dynamiccertificates.NewDynamicCAFromConfigMapController("client-ca", metav1.NamespaceSystem,
 		"extension-apiserver-authentication", "client-ca-file", client)
 	if err != nil {
@@ -84,7 +81,7 @@ func newServer(ctx context.Context, o *ServingOptions, client, reviews kubernete
 	}
 	base = base.Clone()
 	base.GetConfigForClient = s.tls.GetConfigForClient
-	s.http = newHTTPServer(access.guard(handler(alive, ready), o.AlwaysAllowPaths), base)
+	s.http = newHTTPServer(access.guard(served, o.AlwaysAllowPaths), base)
 	return s, nil
 }
 
@@ -95,16 +92,6 @@ func newHTTPServer(handler http.Handler, config *tls.Config) *http.Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 	}
-}
-
-// handler serves all paths without access control.
-func handler(alive, ready []healthz.HealthChecker) http.Handler {
-	mux := http.NewServeMux()
-	healthz.InstallHandler(mux, alive...)
-	healthz.InstallLivezHandler(mux, alive...)
-	healthz.InstallReadyzHandler(mux, ready...)
-	mux.Handle("/metrics", legacyregistry.Handler())
-	return mux
 }
 
 // servingCert returns the certificate of the files, or a self-signed one.

@@ -50,7 +50,7 @@ type TaintManagerConfiguration struct {
 	Logging logsapi.LoggingConfiguration `json:"logging"`
 	// nodePace limits how many nodes begin to evict in a minute.
 	NodePace NodePaceConfiguration `json:"nodePace"`
-	// serving configures the server for health and metrics.
+	// serving configures the server for health, metrics and debugging.
 	Serving ServingConfiguration `json:"serving"`
 }
 
@@ -123,9 +123,9 @@ type NodePaceConfiguration struct {
 	Burst int32 `json:"burst"`
 }
 
-// ServingConfiguration configures the server for health and metrics.
+// ServingConfiguration configures the server for health, metrics and debugging.
 type ServingConfiguration struct {
-	// bindAddress is the IP address on which /healthz, /livez, /readyz and /metrics are served over TLS.
+	// bindAddress is the IP address on which health, metrics, /statusz and /flagz are served over TLS.
 	BindAddress string `json:"bindAddress"`
 	// securePort is the port on which they are served. 0 disables serving.
 	SecurePort int32 `json:"securePort"`
@@ -136,4 +136,6 @@ type ServingConfiguration struct {
 	// authorizationAlwaysAllowPaths are paths that are served to anyone. For other paths the API server authenticates and authorizes the
 	// caller.
 	AuthorizationAlwaysAllowPaths []string `json:"authorizationAlwaysAllowPaths"`
+	// profiling has profiles of this process be served, too, below /debug/pprof/.
+	Profiling bool `json:"profiling"`
 }

@@ -52,7 +52,7 @@ func TestDefault(t *testing.T) {
 		`"logging":{"format":"text","flushFrequency":"5s","verbosity":0,"options":{"text":{"infoBufferSize":"0"},"json":{"infoBufferSize":"0"}}},` +
 		`"nodePace":{"nodesPerMinute":0,"burst":0},` +
 		`"serving":{"bindAddress":"0.0.0.0","securePort":10290,"tlsCertFile":"","tlsPrivateKeyFile":"",` +
-		`"authorizationAlwaysAllowPaths":["/healthz","/livez","/readyz"]}}`
+		`"authorizationAlwaysAllowPaths":["/healthz","/livez","/readyz"],"profiling":false}}`
 	if string(encoded) != want {
 		t.Errorf("got  %s\nwant %s", encoded, want)
 	}
