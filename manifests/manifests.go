@@ -46,6 +46,18 @@ func Role() (*rbacv1.Role, error) {
 	return role, decode("base/role.yaml", role)
 }
 
+// MetricsReader returns the role of those who may read the metrics, as Prometheus does.
+func MetricsReader() (*rbacv1.ClusterRole, error) {
+	role := &rbacv1.ClusterRole{}
+	return role, decode("components/metrics-reader/clusterrole.yaml", role)
+}
+
+// DebugReader returns the role of those who may look into a running replica.
+func DebugReader() (*rbacv1.ClusterRole, error) {
+	role := &rbacv1.ClusterRole{}
+	return role, decode("components/debug-reader/clusterrole.yaml", role)
+}
+
 // TaintStartConfigMap returns the ConfigMap in which a deployment keeps starts of taints.
 func TaintStartConfigMap() (*corev1.ConfigMap, error) {
 	config := &corev1.ConfigMap{}

@@ -28,10 +28,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/e2e/framework/builders"
 	"github.com/taint-manager/taint-manager/e2e/framework/controlplane"
+	"github.com/taint-manager/taint-manager/e2e/framework/launcher"
 )
 
 // policyTimeout is how long the API server may take to act on a policy, or on its end.
@@ -42,15 +44,42 @@ const policyTimeout = 30 * time.Second
 func (s *Scene) DenyDeletes() (allow func()) {
 	s.T.Helper()
 	probe := s.Pod("no-such-node", builders.Named("probe"))
+	return s.deny(s.Namespace, s.Namespace, admissionv1.NamedRuleWithOperations{RuleWithOperations: admissionv1.RuleWithOperations{
+		Operations: []admissionv1.OperationType{admissionv1.Delete},
+		Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+	}}, func(ctx context.Context) error { return s.tryDelete(ctx, probe) })
+}
+
+// DenyLease makes the API server deny all writes of the Lease of our controllers, as DenyDeletes does for pods.
+func (s *Scene) DenyLease() (allow func()) {
+	s.T.Helper()
+	leases := s.Client.CoordinationV1().Leases(launcher.Namespace)
+	return s.deny(s.Namespace+"-lease", launcher.Namespace, admissionv1.NamedRuleWithOperations{
+		ResourceNames: []string{launcher.Name},
+		RuleWithOperations: admissionv1.RuleWithOperations{
+			Operations: []admissionv1.OperationType{admissionv1.Update},
+			Rule:       admissionv1.Rule{APIGroups: []string{"coordination.k8s.io"}, APIVersions: []string{"v1"}, Resources: []string{"leases"}},
+		},
+	}, func(ctx context.Context) error {
+		patch := []byte(`{"metadata":{"annotations":{"e2e/probe":"1"}}}`)
+		_, err := leases.Patch(ctx, launcher.Name, types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		return err
+	})
+}
+
+// deny makes the API server deny some writes in a namespace, by an admission policy of a name, and returns when it denies a probe. What
+// is returned ends that, and returns when it has ended.
+func (s *Scene) deny(name, namespace string, what admissionv1.NamedRuleWithOperations, probe func(context.Context) error) (allow func()) {
+	s.T.Helper()
 	const policies, bindings = "validatingadmissionpolicies", "validatingadmissionpolicybindings"
-	s.createPolicy(policies, denyDeletes(s.Namespace))
-	s.createPolicy(bindings, bindingOf(s.Namespace))
+	s.createPolicy(policies, denies(name, namespace, what))
+	s.createPolicy(bindings, bindingOf(name))
 	lifted := false
 	lift := func(ctx context.Context) error {
 		lifted = true
 		client := s.Client.AdmissionregistrationV1().RESTClient()
-		return errors.Join(client.Delete().AbsPath(s.policyPath(bindings), s.Namespace).Do(ctx).Error(),
-			client.Delete().AbsPath(s.policyPath(policies), s.Namespace).Do(ctx).Error())
+		return errors.Join(client.Delete().AbsPath(s.policyPath(bindings), name).Do(ctx).Error(),
+			client.Delete().AbsPath(s.policyPath(policies), name).Do(ctx).Error())
 	}
 	s.T.Cleanup(func() {
 		if !lifted {
@@ -60,7 +89,7 @@ func (s *Scene) DenyDeletes() (allow func()) {
 		}
 	})
 	s.Eventually("the policy", policyTimeout, func(ctx context.Context) error {
-		if err := s.tryDelete(ctx, probe); !apierrors.IsInvalid(err) && !apierrors.IsForbidden(err) {
+		if err := probe(ctx); !apierrors.IsInvalid(err) && !apierrors.IsForbidden(err) {
 			return fmt.Errorf("does not deny yet: %w", err)
 		}
 		return nil
@@ -68,7 +97,7 @@ func (s *Scene) DenyDeletes() (allow func()) {
 	return func() {
 		s.T.Helper()
 		s.Must(lift(s.Context()))
-		s.Eventually("the end of the policy", policyTimeout, func(ctx context.Context) error { return s.tryDelete(ctx, probe) })
+		s.Eventually("the end of the policy", policyTimeout, probe)
 	}
 }
 
@@ -94,20 +123,17 @@ func (s *Scene) tryDelete(ctx context.Context, pod *corev1.Pod) error {
 	return s.Client.CoreV1().Pods(s.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
 }
 
-func denyDeletes(namespace string) *admissionv1.ValidatingAdmissionPolicy {
+func denies(name, namespace string, what admissionv1.NamedRuleWithOperations) *admissionv1.ValidatingAdmissionPolicy {
 	return &admissionv1.ValidatingAdmissionPolicy{
 		TypeMeta:   metav1.TypeMeta{Kind: "ValidatingAdmissionPolicy"},
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
 			FailurePolicy: ptr.To(admissionv1.Fail),
 			MatchConstraints: &admissionv1.MatchResources{
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
-				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{admissionv1.Delete},
-					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-				}}},
+				ResourceRules:     []admissionv1.NamedRuleWithOperations{what},
 			},
-			Validations: []admissionv1.Validation{{Expression: "false", Message: "pods stay"}},
+			Validations: []admissionv1.Validation{{Expression: "false", Message: "denied by the test"}},
 		},
 	}
 }

@@ -57,6 +57,7 @@ const (
 // Suite is what the tests of one run share. Everything in it is made when the first test asks for it.
 type Suite struct {
 	controller results.Controller
+	part       bool
 
 	once    sync.Once
 	cluster *cluster
@@ -86,6 +87,12 @@ func NewSuite() *Suite {
 	return s
 }
 
+// Part returns the suite, of which is known then that its tests are only a part of all: they need not use every permission.
+func (s *Suite) Part() *Suite {
+	s.part = true
+	return s
+}
+
 // Main runs the tests and then ends what they shared. It returns the exit code.
 func (s *Suite) Main(m *testing.M) int {
 	flag.Parse()
@@ -112,13 +119,13 @@ func (s *Suite) Main(m *testing.M) int {
 	return code
 }
 
-// whole says whether all tests ran, and with ours: then every permission must have been of use.
+// whole says whether all tests of all ran, and with ours: then every permission must have been of use.
 func (s *Suite) whole() bool {
 	chosen := false
 	flag.Visit(func(f *flag.Flag) {
 		chosen = chosen || f.Name == "test.run" || f.Name == "test.skip" || f.Name == "test.list"
 	})
-	return !chosen && !s.Builtin()
+	return !chosen && !s.part && !s.Builtin()
 }
 
 // get starts the control plane at the first call.

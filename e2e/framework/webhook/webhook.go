@@ -98,6 +98,8 @@ type Webhook struct {
 
 	mu     sync.Mutex
 	answer Answer
+	// broken is the HTTP status that all requests are answered with; 0 if they get an answer.
+	broken int
 }
 
 // Start starts a webhook that lets all pass, and registers it. The API server begins to ask it some time later: see AwaitCalls.
@@ -144,7 +146,14 @@ func (w *Webhook) AwaitNoCalls(ctx context.Context, probe func(context.Context) 
 func (w *Webhook) Answers(answer Answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.answer = answer
+	w.answer, w.broken = answer, 0
+}
+
+// Breaks makes the webhook answer all requests with an HTTP error from now on, until Answers is called.
+func (w *Webhook) Breaks(status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = status
 }
 
 // Calls counts the requests since the API server began to ask it.
@@ -159,8 +168,12 @@ func (w *Webhook) serve(response http.ResponseWriter, request *http.Request) {
 	}
 	w.calls.Add(1)
 	w.mu.Lock()
-	answer := w.answer
+	answer, broken := w.answer, w.broken
 	w.mu.Unlock()
+	if broken != 0 {
+		http.Error(response, "broken by the test", broken)
+		return
+	}
 	review.Response = answer(request.Context(), review.Request)
 	if review.Response == nil {
 		panic(http.ErrAbortHandler) // closes the connection without an answer
