@@ -48,7 +48,7 @@ const changelog = `# Changelog
 func TestVersions(t *testing.T) {
 	for version, valid := range map[string]bool{
 		"v0.1.0": true, "v1.0.0-rc.1": true, "v10.20.30": true,
-		"": false, "0.1.0": false, "v0.1": false, "v1": false, "v01.1.0": false, "v0.1.0+build": false, "latest": false, "v0.1.0 ": false,
+		"": false, "0.1.0": false, "v0.1": false, "v1": false, "v01.1.0": false, "v0.1.0+build": false, "latest": false, "v0.1.0\n": false,
 	} {
 		if err := checkVersion(version); (err == nil) != valid || err != nil && !strings.Contains(err.Error(), "make release VERSION=v0.1.0") {
 			t.Errorf("%q: got %v, want valid: %t", version, err, valid)

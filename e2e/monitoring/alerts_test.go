@@ -197,7 +197,7 @@ func (r *faults) stopReplicas() (end func()) {
 	}
 	return func() {
 		for _, replica := range r.replicas {
-			r.Must(replica.Process.Start(r.Context()))
+			r.Must(replica.Start(r.Context()))
 		}
 	}
 }

@@ -151,7 +151,7 @@ func TestSumsOverAChangeOfLeader(t *testing.T) {
 	}
 	due(3, "then-")
 	s.eventually("the sums under the next leader", map[string]float64{leading: 1, scheduled: later, deletions: 3}, second)
-	s.Must(first.Process.Start(s.Context()))
+	s.Must(first.Start(s.Context()))
 	s.eventually("the sums when the first is back", map[string]float64{leading: 1, scheduled: later, deletions: 3}, first, second)
 
 	names := slices.Sorted(maps.Keys(atStart))

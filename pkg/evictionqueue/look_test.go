@@ -57,7 +57,7 @@ func TestCountDue(t *testing.T) {
 // TestParkedPodsAreNotDue has a pod be held for an hour, by which it is not overdue, and then be ready again.
 func TestParkedPodsAreNotDue(t *testing.T) {
 	for name, end := range map[string]func(q *Queue){
-		"woken":             func(q *Queue) { time.Sleep(time.Hour - 1); q.Wake("a"); time.Sleep(1) },
+		"woken":             func(q *Queue) { time.Sleep(time.Hour - 1); q.Wake("a"); time.Sleep(time.Nanosecond) },
 		"after its time":    func(*Queue) { time.Sleep(time.Hour) },
 		"woken at its time": func(q *Queue) { q.WakeAt("a", after(600)); time.Sleep(600 * time.Second) },
 	} {
