@@ -22,7 +22,7 @@ func trailDefects() []defect {
 	return []defect{
 		{"tells of an eviction again when the watch shows it", []edit{{"tainteviction.eviction.isTold", "e.final", "false"}}, ""},
 		{"tells nothing of what is cancelled during an attempt", []edit{{"tainteviction.trail.returned", "e.cancelled != nil", "false"}}, ""},
-		{"tells nothing of what is cancelled", []edit{{"tainteviction.Controller.unschedule", "c.trail.cancel(was, pod, decision)", ""}}, ""},
+		{"tells nothing of what is cancelled", []edit{{"tainteviction.Controller.unschedule", "c.trail.cancel(was, pod, decision)", "_ = was"}}, ""},
 		{"takes any 404 for a pod that is gone, in the audit log", []edit{{attempted, "result.Outcome == evictor.Gone", "false"}}, ""},
 		{"tells nothing of lost answers", []edit{{attempted, "result.Outcome == evictor.Failed && result.Unanswered", "false"}}, ""},
 		{"a standby writes into the audit log", []edit{{"tainteviction.trail.cancel", "t.acting.Load() == 0", "false"}}, ""},
