@@ -71,7 +71,7 @@ func TestAlertsFire(t *testing.T) {
 	began := time.Now()
 	r := &faults{Scene: s, policies: s.Policies(), prometheus: startPrometheus(s, rules)}
 	r.start()
-	healthy := time.Now()
+	healthy := r.settles()
 	r.load()
 	r.policy("drain", "{matchingPrecedence: 100, mode: Evict, taints: [{key: drain}], evict: {deleteAfter: Never}}")
 	time.Sleep(healthyFor)
@@ -176,11 +176,15 @@ func (r *faults) taintManyNodes() (end func()) {
 // skewClock starts a third replica on a machine whose clock is 20 s ahead, and is set after 17 s.
 func (r *faults) skewClock(binary string) (end func()) {
 	const ahead, setAfter = 20 * time.Second, 17 * time.Second
+	started := time.Now()
 	third := r.Start(harness.Options{
 		Name: "skewed", Binary: binary, LeaderElect: true, Env: []string{launcher.WallClock(ahead, 0, setAfter)},
 	})
 	r.prometheus.reads(append(slices.Clone(r.replicas), third)...)
-	return func() { r.third = third }
+	return func() {
+		r.third = third
+		time.Sleep(time.Until(started.Add(setAfter)))
+	}
 }
 
 // denyLease has an admission policy deny all writes of the Lease.

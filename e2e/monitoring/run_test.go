@@ -109,6 +109,18 @@ func (r *faults) ends(p *phase) {
 	r.Saw("%s: over %.0f s after the fault has ended", p.name, p.to.Sub(ended).Seconds())
 }
 
+// settles waits until no alert fires, such as that nobody leads, from before the replicas were there. It returns since when.
+func (r *faults) settles() time.Time {
+	r.T.Helper()
+	r.Eventually("no alert fires at first", endsWithin, func(ctx context.Context) error {
+		if n := r.prometheus.value(ctx, `count(ALERTS{alertstate="firing"})`); n != 0 {
+			return fmt.Errorf("%v fire", n)
+		}
+		return nil
+	})
+	return time.Now()
+}
+
 // expectSilence fails the test if an alert has fired.
 func (r *faults) expectSilence(began time.Time) {
 	r.T.Helper()
