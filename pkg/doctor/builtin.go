@@ -24,8 +24,6 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-
-	"github.com/taint-manager/taint-manager/pkg/explain"
 )
 
 const (
@@ -62,9 +60,8 @@ func builtIn(c *Cluster) []Finding {
 	var last time.Time
 	about := ""
 	for i := range c.Evictions.Value {
-		event := explain.EventOf(&c.Evictions.Value[i])
-		if event.Reporter == builtInName && event.Last.After(last) {
-			last, about = event.Last, regarding(c, i)
+		if e := &c.Evictions.Value[i]; e.By == builtInName && e.Last.After(last) {
+			last, about = e.Last, e.Namespace+"/"+e.Pod
 		}
 	}
 	const unseen = "The pods of kube-controller-manager are not visible"
@@ -78,12 +75,6 @@ func builtIn(c *Cluster) []Finding {
 	default:
 		return []Finding{{Error, check, fmt.Sprintf("%s, but the built-in controller evicted pod %s %s.", unseen, about, ago(c.now(), last)), switchOff, nil}}
 	}
-}
-
-// regarding returns what an Event about an eviction is about.
-func regarding(c *Cluster, i int) string {
-	about := c.Evictions.Value[i].Regarding
-	return about.Namespace + "/" + about.Name
 }
 
 // runsBuiltIn reports whether a pod of kube-controller-manager runs the built-in controller, and false if the pod does not show its flags.

@@ -25,7 +25,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
@@ -55,7 +54,7 @@ func TestBuiltInController(t *testing.T) {
 	managers := func(pods ...v1.Pod) func(*scene) {
 		return func(s *scene) { s.cluster.ControllerManagers.Value = pods }
 	}
-	events := func(events ...eventsv1.Event) func(*scene) {
+	events := func(events ...Eviction) func(*scene) {
 		return func(s *scene) { s.cluster.ControllerManagers.Value, s.cluster.Evictions.Value = nil, events }
 	}
 	const on, off = "Error: The built-in controller is on, by the flags of kube-controller-manager. [kube-system/kube-controller-manager-cp-1]",
@@ -264,7 +263,7 @@ func TestClocks(t *testing.T) {
 
 func TestLoops(t *testing.T) {
 	message := "Evicted from node n1 for taint a:NoExecute, not tolerated"
-	events := func(events ...eventsv1.Event) func(*scene) {
+	events := func(events ...Eviction) func(*scene) {
 		return func(s *scene) { s.cluster.Evictions.Value = events }
 	}
 	const none = "OK: No pods come back to the node that they were evicted from, by the Events of the last hour."
@@ -299,7 +298,9 @@ func TestOutOfService(t *testing.T) {
 			p.DeletionTimestamp = ptr.To(before(2 * time.Minute))
 			p.OwnerReferences = []metav1.OwnerReference{{Kind: "StatefulSet", Name: "db", Controller: ptr.To(true)}}
 			change(p)
-			s.cluster.Lost.Value = []v1.Pod{*p}
+			if kept, is := KeepLost(p); is {
+				s.cluster.Lost.Value = []v1.Pod{kept}
+			}
 		}
 	}
 	const one = "Warning: Node n1 is unreachable, and 1 pod cannot be replaced: nobody knows whether they have stopped. [shop/db-0]"

@@ -27,7 +27,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -136,8 +135,8 @@ type Cluster struct {
 	LeaseLater *coordinationv1.Lease
 	// ControllerManagers are the pods of kube-controller-manager that are visible.
 	ControllerManagers Read[[]v1.Pod]
-	// Evictions are the Events about evictions because of taints, of any controller.
-	Evictions Read[[]eventsv1.Event]
+	// Evictions are what Events say about evictions because of taints, by any controller.
+	Evictions Read[[]Eviction]
 	// CRD is the CustomResourceDefinition of policies, or nil, and WantedCRD the one that this version of the plugin comes with.
 	CRD       Read[*unstructured.Unstructured]
 	WantedCRD *unstructured.Unstructured
@@ -148,7 +147,7 @@ type Cluster struct {
 	ClockKnown    bool
 	// Heartbeats are the Leases of the nodes.
 	Heartbeats Read[[]coordinationv1.Lease]
-	// Lost are the pods, as the API has them, on the nodes that LostNodes names.
+	// Lost are the pods that are being deleted on the nodes that LostNodes names, as KeepLost keeps them.
 	Lost Read[[]v1.Pod]
 }
 

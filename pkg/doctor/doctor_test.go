@@ -187,11 +187,18 @@ func policy(t *testing.T, name, spec string) *unstructured.Unstructured {
 	return parse(t, "{apiVersion: policy.taint-manager.io/v1alpha1, kind: TaintEvictionPolicy, metadata: {name: "+name+", uid: "+name+", generation: 1}, spec: "+spec+"}")
 }
 
-// evicted is an Event on an evicted pod.
-func evicted(reporter, pod, message string, ago time.Duration) eventsv1.Event {
-	return eventsv1.Event{
+// evicted is what is kept of an Event on an evicted pod.
+func evicted(reporter, pod, message string, ago time.Duration) Eviction {
+	kept, _ := EvictionOf(&eventsv1.Event{
 		ReportingController: reporter, Reason: "TaintManagerEviction", Note: message, EventTime: metav1.NewMicroTime(noon.Add(-ago)),
 		Regarding: v1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: pod},
+	})
+	return kept
+}
+
+func TestEventsOfNoPodAreNotKept(t *testing.T) {
+	if kept, is := EvictionOf(&eventsv1.Event{Regarding: v1.ObjectReference{Kind: "Node", Name: "n1"}, Note: "Evicted from node n1 for taint a:NoExecute"}); is {
+		t.Errorf("kept %+v", kept)
 	}
 }
 

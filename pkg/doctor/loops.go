@@ -22,17 +22,12 @@ import (
 	"regexp"
 	"slices"
 	"time"
-
-	"github.com/taint-manager/taint-manager/pkg/explain"
 )
 
 const (
 	// loopWindow is how long ago an eviction may be that counts for a loop, and loopTimes how many make one.
 	loopWindow, loopTimes = time.Hour, 3
 )
-
-// fromNode finds the node in our Event on an evicted pod. That of the built-in controller does not name one.
-var fromNode = regexp.MustCompile(`^Evicted from node (\S+) `)
 
 // generated is what a ReplicaSet, a DaemonSet or a Job appends to its name for a pod, and hash what a Deployment appends for a ReplicaSet.
 // The letters are those of apimachinery's SafeEncodeString.
@@ -51,14 +46,10 @@ func checkLoops(c *Cluster) []Finding {
 		return unread(check, "Events", c.Evictions.Err)
 	}
 	times := map[workload]int{}
+	now := c.now()
 	for i := range c.Evictions.Value {
-		event := explain.EventOf(&c.Evictions.Value[i])
-		about := &c.Evictions.Value[i].Regarding
-		if about.Kind != "Pod" || c.now().Sub(event.Last) > loopWindow {
-			continue
-		}
-		if node := fromNode.FindStringSubmatch(event.Message); node != nil {
-			times[workload{about.Namespace, ownerOf(about.Name), node[1]}]++
+		if e := &c.Evictions.Value[i]; e.Node != "" && now.Sub(e.Last) <= loopWindow {
+			times[workload{e.Namespace, ownerOf(e.Pod), e.Node}]++
 		}
 	}
 	var loops []workload

@@ -56,6 +56,24 @@ func LostNodes(s *snapshot.Snapshot) (names []string) {
 	return names
 }
 
+// KeepLost keeps what checks read of a pod on a node that LostNodes names. A pod that is not being deleted waits for nothing.
+func KeepLost(pod *v1.Pod) (v1.Pod, bool) {
+	kept := v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, DeletionTimestamp: pod.DeletionTimestamp, OwnerReferences: pod.OwnerReferences},
+		Spec:       v1.PodSpec{NodeName: pod.Spec.NodeName},
+	}
+	for i := range pod.Spec.Volumes {
+		if volume := &pod.Spec.Volumes[i]; isClaim(volume) {
+			kept.Spec.Volumes = append(kept.Spec.Volumes, *volume)
+		}
+	}
+	return kept, pod.DeletionTimestamp != nil
+}
+
+func isClaim(volume *v1.Volume) bool {
+	return volume.PersistentVolumeClaim != nil || volume.Ephemeral != nil
+}
+
 // checkOutOfService looks for nodes whose pods cannot be replaced until someone says that the node is out of service.
 func checkOutOfService(c *Cluster) []Finding {
 	const check = "OutOfService"
@@ -101,7 +119,5 @@ func (c *Cluster) isStuck(pod *v1.Pod) bool {
 		return false
 	}
 	owner := metav1.GetControllerOf(pod)
-	return owner != nil && owner.Kind == "StatefulSet" || slices.ContainsFunc(pod.Spec.Volumes, func(volume v1.Volume) bool {
-		return volume.PersistentVolumeClaim != nil || volume.Ephemeral != nil
-	})
+	return owner != nil && owner.Kind == "StatefulSet" || slices.ContainsFunc(pod.Spec.Volumes, func(volume v1.Volume) bool { return isClaim(&volume) })
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Event is an Event about an object.
@@ -48,10 +49,31 @@ func Events(api []eventsv1.Event, uid string) []Event {
 			all = append(all, event)
 		}
 	}
+	sortEvents(all)
+	return all
+}
+
+// KeepEvent keeps what EventsByPod reads of an Event.
+func KeepEvent(api *eventsv1.Event) (Event, bool) { return EventOf(api), true }
+
+// EventsByPod returns the last Event about each pod.
+func EventsByPod(events []Event) map[types.UID]Event {
+	sortEvents(events)
+	last := map[types.UID]Event{}
+	for i := range events {
+		uid := types.UID(events[i].uid)
+		if _, later := last[uid]; !later { // the last comes first
+			last[uid] = events[i]
+		}
+	}
+	return last
+}
+
+// sortEvents puts the last first.
+func sortEvents(all []Event) {
 	slices.SortStableFunc(all, func(a, b Event) int {
 		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
 	})
-	return all
 }
 
 // EventOf reads an Event of either API: a newer one has a series, an older one a count and two times.

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unique"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -89,7 +90,7 @@ func FateOf(s *snapshot.Snapshot, decision deadline.Decision, known func(deadlin
 	decision = decision.AsOf(s.At)
 	fate := Fate{Outcome: Stays, Reason: decision.Reason}
 	for _, step := range decision.Held {
-		fate.Held = append(fate.Held, Hold{Policy: policyName(step.Policy), Mode: step.Mode, Taint: step.Taint.String(), From: s.API(step.From)})
+		fate.Held = append(fate.Held, Hold{Policy: policyName(step.Policy), Mode: step.Mode, Taint: shared(step.Taint.String()), From: s.API(step.From)})
 	}
 	from, goes := decision.DueFrom(s.At)
 	if !goes {
@@ -107,7 +108,7 @@ func FateOf(s *snapshot.Snapshot, decision deadline.Decision, known func(deadlin
 		step, _ = decision.At(from)
 	}
 	fate.Reason, fate.Deadline, fate.Mode = step.Reason, s.API(from), step.Mode
-	fate.Taint, fate.Toleration, fate.Policy = step.Taint.String(), step.Toleration, policyName(step.Policy)
+	fate.Taint, fate.Toleration, fate.Policy = shared(step.Taint.String()), step.Toleration, policyName(step.Policy)
 	fate.AtLatest = !known(step.Taint)
 	if s.PoliciesUnread {
 		fate.Mode, fate.ModeUnknown = "", true
@@ -125,10 +126,33 @@ func FateOf(s *snapshot.Snapshot, decision deadline.Decision, known func(deadlin
 }
 
 // FateNow returns what becomes of a pod as its node is.
-func FateNow(s *snapshot.Snapshot, pod *podcache.Pod) Fate {
-	fate := FateOf(s, s.Decide(pod), KnownStarts(s.Evidence(pod.Node())))
+func FateNow(s *snapshot.Snapshot, pod *podcache.Pod) Fate { return newFates(s).now(pod) }
+
+// fates looks at the evidence of a node once for all of its pods.
+type fates struct {
+	s     *snapshot.Snapshot
+	known map[string]func(deadline.Taint) bool
+}
+
+func newFates(s *snapshot.Snapshot) *fates {
+	return &fates{s: s, known: map[string]func(deadline.Taint) bool{}}
+}
+
+// starts returns a function that reports whether the start of a taint of a node is known.
+func (f *fates) starts(node string) func(deadline.Taint) bool {
+	known := f.known[node]
+	if known == nil {
+		known = KnownStarts(f.s.Evidence(node))
+		f.known[node] = known
+	}
+	return known
+}
+
+// now is FateNow.
+func (f *fates) now(pod *podcache.Pod) Fate {
+	fate := FateOf(f.s, f.s.Decide(pod), f.starts(pod.Node()))
 	if fate.Outcome == Due && fate.Mode == deadline.ModeEvict {
-		if fate.BlockedBy = blockedBy(s, pod); len(fate.BlockedBy) > 0 {
+		if fate.BlockedBy = blockedBy(f.s, pod); len(fate.BlockedBy) > 0 {
 			fate.Outcome = Blocked
 		}
 	}
@@ -184,3 +208,6 @@ func DescribeToleration(t *v1.Toleration) string {
 	}
 	return fmt.Sprintf("%s for %ds", text, *t.TolerationSeconds)
 }
+
+// shared returns the one copy of a text that is the same for many pods.
+func shared(text string) string { return unique.Make(text).Value() }

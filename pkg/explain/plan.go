@@ -92,6 +92,13 @@ type NamespaceTotals struct {
 // DeepCopyObject returns the result itself: nobody changes it.
 func (p *Plan) DeepCopyObject() runtime.Object { return p }
 
+// Long returns the plan without its pods, and these.
+func (p *Plan) Long() (rest any, name string, n int, element func(i int) any) {
+	without := *p
+	without.Pods = []PlannedPod{}
+	return &without, "pods", len(p.Pods), func(i int) any { return &p.Pods[i] }
+}
+
 // Names returns the pods that would go.
 func (p *Plan) Names() (names []string) {
 	for i := range p.Pods {
@@ -118,18 +125,16 @@ func MakePlan(now, after *snapshot.Snapshot, change *Change, workloads *Workload
 		taints[name] = after.TaintsAfter(name, change.apply(apiTaints(node.Taints)))
 		plan.Nodes = append(plan.Nodes, PlannedNode{Name: name, Before: taintNames(now.Taints(name)), After: taintNames(taints[name])})
 	}
-	known := map[string]func(deadline.Taint) bool{}
-	for _, pod := range after.Pods {
-		on, planned := taints[pod.Node()]
-		if !planned {
-			continue
-		}
-		if known[pod.Node()] == nil {
-			known[pod.Node()] = KnownStarts(after.Evidence(pod.Node()))
-		}
+	pods := slices.DeleteFunc(slices.Clone(after.Pods), func(pod *podcache.Pod) bool {
+		_, planned := taints[pod.Node()]
+		return !planned
+	})
+	fatesNow, fatesAfter := newFates(now), newFates(after)
+	plan.Pods = make([]PlannedPod, 0, len(pods))
+	for _, pod := range pods {
 		plan.Pods = append(plan.Pods, PlannedPod{
 			Pod: Ref{Namespace: pod.Namespace(), Name: pod.Name, UID: string(pod.UID)}, Node: pod.Node(), pod: pod,
-			Fate: FateOf(after, after.DecideOn(pod, on), known[pod.Node()]), Now: FateNow(now, pod).Outcome,
+			Fate: FateOf(after, after.DecideOn(pod, taints[pod.Node()]), fatesAfter.starts(pod.Node())), Now: fatesNow.now(pod).Outcome,
 		})
 	}
 	plan.sort()
@@ -138,6 +143,9 @@ func MakePlan(now, after *snapshot.Snapshot, change *Change, workloads *Workload
 		workloads.describe(plan)
 	}
 	plan.count()
+	for i := range plan.Pods {
+		plan.Pods[i].pod = nil // the plan is printed: it does not keep the snapshot
+	}
 	return plan
 }
 

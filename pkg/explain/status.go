@@ -21,7 +21,6 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -48,6 +47,13 @@ type Status struct {
 
 // DeepCopyObject returns the result itself: nobody changes it.
 func (s *Status) DeepCopyObject() runtime.Object { return s }
+
+// Long returns the status without its nodes, and these with their pods.
+func (s *Status) Long() (rest any, name string, n int, element func(i int) any) {
+	without := *s
+	without.Nodes = []NodeStatus{}
+	return &without, "nodes", len(s.Nodes), func(i int) any { return &s.Nodes[i] }
+}
 
 // Names returns the nodes.
 func (s *Status) Names() (names []string) {
@@ -274,16 +280,4 @@ func timelessTaints(taints []NodeTaint) (timeless []NodeTaint) {
 // policies could not be read.
 func MayBeBlocked(s *snapshot.Snapshot) bool {
 	return s.PoliciesUnread || slices.ContainsFunc(s.Policies.Policies(), func(p deadline.Policy) bool { return p.Mode == deadline.ModeEvict })
-}
-
-// EventsByPod returns the last Event about each pod.
-func EventsByPod(api []eventsv1.Event) map[types.UID]Event {
-	last := map[types.UID]Event{}
-	for _, event := range Events(api, "") {
-		uid := types.UID(event.uid)
-		if _, later := last[uid]; !later { // the last comes first
-			last[uid] = event
-		}
-	}
-	return last
 }

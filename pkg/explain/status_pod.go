@@ -125,16 +125,23 @@ type judge struct {
 	at     time.Time
 	// paused is the policy that holds all evictions as the controller says, where policies could not be read.
 	paused string
+	fates  *fates
 }
 
 func newJudge(s *snapshot.Snapshot, facts Facts, leader *Leader, brake *Brake) *judge {
-	return &judge{s: s, facts: facts, leader: leader, brake: brake, at: s.API(s.At), paused: pausedUnread(s)}
+	return &judge{s: s, facts: facts, leader: leader, brake: brake, at: s.API(s.At), paused: pausedUnread(s), fates: newFates(s)}
 }
 
-// pod says where a pod is.
+// pod says where a pod is, and why.
 func (j *judge) pod(pod *podcache.Pod) PodStatus {
+	status := j.judge(pod)
+	status.Because = shared(status.Because)
+	return status
+}
+
+func (j *judge) judge(pod *podcache.Pod) PodStatus {
 	status := PodStatus{
-		Pod: Ref{Namespace: pod.Namespace(), Name: pod.Name, UID: string(pod.UID)}, Node: pod.Node(), Fate: FateNow(j.s, pod),
+		Pod: Ref{Namespace: pod.Namespace(), Name: pod.Name, UID: string(pod.UID)}, Node: pod.Node(), Fate: j.fates.now(pod),
 	}
 	event, waits := j.facts.Blocked[pod.UID]
 	waits = waits && j.at.Sub(event.Last) < blockedFor

@@ -18,6 +18,7 @@ package explain
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	v1 "k8s.io/api/core/v1"
@@ -55,10 +56,12 @@ const (
 type Workloads struct {
 	// planned are the nodes whose pods are described.
 	planned map[string]bool
-	pods    map[types.UID]*workload
-	shapes  map[string]*shape
-	rooms   []*room
-	byNode  map[string]*room
+	// pods are by UID. Those that have all in common, as most of a ReplicaSet, share a workload.
+	pods      map[types.UID]*workload
+	workloads map[string]*workload
+	shapes    map[string]*shape
+	rooms     []*room
+	byNode    map[string]*room
 	// noRoom says that room is not known.
 	noRoom bool
 	// LocalClaims are the PersistentVolumeClaims whose volume is on one node.
@@ -91,7 +94,7 @@ type room struct {
 
 // NewWorkloads returns workloads of pods on some nodes.
 func NewWorkloads(nodes []string) *Workloads {
-	w := &Workloads{planned: map[string]bool{}, pods: map[types.UID]*workload{}, shapes: map[string]*shape{}, byNode: map[string]*room{}}
+	w := &Workloads{planned: map[string]bool{}, pods: map[types.UID]*workload{}, workloads: map[string]*workload{}, shapes: map[string]*shape{}, byNode: map[string]*room{}}
 	for _, node := range nodes {
 		w.planned[node] = true
 	}
@@ -143,7 +146,17 @@ func (w *Workloads) addPod(pod *v1.Pod) {
 			one.claims = append(one.claims, types.NamespacedName{Namespace: pod.Namespace, Name: volume.PersistentVolumeClaim.ClaimName})
 		}
 	}
-	w.pods[pod.UID] = one
+	w.pods[pod.UID] = w.share(one)
+}
+
+// share returns the workload that is as another one, for both.
+func (w *Workloads) share(one *workload) *workload {
+	key := fmt.Sprintf("%p %s %q %q", one.shape, one.controller, one.local, one.claims)
+	if known := w.workloads[key]; known != nil {
+		return known
+	}
+	w.workloads[key] = one
+	return one
 }
 
 // IgnoreRoom has nothing said about room on other nodes: it is not known, where not all nodes and pods were added.

@@ -197,6 +197,9 @@ func follow[L runtime.Object](f *Follower, what string, example runtime.Object, 
 		},
 	}
 	informer := cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(calls, f.reader.Kube), example, 0, cache.Indexers{})
+	if err := informer.SetTransform(trimmed); err != nil {
+		return err
+	}
 	f.informers[what] = informer
 	notify := func(any) { f.notify() }
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{

@@ -22,6 +22,7 @@ import (
 	"maps"
 	"slices"
 
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -67,4 +68,25 @@ func all[T metav1.Object](f *Follower, what string) (objects []T) {
 		return cmp.Or(cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName()))
 	})
 	return objects
+}
+
+// trimmed returns what is kept of an object that is followed: of pods and nodes, what decisions and those who show progress read. The rest is
+// the larger part by far.
+func trimmed(object any) (any, error) {
+	switch object := object.(type) {
+	case *v1.Pod:
+		kept := &v1.Pod{ObjectMeta: object.ObjectMeta, Spec: v1.PodSpec{
+			NodeName: object.Spec.NodeName, Tolerations: object.Spec.Tolerations, Priority: object.Spec.Priority,
+			TerminationGracePeriodSeconds: object.Spec.TerminationGracePeriodSeconds,
+		}, Status: v1.PodStatus{Phase: object.Status.Phase, Conditions: object.Status.Conditions}}
+		kept.ManagedFields = nil
+		if object.Status.Phase == v1.PodFailed { // whether a container has ever started
+			kept.Status.ContainerStatuses, kept.Status.InitContainerStatuses = object.Status.ContainerStatuses, object.Status.InitContainerStatuses
+			kept.Status.EphemeralContainerStatuses = object.Status.EphemeralContainerStatuses
+		}
+		return kept, nil
+	case *v1.Node:
+		object.Status = v1.NodeStatus{Conditions: object.Status.Conditions}
+	}
+	return object, nil
 }

@@ -22,6 +22,7 @@ import (
 	"slices"
 
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -38,9 +39,6 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
-
-// pageSize is the maximum number of objects in a page of a list.
-const pageSize = 500
 
 // Reader reads snapshots of a cluster.
 type Reader struct {
@@ -234,16 +232,15 @@ func (r *Reader) readPods(ctx context.Context, in *Input, scope Scope) error {
 }
 
 func (r *Reader) readBudgets(ctx context.Context, in *Input, namespace string) ([]Unread, error) {
-	err := pages(ctx, r, "poddisruptionbudgets", metav1.ListOptions{}, func(ctx context.Context, options metav1.ListOptions) (metav1.ListInterface, int, error) {
-		list, err := r.Kube.PolicyV1().PodDisruptionBudgets(namespace).List(ctx, options)
-		if err != nil {
-			return nil, 0, err
+	keep := func(budget *policyv1.PodDisruptionBudget) (*policyv1.PodDisruptionBudget, bool) {
+		kept := *budget
+		for i := range kept.ManagedFields {
+			kept.ManagedFields[i].FieldsV1 = nil // the larger part, of which nobody reads more than when it was written
 		}
-		for i := range list.Items {
-			in.Budgets = append(in.Budgets, &list.Items[i])
-		}
-		return list, len(list.Items), nil
-	}, func() { in.Budgets = nil })
+		return &kept, true
+	}
+	var err error
+	in.Budgets, err = List(ctx, r, "poddisruptionbudgets", metav1.ListOptions{}, r.Kube.PolicyV1().PodDisruptionBudgets(namespace).List, keep)
 	return Refused(err, UnreadBudgets, "whether a budget holds a pod that a policy of mode Evict makes go")
 }
 
@@ -256,28 +253,4 @@ func Refused(err error, what, means string) ([]Unread, error) {
 		return []Unread{{What: what, Error: err.Error(), Means: means}}, nil
 	}
 	return nil, err
-}
-
-// pages lists in pages. read reads one, and again begins from the beginning if one has expired.
-func pages(ctx context.Context, r *Reader, resource string, options metav1.ListOptions,
-	read func(context.Context, metav1.ListOptions) (metav1.ListInterface, int, error), again func()) error {
-	options.Limit = pageSize
-	for objects, tries := 0, 0; ; {
-		page, n, err := read(ctx, options)
-		switch {
-		case apierrors.IsResourceExpired(err) && tries < 3:
-			again()
-			tries, objects, options.Continue = tries+1, 0, ""
-			continue
-		case err != nil:
-			return fmt.Errorf("reading %s: %w", resource, err)
-		}
-		objects += n
-		if r.Progress != nil {
-			r.Progress(resource, objects)
-		}
-		if options.Continue = page.GetContinue(); options.Continue == "" {
-			return nil
-		}
-	}
 }

@@ -27,26 +27,14 @@ import (
 // Events returns the Events about an object of a kind.
 func (r *Reader) Events(ctx context.Context, kind, namespace, name string) ([]eventsv1.Event, []Unread, error) {
 	about := fields.Set{"regarding.kind": kind, "regarding.name": name}
-	events, err := r.events(ctx, namespace, about.AsSelector())
+	events, err := List(ctx, r, "events", metav1.ListOptions{FieldSelector: about.AsSelector().String()}, r.Kube.EventsV1().Events(namespace).List, Whole[eventsv1.Event])
 	unread, err := Refused(err, "Events about "+name, "what has been done about it, and by whom")
 	return events, unread, err
 }
 
-// EventsOfReason returns the Events of a namespace, or of all, that have a reason. What an error means is the caller's to say: see Refused.
-func (r *Reader) EventsOfReason(ctx context.Context, namespace, reason string) ([]eventsv1.Event, error) {
-	return r.events(ctx, namespace, fields.OneTermEqualSelector("reason", reason))
-}
-
-// events lists the Events of a namespace, or of all, that a selector selects.
-func (r *Reader) events(ctx context.Context, namespace string, selector fields.Selector) (events []eventsv1.Event, err error) {
-	options := metav1.ListOptions{FieldSelector: selector.String()}
-	err = pages(ctx, r, "events", options, func(ctx context.Context, options metav1.ListOptions) (metav1.ListInterface, int, error) {
-		list, err := r.Kube.EventsV1().Events(namespace).List(ctx, options)
-		if err != nil {
-			return nil, 0, err
-		}
-		events = append(events, list.Items...)
-		return list, len(list.Items), nil
-	}, func() { events = nil })
-	return events, err
+// EventsOfReason returns what keep keeps of the Events of a namespace, or of all, that have a reason: in a large cluster there may be one for each
+// pod. What an error means is the caller's to say: see Refused.
+func EventsOfReason[Kept any](ctx context.Context, r *Reader, namespace, reason string, keep func(*eventsv1.Event) (Kept, bool)) ([]Kept, error) {
+	options := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("reason", reason).String()}
+	return List(ctx, r, "events", options, r.Kube.EventsV1().Events(namespace).List, keep)
 }

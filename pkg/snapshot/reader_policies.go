@@ -53,16 +53,9 @@ func (r *Reader) readStarts(ctx context.Context, in *Input) ([]Unread, error) {
 // readPolicies reads the policies, and the labels of namespaces if a policy selects by them.
 func (r *Reader) readPolicies(ctx context.Context, in *Input) ([]Unread, error) {
 	resource := v1alpha1.GroupVersion.WithResource("taintevictionpolicies")
-	err := pages(ctx, r, resource.Resource, metav1.ListOptions{}, func(ctx context.Context, options metav1.ListOptions) (metav1.ListInterface, int, error) {
-		list, err := r.Dynamic.Resource(resource).List(ctx, options)
-		if err != nil {
-			return nil, 0, err
-		}
-		for i := range list.Items {
-			in.Policies = append(in.Policies, &list.Items[i])
-		}
-		return list, len(list.Items), nil
-	}, func() { in.Policies = nil })
+	keep := func(policy *unstructured.Unstructured) (*unstructured.Unstructured, bool) { return policy, true }
+	var err error
+	in.Policies, err = List(ctx, r, resource.Resource, metav1.ListOptions{}, r.Dynamic.Resource(resource).List, keep)
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsForbidden(err) && r.notServed(ctx):
 		return nil, nil // so there are none

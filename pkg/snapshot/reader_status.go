@@ -26,6 +26,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/taint-manager/taint-manager/pkg/podcache"
 )
@@ -59,6 +60,25 @@ func podSelectors(nodes []string) (selectors []fields.Selector) {
 		selectors = append(selectors, fields.OneTermEqualSelector("spec.nodeName", name))
 	}
 	return selectors
+}
+
+// PodsOn reads the pods on some nodes as the API has them, and returns what keep keeps of each. Where the nodes are many it reads all pods.
+func PodsOn[Kept any](ctx context.Context, r *Reader, nodes []string, keep func(*v1.Pod) (Kept, bool)) (all []Kept, err error) {
+	wanted := sets.New(nodes...)
+	for _, selector := range podSelectors(nodes) {
+		options := metav1.ListOptions{FieldSelector: selector.String()}
+		kept, err := List(ctx, r, "pods", options, r.Kube.CoreV1().Pods(metav1.NamespaceAll).List, func(pod *v1.Pod) (kept Kept, is bool) {
+			if !wanted.Has(pod.Spec.NodeName) {
+				return kept, false
+			}
+			return keep(pod)
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, kept...)
+	}
+	return all, nil
 }
 
 // Terminating reads the metadata of the pods of a snapshot that are being deleted: when, and what they wait for. It reads nothing if there is

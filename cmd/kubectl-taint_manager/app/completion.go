@@ -110,28 +110,20 @@ func (c *Common) completeNames(resource schema.GroupVersionResource, namespaced 
 
 // names returns the names of objects. With an error it returns those that were read before.
 func (c *Common) names(ctx context.Context, resource schema.GroupVersionResource, namespaced bool) ([]string, error) {
-	config, err := c.restConfig()
+	reader, err := c.quietReader()
 	if err != nil {
 		return nil, err
 	}
-	client, err := metadata.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	var objects metadata.ResourceInterface = client.Resource(resource)
+	var objects metadata.ResourceInterface = reader.Metadata.Resource(resource)
 	if namespaced {
 		namespace, err := c.namespace()
 		if err != nil {
 			return nil, err
 		}
-		objects = client.Resource(resource).Namespace(namespace)
+		objects = reader.Metadata.Resource(resource).Namespace(namespace)
 	}
-	all, err := listed[metav1.PartialObjectMetadataList, metav1.PartialObjectMetadata](ctx, "", "", objects.List)
-	names := make([]string, 0, len(all))
-	for i := range all {
-		names = append(names, all[i].Name)
-	}
-	return names, err
+	name := func(object *metav1.PartialObjectMetadata) (string, bool) { return object.Name, true }
+	return snapshot.List(ctx, reader, resource.Resource, metav1.ListOptions{}, objects.List, name)
 }
 
 // completePauses completes names of policies that are pauses: pause and resume refuse any other.

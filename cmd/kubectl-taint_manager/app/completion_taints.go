@@ -163,7 +163,8 @@ func nodeTaints(ctx context.Context, reader *snapshot.Reader, names []string, se
 		}
 	}
 	if len(names) == 0 {
-		nodes, err = listed[v1.NodeList, v1.Node](ctx, selector, "", reader.Compact.Nodes().List)
+		options := metav1.ListOptions{LabelSelector: selector}
+		nodes, err = snapshot.List(ctx, reader, "nodes", options, reader.Compact.Nodes().List, snapshot.Whole[v1.Node])
 	}
 	for i := range nodes {
 		for _, t := range nodes[i].Spec.Taints {
@@ -176,16 +177,10 @@ func nodeTaints(ctx context.Context, reader *snapshot.Reader, names []string, se
 }
 
 // listedPolicies returns the policies that can be decoded. With an error it returns those that were read before.
-func listedPolicies(ctx context.Context, reader *snapshot.Reader) (policies []*v1alpha1.TaintEvictionPolicy, err error) {
+func listedPolicies(ctx context.Context, reader *snapshot.Reader) ([]*v1alpha1.TaintEvictionPolicy, error) {
 	client := reader.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("taintevictionpolicies"))
-	objects, err := listed[unstructured.UnstructuredList, unstructured.Unstructured](ctx, "", "",
-		func(ctx context.Context, options metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-			return client.List(ctx, options)
-		})
-	for i := range objects {
-		if policy, err := explain.DecodePolicy(&objects[i]); err == nil { // the controller says what is wrong with others
-			policies = append(policies, policy)
-		}
-	}
-	return policies, err
+	return snapshot.List(ctx, reader, "policies", metav1.ListOptions{}, client.List, func(object *unstructured.Unstructured) (*v1alpha1.TaintEvictionPolicy, bool) {
+		policy, err := explain.DecodePolicy(object)
+		return policy, err == nil // the controller says what is wrong with others
+	})
 }

@@ -18,7 +18,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -31,6 +30,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/component-base/version"
 
 	"github.com/taint-manager/taint-manager/manifests"
@@ -56,15 +56,17 @@ func (o *doctorOptions) examine(ctx context.Context, reader *snapshot.Reader) (*
 	if c.Leases.Value, err = r.leases(ctx); err != nil {
 		c.Leases.Err = err
 	}
+	ours := metav1.ListOptions{LabelSelector: controllerLabels}
 	c.Deployments.Value, c.Deployments.Err = inAllOrOne(r, "Deployments", func(namespace string) ([]appsv1.Deployment, error) {
-		return listed[appsv1.DeploymentList, appsv1.Deployment](ctx, controllerLabels, "", r.Kube.AppsV1().Deployments(namespace).List)
+		return snapshot.List(ctx, r.Reader, "deployments", ours, r.Kube.AppsV1().Deployments(namespace).List, snapshot.Whole[appsv1.Deployment])
 	})
 	c.Replicas.Value, c.Replicas.Err = inAllOrOne(r, "pods of taint-manager", func(namespace string) ([]v1.Pod, error) {
-		return listed[v1.PodList, v1.Pod](ctx, controllerLabels, "", r.Kube.CoreV1().Pods(namespace).List)
+		return snapshot.List(ctx, r.Reader, "pods of taint-manager", ours, r.Kube.CoreV1().Pods(namespace).List, snapshot.Whole[v1.Pod])
 	})
 	c.ControllerManagers.Value, c.ControllerManagers.Err = r.controllerManagers(ctx)
-	c.Evictions.Value, c.Evictions.Err = r.EventsOfReason(ctx, metav1.NamespaceAll, evictionReason)
-	c.Heartbeats.Value, c.Heartbeats.Err = listed[coordinationv1.LeaseList, coordinationv1.Lease](ctx, "", "", r.Kube.CoordinationV1().Leases(v1.NamespaceNodeLease).List)
+	c.Evictions.Value, c.Evictions.Err = snapshot.EventsOfReason(ctx, r.Reader, metav1.NamespaceAll, evictionReason, doctor.EvictionOf)
+	c.Heartbeats.Value, c.Heartbeats.Err = snapshot.List(ctx, r.Reader, "Leases of nodes", metav1.ListOptions{},
+		r.Kube.CoordinationV1().Leases(v1.NamespaceNodeLease).List, snapshot.Whole[coordinationv1.Lease])
 	if c.CRD.Value, c.CRD.Err = r.crd(ctx); c.CRD.Err != nil {
 		c.CRD.Value = nil
 	}
@@ -78,10 +80,7 @@ func (o *doctorOptions) examine(ctx context.Context, reader *snapshot.Reader) (*
 	if c.Snapshot, err = r.snapshot(ctx); err != nil {
 		return nil, err
 	}
-	for _, node := range doctor.LostNodes(c.Snapshot) {
-		pods, err := listed[v1.PodList, v1.Pod](ctx, "", fields.OneTermEqualSelector("spec.nodeName", node).String(), r.Kube.CoreV1().Pods(metav1.NamespaceAll).List)
-		c.Lost.Value, c.Lost.Err = append(c.Lost.Value, pods...), errors.Join(c.Lost.Err, err)
-	}
+	c.Lost.Value, c.Lost.Err = snapshot.PodsOn(ctx, r.Reader, lostNodes(c.Snapshot), doctor.KeepLost)
 	c.Ahead, c.Within, c.ClockKnown = r.Server.Skew()
 	if c.Leases.Err == nil {
 		if later, err := r.Kube.CoordinationV1().Leases(r.namespace).Get(ctx, leaseName, metav1.GetOptions{}); err == nil {
@@ -89,6 +88,17 @@ func (o *doctorOptions) examine(ctx context.Context, reader *snapshot.Reader) (*
 		}
 	}
 	return c, ctx.Err()
+}
+
+// lostNodes returns the nodes that doctor.LostNodes names, as far as pods are being deleted there.
+func lostNodes(s *snapshot.Snapshot) (names []string) {
+	lost, terminating := sets.New(doctor.LostNodes(s)...), sets.New[string]()
+	for _, pod := range s.Pods {
+		if pod.Terminating && lost.Has(pod.Node()) {
+			terminating.Insert(pod.Node())
+		}
+	}
+	return sets.List(terminating)
 }
 
 // doctorReader reads.
@@ -131,9 +141,9 @@ func inAllOrOne[T any](r *doctorReader, what string, list func(namespace string)
 // leases reads the Leases of taint-manager, and those of its dry runs.
 func (r *doctorReader) leases(ctx context.Context) (all []coordinationv1.Lease, err error) {
 	for _, name := range []string{leaseName, leaseName + "-dry-run"} {
-		selector := fields.OneTermEqualSelector("metadata.name", name).String()
+		options := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()}
 		some, err := inAllOrOne(r, "Leases "+name, func(namespace string) ([]coordinationv1.Lease, error) {
-			return listed[coordinationv1.LeaseList, coordinationv1.Lease](ctx, "", selector, r.Kube.CoordinationV1().Leases(namespace).List)
+			return snapshot.List(ctx, r.Reader, "Leases", options, r.Kube.CoordinationV1().Leases(namespace).List, snapshot.Whole[coordinationv1.Lease])
 		})
 		if apierrors.IsForbidden(err) {
 			var lease *coordinationv1.Lease
@@ -152,7 +162,8 @@ func (r *doctorReader) leases(ctx context.Context) (all []coordinationv1.Lease, 
 // controllerManagers reads the pods of kube-controller-manager, by the labels of kubeadm and of others.
 func (r *doctorReader) controllerManagers(ctx context.Context) (all []v1.Pod, err error) {
 	for _, label := range []string{"component", "k8s-app"} {
-		some, err := listed[v1.PodList, v1.Pod](ctx, label+"=kube-controller-manager", "", r.Kube.CoreV1().Pods(metav1.NamespaceSystem).List)
+		options := metav1.ListOptions{LabelSelector: label + "=kube-controller-manager"}
+		some, err := snapshot.List(ctx, r.Reader, "pods of kube-controller-manager", options, r.Kube.CoreV1().Pods(metav1.NamespaceSystem).List, snapshot.Whole[v1.Pod])
 		if err != nil {
 			return nil, err
 		}

@@ -30,6 +30,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/yaml"
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
@@ -167,4 +168,29 @@ func TestGoldenWhy(t *testing.T) {
 		Note: "Preempted by pod 7d5f on node node-1", EventTime: metav1.NewMicroTime(noon.Add(-10 * time.Minute)),
 	}}, ""))
 	golden(t, "why-gone", func(p *text.Printer) { printPod(p, gone); printLimits(p, gone.Common()) })
+}
+
+// TestJSONIsThatOfKubectl compares what is encoded piece by piece with what kubectl's printer makes of the whole.
+func TestJSONIsThatOfKubectl(t *testing.T) {
+	c := loadCluster(t)
+	calm := shop(t)
+	change := &explain.Change{Nodes: []string{"node-1"}, Add: []v1.Taint{{Key: "a", Effect: v1.TaintEffectNoExecute}}}
+	for name, r := range map[string]result{
+		"status":            explain.StatusOf(snapshot.New(c.Input), c.facts()),
+		"status of nothing": explain.StatusOf(calm, explain.Facts{LeaseUnread: true}),
+		"plan":              explain.MakePlan(calm, calm, change, nil),
+		"plan of no node":   explain.MakePlan(calm, calm, &explain.Change{}, nil),
+		"why":               explain.WhyGone(calm, "shop", "web", nil),
+	} {
+		var want, got bytes.Buffer
+		if err := (&printers.JSONPrinter{}).PrintObj(r, &want); err != nil {
+			t.Fatal(err)
+		}
+		if err := printJSON(r, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != want.String() {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got.String(), want.String())
+		}
+	}
 }

@@ -102,7 +102,7 @@ func (c *cluster) add(t *testing.T, object *unstructured.Unstructured) {
 
 // facts returns what a status needs beside the snapshot.
 func (c *cluster) facts() explain.Facts {
-	facts := explain.Facts{Lease: c.lease, Terminating: map[types.UID]explain.Terminating{}, Blocked: explain.EventsByPod(c.events)}
+	facts := explain.Facts{Lease: c.lease, Terminating: map[types.UID]explain.Terminating{}, Blocked: explain.EventsByPod(explain.Events(c.events, ""))}
 	for _, pod := range c.whole {
 		if terminating := explain.TerminatingOf(&pod.ObjectMeta); terminating != nil {
 			facts.Terminating[pod.UID] = *terminating

@@ -17,7 +17,10 @@ limitations under the License.
 package app
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -62,6 +65,8 @@ func (o *Output) structured() (printers.ResourcePrinter, error) {
 	switch o.Format {
 	case "", "wide", "name":
 		return nil, nil
+	case "json":
+		return printers.ResourcePrinterFunc(func(object runtime.Object, to io.Writer) error { return printJSON(object.(result), to) }), nil
 	}
 	printer, err := o.encodings.ToPrinter(o.Format)
 	if genericclioptions.IsNoCompatiblePrinterError(err) {
@@ -79,24 +84,24 @@ func (o *Output) structured() (printers.ResourcePrinter, error) {
 // print prints a result in the format that the user asked for. as prints it as text.
 func (c *Common) print(r result, as func(*text.Printer)) error {
 	structured, err := c.Output.structured()
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	out := bufio.NewWriter(c.Out)
+	switch {
 	case structured != nil:
-		return structured.PrintObj(r, c.Out)
-	}
-	if c.Output.Format == "name" {
+		err = structured.PrintObj(r, out)
+	case c.Output.Format == "name":
 		for _, name := range r.Names() {
-			if _, err := fmt.Fprintln(c.Out, name); err != nil {
-				return err
-			}
+			fmt.Fprintln(out, name)
 		}
-		return nil
+	default:
+		p := c.printer()
+		p.Out = out
+		as(p)
+		printLimits(p, r.Common())
 	}
-	p := c.printer()
-	as(p)
-	printLimits(p, r.Common())
-	return nil
+	return errors.Join(err, out.Flush()) // which has the error of any write before
 }
 
 // printLimits prints what limits a result.

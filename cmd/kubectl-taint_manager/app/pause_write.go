@@ -119,10 +119,7 @@ func newPauseWriter(ctx context.Context, flags *pauseFlags, reader *snapshot.Rea
 	w := &pauseWriter{
 		pauseFlags: flags, reader: reader, snapshot: s, known: known, client: reader.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("taintevictionpolicies")),
 	}
-	policies, err := listed[unstructured.UnstructuredList, unstructured.Unstructured](ctx, "", "",
-		func(ctx context.Context, options metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-			return w.client.List(ctx, options)
-		})
+	policies, err := snapshot.List(ctx, reader, "policies", metav1.ListOptions{}, w.client.List, snapshot.Whole[unstructured.Unstructured])
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, fmt.Errorf("the API server has no TaintEvictionPolicy, so taint-manager cannot be paused: kubectl apply -k manifests/crd")

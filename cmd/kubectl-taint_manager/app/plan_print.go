@@ -64,23 +64,30 @@ func printPlannedPods(p *text.Printer, plan *explain.Plan) {
 		{Name: "NAMESPACE"}, {Name: "POD"}, {Name: "NODE", Wide: len(plan.Nodes) == 1}, {Name: "GOES"}, {Name: "HOW"}, {Name: "POLICY", Wide: true},
 		{Name: "NOW", Wide: true}, {Name: "ROOM", Wide: true}, {Name: "WHY"},
 	}}
-	for i := range plan.Pods {
-		pod := &plan.Pods[i]
-		goes, style := goesWhen(p, &pod.Fate, plan.At)
-		room := ""
-		if pod.Workload != nil {
-			room = string(pod.Workload.Replacement)
-			if pod.Workload.On != "" {
-				room += " " + pod.Workload.On
+	table.Each = func(add func(text.Style, ...string)) {
+		for i := range plan.Pods {
+			pod := &plan.Pods[i]
+			goes, style := goesWhen(p, &pod.Fate, plan.At)
+			how := string(pod.Fate.Mode)
+			if pod.Fate.ModeUnknown {
+				how = "unknown"
 			}
+			add(style, pod.Pod.Namespace, pod.Pod.Name, pod.Node, goes, dash(how), pod.Fate.Policy, string(pod.Now), roomOf(pod), whyGoes(p, pod, len(plan.Add) != 1, plan.At))
 		}
-		how := string(pod.Fate.Mode)
-		if pod.Fate.ModeUnknown {
-			how = "unknown"
-		}
-		table.Add(style, pod.Pod.Namespace, pod.Pod.Name, pod.Node, goes, dash(how), pod.Fate.Policy, string(pod.Now), room, whyGoes(p, pod, len(plan.Add) != 1, plan.At))
 	}
 	p.Table(table)
+}
+
+// roomOf says whether a replacement of a pod finds room, and where.
+func roomOf(pod *explain.PlannedPod) string {
+	switch {
+	case pod.Workload == nil:
+		return ""
+	case pod.Workload.On != "":
+		return string(pod.Workload.Replacement) + " " + pod.Workload.On
+	default:
+		return string(pod.Workload.Replacement)
+	}
 }
 
 // goesWhen says when a pod goes.

@@ -26,9 +26,10 @@ import (
 type progress struct {
 	out      io.Writer
 	terminal bool
-	began    time.Time
-	shown    bool
-	last     time.Time
+	// began is when reading began. Zero is when the next page comes.
+	began time.Time
+	shown bool
+	last  time.Time
 }
 
 const (
@@ -38,6 +39,9 @@ const (
 
 func (p *progress) show(resource string, objects int) {
 	now := time.Now()
+	if p.began.IsZero() {
+		p.began = now
+	}
 	if !p.terminal || now.Sub(p.began) < quiet || now.Sub(p.last) < progressInterval {
 		return
 	}
@@ -45,9 +49,10 @@ func (p *progress) show(resource string, objects int) {
 	fmt.Fprintf(p.out, "\r\x1b[KReading %s: %d so far", resource, objects)
 }
 
-// done removes the line.
+// done removes the line. What is read next is timed by itself.
 func (p *progress) done() {
 	if p.shown {
 		fmt.Fprint(p.out, "\r\x1b[K")
 	}
+	p.shown, p.began = false, time.Time{}
 }

@@ -143,14 +143,14 @@ func (o *status) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if !o.watch {
+			return o.show(result, false)
+		}
 		if now := fingerprint(result.Timeless()); o.clear || now != before {
 			if err := o.show(result, before != ""); err != nil {
 				return err
 			}
 			before = now
-		}
-		if !o.watch {
-			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -199,7 +199,7 @@ func (o *status) facts(ctx context.Context, reader *snapshot.Reader, s *snapshot
 	if !explain.MayBeBlocked(s) {
 		return facts, nil
 	}
-	events, err := reader.EventsOfReason(ctx, namespace, tainteviction.BlockedEventReason)
+	events, err := snapshot.EventsOfReason(ctx, reader, namespace, tainteviction.BlockedEventReason, explain.KeepEvent)
 	if unread, err = snapshot.Refused(err, "Events", "since when pods are blocked"); err != nil {
 		return facts, err
 	}

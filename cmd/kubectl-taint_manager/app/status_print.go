@@ -183,21 +183,29 @@ func printPods(p *text.Printer, s *explain.Status) {
 		{Name: "STATE"}, {Name: "POD"}, {Name: "NODE"}, {Name: "WHEN"}, {Name: "MODE", Wide: true}, {Name: "POLICY", Wide: true},
 		{Name: "TAINT", Wide: true}, {Name: "WHY"},
 	}}
-	more := 0
-	for i := range s.Nodes {
-		pods := s.Nodes[i].Pods
-		if !p.Wide && len(pods) > maxNodePods {
-			more += len(pods) - maxNodePods
-			pods = pods[:maxNodePods]
+	shown := func(node *explain.NodeStatus) []explain.PodStatus {
+		if p.Wide {
+			return node.Pods
 		}
-		for j := range pods {
-			pod := &pods[j]
-			table.Add(stateStyle(pod.State), string(pod.State), pod.Pod.Namespace+"/"+pod.Pod.Name, pod.Node, whenWords(p, pod, s.At),
-				string(pod.Fate.Mode), pod.Fate.Policy, shortTaint(pod.Taint()), whyWords(p, pod, s.At))
-		}
+		return node.Pods[:min(len(node.Pods), maxNodePods)]
 	}
-	if len(table.Rows) == 0 {
+	rows, more := 0, 0
+	for i := range s.Nodes {
+		n := len(shown(&s.Nodes[i]))
+		rows, more = rows+n, more+len(s.Nodes[i].Pods)-n
+	}
+	if rows == 0 {
 		return
+	}
+	table.Each = func(add func(text.Style, ...string)) {
+		for i := range s.Nodes {
+			pods := shown(&s.Nodes[i])
+			for j := range pods {
+				pod := &pods[j]
+				add(stateStyle(pod.State), string(pod.State), pod.Pod.Namespace+"/"+pod.Pod.Name, pod.Node, whenWords(p, pod, s.At),
+					string(pod.Fate.Mode), pod.Fate.Policy, shortTaint(pod.Taint()), whyWords(p, pod, s.At))
+			}
+		}
 	}
 	fmt.Fprintln(p.Out)
 	p.Table(table)

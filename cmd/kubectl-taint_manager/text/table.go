@@ -24,6 +24,7 @@ limitations under the License.
 package text
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -40,6 +41,8 @@ const minLast = 20
 type Table struct {
 	Columns []Column
 	Rows    []Row
+	// Each, if set, calls add with further rows. It is called twice, to align and to print, so that a long table need not be held.
+	Each func(add func(style Style, cells ...string))
 }
 
 // Column is a column of a table.
@@ -58,6 +61,16 @@ type Row struct {
 // Add adds a row.
 func (t *Table) Add(style Style, cells ...string) { t.Rows = append(t.Rows, Row{cells, style}) }
 
+// each calls do with each row.
+func (t *Table) each(do func(style Style, cells ...string)) {
+	for _, row := range t.Rows {
+		do(row.Style, row.Cells...)
+	}
+	if t.Each != nil {
+		t.Each(do)
+	}
+}
+
 // Printer says how things are printed.
 type Printer struct {
 	Out io.Writer
@@ -69,37 +82,35 @@ type Printer struct {
 
 // Table prints a table. An empty cell is shown as <none>.
 func (p *Printer) Table(t *Table) {
-	var lines []Row
-	if !p.NoHeaders {
-		header := Row{}
-		for _, column := range t.Columns {
-			header.Cells = append(header.Cells, column.Name)
+	each := func(do func(style Style, cells []string)) {
+		if !p.NoHeaders {
+			header := make([]string, 0, len(t.Columns))
+			for _, column := range t.Columns {
+				header = append(header, column.Name)
+			}
+			do(Plain, p.shown(t, header))
 		}
-		lines = append(lines, header)
+		t.each(func(style Style, cells ...string) { do(style, p.shown(t, cells)) })
 	}
-	lines = append(lines, t.Rows...)
-	widths := make([]int, 0, len(t.Columns))
-	for l := range lines {
-		cells := make([]string, 0, len(t.Columns))
-		for i, column := range t.Columns {
-			if column.Wide && !p.Wide {
-				continue
-			}
-			cell := lines[l].Cells[i]
-			if cell == "" {
-				cell = "<none>"
-			}
-			cells = append(cells, cell)
-			if len(cells) > len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[len(cells)-1] = max(widths[len(cells)-1], utf8.RuneCountInString(cell))
+	var widths []int
+	each(func(_ Style, cells []string) {
+		widths = append(widths, make([]int, max(0, len(cells)-len(widths)))...)
+		for i, cell := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
-		lines[l].Cells = cells
+	})
+	each(func(style Style, cells []string) { p.row(Row{cells, style}, widths) })
+}
+
+// shown returns the cells of a row that are shown.
+func (p *Printer) shown(t *Table, cells []string) []string {
+	shown := make([]string, 0, len(cells))
+	for i, column := range t.Columns {
+		if !column.Wide || p.Wide {
+			shown = append(shown, cmp.Or(cells[i], "<none>"))
+		}
 	}
-	for _, line := range lines {
-		p.row(line, widths)
-	}
+	return shown
 }
 
 // row prints a row whose columns have certain widths.

@@ -45,6 +45,18 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestTableOfEach(t *testing.T) {
+	var out bytes.Buffer
+	p := Printer{Out: &out}
+	p.Table(&Table{
+		Columns: []Column{{Name: "A"}, {Name: "B"}}, Rows: []Row{{Cells: []string{"first", "1"}}},
+		Each: func(add func(Style, ...string)) { add(Plain, "second", "2"); add(Plain, "", "3") },
+	})
+	if want := "A        B\nfirst    1\nsecond   2\n<none>   3\n"; out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
 func TestRelative(t *testing.T) {
 	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]string{

@@ -1,0 +1,55 @@
+/*
+Copyright The taint-manager Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package doctor
+
+import (
+	"regexp"
+	"time"
+	"unique"
+
+	eventsv1 "k8s.io/api/events/v1"
+
+	"github.com/taint-manager/taint-manager/pkg/explain"
+)
+
+// Eviction is what an Event says about an eviction because of a taint.
+type Eviction struct {
+	// Namespace and Pod name the pod. Node is where it was, and empty if the Event does not say. By is the controller that wrote it.
+	Namespace, Pod, Node, By string
+	// Last is when that happened last.
+	Last time.Time
+}
+
+// fromNode finds the node in our Event on an evicted pod. That of the built-in controller does not name one.
+var fromNode = regexp.MustCompile(`^Evicted from node (\S+) `)
+
+// EvictionOf keeps what an Event says about the eviction of a pod. There may be one for each pod of the cluster, so it keeps little: of texts
+// that are the same in many, one copy.
+func EvictionOf(api *eventsv1.Event) (Eviction, bool) {
+	if api.Regarding.Kind != "Pod" {
+		return Eviction{}, false
+	}
+	event := explain.EventOf(api)
+	e := Eviction{Namespace: shared(api.Regarding.Namespace), Pod: api.Regarding.Name, By: shared(event.Reporter), Last: event.Last}
+	if node := fromNode.FindStringSubmatch(event.Message); node != nil {
+		e.Node = shared(node[1])
+	}
+	return e, true
+}
+
+// shared returns the one copy of a text.
+func shared(text string) string { return unique.Make(text).Value() }
