@@ -52,6 +52,8 @@ type StatusWriter struct {
 type writtenStatus struct {
 	uid    types.UID
 	status v1alpha1.TaintEvictionPolicyStatus
+	// unsure says that another one was sent since, and failed. It may have taken effect all the same.
+	unsure bool
 }
 
 // NewStatusWriter returns a writer of the status of the source's policies, by the counts of a tally.
@@ -79,16 +81,18 @@ func (w *StatusWriter) writeChanged(ctx context.Context) {
 			policy.conditions = before.status.Conditions
 		}
 		now := policy.status(w.tally.Counts(name))
-		if before.uid == policy.uid && reflect.DeepEqual(before.status, now) {
+		if before.uid == policy.uid && !before.unsure && reflect.DeepEqual(before.status, now) {
 			continue
 		}
 		err := w.write(ctx, name, policy.uid, now)
 		switch {
 		case err == nil:
-			w.written[name] = writtenStatus{policy.uid, now}
+			w.written[name] = writtenStatus{uid: policy.uid, status: now}
 		case ctx.Err() != nil, apierrors.IsNotFound(err), apierrors.IsConflict(err):
 			// gone, or another policy has the name: the watch tells
 		default:
+			before.unsure = true
+			w.written[name] = before
 			w.errorLog.Do(func() {
 				klog.FromContext(ctx).Error(err, "Cannot write the status of a policy, retrying; grant patch on "+resource().Resource+"/status to the service account")
 			})

@@ -140,3 +140,30 @@ func TestAStatusThatCannotBeWrittenIsWrittenLater(t *testing.T) {
 		}
 	})
 }
+
+// TestAStatusIsWrittenAgainAfterAFailure has the counts be again what was written last, after a write that failed. That one may have taken effect.
+func TestAStatusIsWrittenAgainAfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.crd.served.Store(true)
+		f.create(object(t, "a", "{matchingPrecedence: 20, mode: Delete, taints: [{key: a}]}"))
+		f.run()
+		tally := NewTally(newGauges().all())
+		go NewStatusWriter(f.dynamic, f.source, tally).Run(f.ctx)
+		f.settle(time.Second)
+		stop := f.fail("patch", apierrors.NewTimeoutError("no answer", 0))
+		tally.Set("1", "node", deadline.Decision{Evict: true, Policy: &f.source.Policies()[0]}, time.Now())
+		f.settle(time.Second)
+		tally.Remove("1")
+		stop()
+		before := f.patches()
+		f.settle(time.Second)
+		if n := f.patches() - before; n != 1 {
+			t.Errorf("%d patches", n)
+		}
+		f.settle(time.Minute)
+		if n := f.patches() - before; n != 1 {
+			t.Errorf("%d patches in the end", n)
+		}
+	})
+}
