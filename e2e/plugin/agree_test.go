@@ -181,6 +181,8 @@ func (w *world) create(t *testing.T, all []randomCluster) {
 		for _, policy := range c.policies {
 			_, err := w.policies.Create(ctx, policy, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 			must(t, err)
+			// Whether there is a policy of mode Evict decides how bad doctor finds what other tests make.
+			t.Cleanup(func() { must(t, w.policies.Delete(context.Background(), policy.GetName(), metav1.DeleteOptions{})) })
 		}
 	}
 	must(t, controlplane.WaitForNodes(ctx, w.client, names...))
