@@ -122,9 +122,8 @@ plugin-docs: ## Run the kubectl plugin on a real control plane, and write what i
 	go test -count=1 ./e2e/plugin -run '^TestREADME$$' -update
 
 .PHONY: dashboard-picture
-dashboard-picture: ## Run test-monitoring, and draw the dashboard of what Prometheus answers into bin/dashboard.png.
-	@mkdir -p bin
-	go test -timeout 40m -count=1 -v ./e2e/monitoring -run '^TestAlertsFire$$' -picture '$(CURDIR)/bin/dashboard.png'
+dashboard-picture: ## Run test-monitoring, and draw the dashboard of what Prometheus answers into manifests/monitoring/dashboard.png.
+	go test -timeout 40m -count=1 -v ./e2e/monitoring -run '^TestAlertsFire$$' -picture '$(CURDIR)/manifests/monitoring/dashboard.png'
 
 .PHONY: clean
 clean: ## Remove what was built here. (The control plane's programs stay in the user's cache directory.)

@@ -64,7 +64,7 @@ func drawDashboard(panels []drawn, from, to time.Time) ([]byte, error) {
 		rows = max(rows, p.GridPos.Y+p.GridPos.H)
 	}
 	width, height := columns*columnWidth, vg.Length(rows)*rowHeight
-	canvas := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(90))
+	canvas := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(80))
 	whole := vgdraw.New(canvas)
 	for _, p := range panels {
 		at := p.GridPos
@@ -88,9 +88,9 @@ func encodePNG(picture image.Image) ([]byte, error) {
 
 // fewColours are those that are used, and what is between them and white at the edges of lines and letters.
 func fewColours() color.Palette {
-	used := append(colours(), darkText(), color.NRGBA{0x00, 0x00, 0x00, 0xff}, paleGreen(), paleOrange(), paleRed())
+	used := append(colours(), darkText(), color.NRGBA{0x00, 0x00, 0x00, 0xff}, paleGreen(), paleOrange(), paleRed(), paleGrey())
 	few := color.Palette{color.White}
-	const steps = 12
+	const steps = 5
 	for _, c := range used {
 		r, g, b, _ := c.RGBA()
 		for step := range steps {
@@ -104,6 +104,7 @@ func fewColours() color.Palette {
 func darkText() color.Color   { return color.NRGBA{0x22, 0x22, 0x22, 0xff} }
 func paleGreen() color.Color  { return color.NRGBA{0xb4, 0xe0, 0xa8, 0xff} }
 func paleOrange() color.Color { return color.NRGBA{0xff, 0xcc, 0x99, 0xff} }
+func paleGrey() color.Color   { return color.NRGBA{0xee, 0xee, 0xee, 0xff} }
 func paleRed() color.Color    { return color.NRGBA{0xff, 0x99, 0x99, 0xff} }
 
 // draw draws a panel.
@@ -141,7 +142,7 @@ func (d *drawn) drawStat(to vgdraw.Canvas) {
 	for _, line := range d.lines {
 		value = float64(line.Values[len(line.Values)-1].Value)
 	}
-	background := color.Color(color.NRGBA{0xee, 0xee, 0xee, 0xff})
+	background := paleGrey()
 	for _, step := range d.FieldConfig.Defaults.Thresholds.Steps {
 		if step.Value == nil || value >= *step.Value {
 			switch step.Color {
@@ -233,6 +234,9 @@ func (d *drawn) addLine(p *plot.Plot, i int, line line, from time.Time, logarith
 	}
 	for _, sample := range line.Values {
 		x, y := sample.Timestamp.Time().Sub(from).Seconds(), float64(sample.Value)
+		if d.FieldConfig.Defaults.Unit == "bytes" {
+			y /= 1 << 20
+		}
 		if math.IsNaN(y) || math.IsInf(y, 0) || logarithmic && y <= 0 {
 			if err := flush(); err != nil {
 				return err
@@ -283,12 +287,11 @@ func (d *drawn) ticks(least, most float64) []plot.Tick {
 	} else {
 		marks = plot.DefaultTicks{}.Ticks(least, most)
 	}
+	marks = slices.DeleteFunc(marks, func(mark plot.Tick) bool { return mark.Label == "" || mark.Value < least || mark.Value > most })
 	for i := range marks {
-		if marks[i].Label != "" {
-			marks[i].Label = withUnit(marks[i].Value, d.FieldConfig.Defaults.Unit)
-		}
+		marks[i].Label = withUnit(marks[i].Value, d.FieldConfig.Defaults.Unit)
 	}
-	return slices.DeleteFunc(marks, func(mark plot.Tick) bool { return mark.Value < least || mark.Value > most })
+	return marks
 }
 
 // withUnit returns a number with a unit of Grafana's.
@@ -298,7 +301,7 @@ func withUnit(value float64, unit string) string {
 	}
 	switch {
 	case unit == "bytes":
-		return number(value/(1<<20)) + " MiB"
+		return number(value) + " MiB"
 	case unit == "s" && value != 0 && math.Abs(value) < 1:
 		return number(value*1000) + " ms"
 	case unit == "s":
