@@ -48,6 +48,8 @@ func TestExitCodes(t *testing.T) {
 		"spec: {matchingPrecedence: 10, mode: Evict, taints: [{key: "+keyA+"}], nodeSelector: {matchLabels: {kubernetes.io/hostname: "+room+"}}, evict: {deleteAfter: Never}}\n"), 0o600))
 	must(t, builders.SetTaints(ctx, w.client, quiet, builders.NoExecute(keyB)))
 	pauser := w.pauser(t, "exits")
+	forbidden, _, err := w.cp.ServiceAccount(ctx, readerNamespace, "exits-forbidden", readRules()) // the reader asks for nothing that it may not have
+	must(t, err)
 	for _, test := range []struct {
 		want       int
 		kubeconfig string
@@ -63,8 +65,8 @@ func TestExitCodes(t *testing.T) {
 		{1, w.kubeconfig, []string{"status", "no-such-node"}},
 		{0, w.kubeconfig, []string{"watch", quiet}}, // nobody goes
 		{1, w.kubeconfig, []string{"watch", "no-such-node"}},
-		{1, w.kubeconfig, []string{"pause", "--taint", keyA}}, // forbidden
-		{1, pauser, []string{"resume", "--name", "exits"}},    // there is none
+		{1, forbidden, []string{"pause", "--taint", keyA}},
+		{1, pauser, []string{"resume", "--name", "exits"}}, // there is none
 		{0, pauser, []string{"pause", "--taint", keyA, "--name", "exits", "--for", "1h"}},
 		{0, pauser, []string{"resume", "--name", "exits"}},
 	} {
