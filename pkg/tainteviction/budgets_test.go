@@ -466,3 +466,25 @@ func TestBudgetsAreReadWhenNeeded(t *testing.T) {
 		}
 	})
 }
+
+// TestDueAgainAfterABudgetHeldIt has a pod wait for its budget, be due later only, and be due again when the budget allows it.
+func TestDueAgainAfterABudgetHeldIt(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.api.AddPod("p", "n", of("app"), tolerating("b", 300))
+		f.api.AddBudget("app", "app", 1)
+		f.api.ReconcileBudgets()
+		f.start(evicts())
+		f.api.Taint("n", taintOf("a"), taintOf("b"))
+		f.wait(30)
+		f.exists(true, "p")
+		f.api.Taint("n", taintOf("b"))
+		f.wait(1)
+		f.api.AddBudget("app", "app", 0)
+		f.api.ReconcileBudgets()
+		f.wait(5)
+		f.exists(true, "p")
+		f.api.Taint("n", taintOf("a"), taintOf("b"))
+		f.wait(2)
+		f.exists(false, "p")
+	})
+}

@@ -106,12 +106,16 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 		UID: pod.UID, Namespace: pod.Namespace(), Name: pod.Name, Node: pod.Node(), Priority: pod.Priority, Cause: c.trail.cause(decision, due),
 	}
 	c.brake.Tell(pod, decision)
+	was, _ := c.taintEvictionQueue.Deadline(pod.UID)
 	added := c.taintEvictionQueue.Set(item, due)
 	if wasHeld && len(decision.Held) == 0 {
 		c.held.note(pod.UID, pod.Node()) // its deadline may be long ago
 	}
 	if !c.reconsiderHeld(pod, decision) {
 		c.forgetTurn(pod, decision)
+		if now.Before(was) && !now.Before(due) {
+			c.taintEvictionQueue.Wake(pod.UID) // what it waited for when it was due before does not count
+		}
 	}
 	if c.pods.Get(key.Namespace, key.Name) != pod {
 		// The pod changed meanwhile, and its handler may have found nothing to cancel.
