@@ -46,7 +46,11 @@ func (s *stage) buildTools(ctx context.Context) error {
 	if err := os.Mkdir(s.tools(), 0o755); err != nil {
 		return err
 	}
-	if _, err := helm.New(ctx, s.tools(), s.kubeconfig); err != nil {
+	client, err := helm.New(ctx, s.tools(), s.kubeconfig)
+	if err != nil {
+		return err
+	}
+	if err := os.Symlink(client.Path(), filepath.Join(s.tools(), "helm")); err != nil {
 		return err
 	}
 	directory := filepath.Join(s.temporary, "registry")
@@ -60,7 +64,7 @@ func (s *stage) buildTools(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(directory, "Dockerfile"), []byte(dockerfile), 0o600); err != nil {
 		return err
 	}
-	_, err := nodes.Run(ctx, nil, "docker", "build", "--quiet", "--tag", registryImage, directory)
+	_, err = nodes.Run(ctx, nil, "docker", "build", "--quiet", "--tag", registryImage, directory)
 	return err
 }
 

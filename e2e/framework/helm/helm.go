@@ -51,6 +51,9 @@ func New(ctx context.Context, dir, kubeconfig string) (*Client, error) {
 	return &Client{path: path, dir: dir, kubeconfig: kubeconfig}, nil
 }
 
+// Path returns the program, for those who run it in another way.
+func (c *Client) Path() string { return c.path }
+
 // Root returns the top of the repository.
 func Root(ctx context.Context) (string, error) {
 	output, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
