@@ -189,6 +189,7 @@ test-release: ## Make a release twice, compare, look into it, and install the pl
 .PHONY: test-e2e
 test-e2e: ## Run the built binary against a real control plane (the first time builds it, in minutes).
 	go run ./e2e/framework/controlplane/cmd/cluster --build-only
+	go -C e2e/terminal test -race -count=1 ./...
 	go test -race -timeout 30m -count=1 $$(go list ./e2e/... | grep -v -e '/e2e$$' -e '/e2e/monitoring$$')
 	go test -race -timeout 45m -count=1 -v ./e2e
 
@@ -226,6 +227,7 @@ verify-vet: ## Run go vet.
 	cd .tools/image && go vet ./...
 	cd .tools/chart && go vet ./...
 	cd .tools/release && go vet ./...
+	cd e2e/terminal && go vet ./...
 
 .PHONY: verify-tidy
 verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
@@ -233,6 +235,7 @@ verify-tidy: ## Check that go mod tidy has nothing to change, in each module.
 	cd e2e/framework/controlplane/servers && go mod tidy -diff
 	cd e2e/kind/tools && go mod tidy -diff
 	cd e2e/monitoring/tools && go mod tidy -diff
+	cd e2e/terminal && go mod tidy -diff
 	cd .tools && go mod tidy -diff
 	cd .tools/image && go mod tidy -diff
 	cd .tools/chart && go mod tidy -diff
@@ -265,6 +268,7 @@ lint: ## Run golangci-lint.
 	cd .tools/chart && $(LINT) run -c ../../.golangci.yaml ./...
 	go -C .tools/chart tool helm lint --strict '$(CURDIR)/$(CHART)'
 	cd .tools/release && $(LINT) run -c ../../.golangci.yaml ./...
+	cd e2e/terminal && $(LINT) run -c ../../.golangci.yaml ./...
 
 # Without the Internet, curl ends with one of these codes: no connection, a timeout, no answer, or an untrusted certificate.
 .PHONY: vulncheck
