@@ -118,6 +118,12 @@ func (w *world) createPolicy(t *testing.T, name, spec string, annotations map[st
 func (w *world) room(t *testing.T, name string) {
 	t.Helper()
 	must(t, w.cp.Namespace(t.Context(), name))
+	w.node(t, name)
+}
+
+// node makes a node for one test.
+func (w *world) node(t *testing.T, name string) {
+	t.Helper()
 	_, err := controlplane.CreateNode(t.Context(), w.client, name)
 	must(t, err)
 	must(t, controlplane.WaitForNodes(t.Context(), w.client, name))
@@ -128,15 +134,20 @@ func (w *world) room(t *testing.T, name string) {
 	})
 }
 
-// pod makes a pod in a room, and labelled waits until it is ready.
+// pod makes a pod with a label in a room, and waits until it is ready.
 func (w *world) pod(t *testing.T, room, name, app string, changes ...builders.Change) {
 	t.Helper()
-	pod := builders.Pod(room, append([]builders.Change{builders.Named(name)}, changes...)...)
-	pod.Labels = map[string]string{"app": app}
-	_, err := w.client.CoreV1().Pods(room).Create(t.Context(), pod, metav1.CreateOptions{})
+	w.podIn(t, room, room, name, append(changes, func(pod *corev1.Pod) { pod.Labels = map[string]string{"app": app} })...)
+}
+
+// podIn makes a pod in a namespace on a node, and waits until it is ready.
+func (w *world) podIn(t *testing.T, namespace, node, name string, changes ...builders.Change) {
+	t.Helper()
+	pod := builders.Pod(node, append([]builders.Change{builders.Named(name)}, changes...)...)
+	_, err := w.client.CoreV1().Pods(namespace).Create(t.Context(), pod, metav1.CreateOptions{})
 	must(t, err)
 	must(t, loop.Until(t.Context(), 100*time.Millisecond, time.Minute, func(ctx context.Context) error {
-		pod, err := w.client.CoreV1().Pods(room).Get(ctx, name, metav1.GetOptions{})
+		pod, err := w.client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}

@@ -17,8 +17,10 @@ limitations under the License.
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,6 +64,8 @@ const statusExample = `  # What goes on?
 const (
 	statusInterval = 5 * time.Second
 	idleFactor     = 10
+	// lookInterval is how often it is looked whether the terminal has another size.
+	lookInterval = 200 * time.Millisecond
 )
 
 type status struct {
@@ -71,8 +75,8 @@ type status struct {
 	allNamespaces bool
 	watch         bool
 
-	// clear says that --watch replaces what was printed before.
-	clear bool
+	// screen shows what --watch reads on a terminal. Elsewhere it is nil.
+	screen *screen
 }
 
 func newStatusCommand(common *Common) *cobra.Command {
@@ -102,8 +106,10 @@ func (o *status) complete(args []string) (err error) {
 	if len(args) > 0 && o.selector != "" {
 		return usagef("name nodes or select them with -l, not both")
 	}
+	if o.watch && isTerminal(o.Out) && o.text() {
+		o.screen = o.newScreen()
+	}
 	o.nodes, err = nodeNames(args)
-	o.clear = isTerminal(o.Out)
 	return err
 }
 
@@ -135,30 +141,89 @@ func (o *status) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	if o.watch {
+		return o.again(ctx, reader, done)
+	}
+	result, err := o.read(ctx, reader)
+	if err != nil {
+		return err
+	}
+	done()
+	return o.show(result)
+}
+
+// again reads again and again, and shows it: on a terminal in place, elsewhere below what was there before, if something has changed.
+func (o *status) again(ctx context.Context, reader *snapshot.Reader, done func()) error {
 	before := ""
 	for {
 		began := time.Now()
 		result, err := o.read(ctx, reader)
 		done()
 		if err != nil {
+			return errors.Join(o.leave(), err)
+		}
+		if o.screen == nil {
+			before, err = o.append(result, before)
+		} else {
+			err = o.draw(result)
+		}
+		if err != nil {
 			return err
 		}
-		if !o.watch {
-			return o.show(result, false)
-		}
-		if now := fingerprint(result.Timeless()); o.clear || now != before {
-			if err := o.show(result, before != ""); err != nil {
-				return err
+		next := time.Now().Add(max(statusInterval, idleFactor*time.Since(began)))
+		for time.Now().Before(next) {
+			select {
+			case <-ctx.Done():
+				return errors.Join(o.leave(), ctx.Err())
+			case <-time.After(min(lookInterval, time.Until(next))):
 			}
-			before = now
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(max(statusInterval, idleFactor*time.Since(began))):
+			if o.screen != nil && o.screen.resized() {
+				if err := o.draw(result); err != nil {
+					return err
+				}
+			}
 		}
 	}
 }
+
+// append prints a status below the one before, of which it has the fingerprint, if they differ. It returns that of this one.
+func (o *status) append(s *explain.Status, before string) (string, error) {
+	now := fingerprint(s.Timeless())
+	if now == before {
+		return before, nil
+	}
+	if o.text() {
+		if before != "" {
+			fmt.Fprintln(o.Out)
+		}
+		fmt.Fprintln(o.Out, text.Absolute(s.At.Truncate(time.Second)))
+	}
+	return now, o.show(s)
+}
+
+// draw shows a status in place.
+func (o *status) draw(s *explain.Status) error {
+	p, picture := o.printer(), &bytes.Buffer{}
+	p.Out = picture
+	fmt.Fprintln(picture, text.Absolute(s.At.Truncate(time.Second)))
+	if len(s.Nodes) == 0 {
+		p.Paragraph(text.Plain, 0, 2, o.nothing())
+	}
+	printStatus(p, s)
+	printLimits(p, s.Common())
+	return o.screen.draw(picture.String())
+}
+
+// leave lets what is on the screen stand.
+func (o *status) leave() error {
+	if o.screen == nil {
+		return nil
+	}
+	return o.screen.leave()
+}
+
+// text reports whether what is printed is for people.
+func (o *status) text() bool { return o.Output.Format == "" || o.Output.Format == "wide" }
 
 // read reads and explains what goes on.
 func (o *status) read(ctx context.Context, reader *snapshot.Reader) (*explain.Status, error) {
@@ -208,21 +273,10 @@ func (o *status) facts(ctx context.Context, reader *snapshot.Reader, s *snapshot
 	return facts, nil
 }
 
-// show prints a status. again says that one has been printed before.
-func (o *status) show(s *explain.Status, again bool) error {
-	if o.Output.Format == "" || o.Output.Format == "wide" {
-		switch {
-		case o.clear && o.watch:
-			fmt.Fprint(o.Out, "\x1b[H\x1b[2J")
-		case again:
-			fmt.Fprintln(o.Out)
-		}
-		if o.watch {
-			fmt.Fprintln(o.Out, text.Absolute(s.At.Truncate(time.Second)))
-		}
-		if len(s.Nodes) == 0 {
-			fmt.Fprintln(o.ErrOut, o.nothing())
-		}
+// show prints a status.
+func (o *status) show(s *explain.Status) error {
+	if o.text() && len(s.Nodes) == 0 {
+		fmt.Fprintln(o.ErrOut, o.nothing())
 	}
 	return o.print(s, func(p *text.Printer) { printStatus(p, s) })
 }

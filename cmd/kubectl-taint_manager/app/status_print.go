@@ -180,7 +180,7 @@ func shortTaint(taint string) string {
 // printPods prints the pods that go or would go.
 func printPods(p *text.Printer, s *explain.Status) {
 	table := &text.Table{Columns: []text.Column{
-		{Name: "STATE"}, {Name: "POD"}, {Name: "NODE"}, {Name: "WHEN"}, {Name: "MODE", Wide: true}, {Name: "POLICY", Wide: true},
+		{Name: "STATE"}, {Name: "POD"}, {Name: "NODE", Wide: len(s.Nodes) == 1}, {Name: "WHEN"}, {Name: "MODE", Wide: true}, {Name: "POLICY", Wide: true},
 		{Name: "TAINT", Wide: true}, {Name: "WHY"},
 	}}
 	shown := func(node *explain.NodeStatus) []explain.PodStatus {

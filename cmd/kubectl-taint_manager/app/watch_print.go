@@ -17,15 +17,13 @@ limitations under the License.
 package app
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
@@ -47,22 +45,10 @@ func (o *watchVerb) progressDisplay() display {
 	case format != "" && format != "wide" && format != "name":
 		return &encodedDisplay{Common: o.Common}
 	case isTerminal(o.Out):
-		return &screenDisplay{printer: o.printer, height: o.height}
+		return &screenDisplay{printer: o.printer, screen: o.newScreen()}
 	default:
 		return &lineDisplay{out: o.Out}
 	}
-}
-
-// height returns the number of lines of the terminal, or 0.
-func (o *watchVerb) height() int {
-	file, ok := o.Out.(*os.File)
-	if !ok {
-		return 0
-	}
-	if _, height, err := term.GetSize(int(file.Fd())); err == nil {
-		return height
-	}
-	return 0
 }
 
 // changes lets progress through that differs from what was let through before, once a second at most.
@@ -158,34 +144,20 @@ func nodeLine(p *explain.Progress, node *explain.NodeProgress) string {
 // screenDisplay shows progress in one place of a terminal.
 type screenDisplay struct {
 	printer func() *text.Printer
-	// height returns the number of lines of the terminal. 0 is not known.
-	height func() int
-	lines  int
+	screen  *screen
 }
 
 func (d *screenDisplay) show(p *explain.Progress, broken error) error {
-	printer := d.printer()
-	out, picture := printer.Out, &bytes.Buffer{}
+	printer, picture := d.printer(), &bytes.Buffer{}
 	printer.Out = picture
 	printProgress(printer, p, broken)
-	var frame strings.Builder
-	if d.lines > 0 {
-		fmt.Fprintf(&frame, "\x1b[%dA", d.lines)
-	}
-	lines := slices.Collect(strings.Lines(picture.String()))
-	if room := d.height() - 1; room > 0 && len(lines) > room { // the cursor cannot go up to what has scrolled away
-		lines = append(lines[:room-1], "…\n")
-	}
-	for _, line := range lines {
-		frame.WriteString("\x1b[2K" + line)
-	}
-	d.lines = len(lines)
-	frame.WriteString("\x1b[J")
-	_, err := io.WriteString(out, frame.String())
-	return err
+	return d.screen.draw(picture.String())
 }
 
 func (d *screenDisplay) end(p *explain.Progress, how string) error {
+	if err := d.screen.leave(); err != nil {
+		return err
+	}
 	return printEnd(d.printer(), p, how)
 }
 
@@ -318,6 +290,8 @@ func printEnd(p *text.Printer, progress *explain.Progress, how string) error {
 		_, err := fmt.Fprintln(p.Out, strings.ToUpper(how[:1])+how[1:]+", and nothing was seen.")
 		return err
 	}
+	out := bufio.NewWriter(p.Out)
+	p.Out = out
 	took := duration.HumanDuration(progress.At.Sub(progress.Began))
 	for i := range progress.Nodes {
 		node := &progress.Nodes[i]
@@ -330,9 +304,7 @@ func printEnd(p *text.Printer, progress *explain.Progress, how string) error {
 		if node.Stay.Sum() > 0 {
 			words += "; " + stayWords(&node.Stay)
 		}
-		if _, err := fmt.Fprintln(p.Out, words); err != nil {
-			return err
-		}
+		p.Paragraph(text.Plain, 0, 2, words)
 	}
-	return nil
+	return out.Flush()
 }

@@ -270,24 +270,37 @@ func TestWatchGolden(t *testing.T) {
 // TestWatchScreen has the second picture take the place of the first, and of a low terminal only the first lines shown.
 func TestWatchScreen(t *testing.T) {
 	var out bytes.Buffer
-	height := 24
-	screen := &screenDisplay{printer: func() *text.Printer { return &text.Printer{Out: &out, Width: 80} }, height: func() int { return height }}
-	for gone := range 3 {
-		if gone == 2 {
-			height = 2
-		}
-		progress := &explain.Progress{Nodes: []explain.NodeProgress{{Node: "node-a", Exists: true, ToGo: 2 - gone, Gone: gone}}}
-		if err := screen.show(progress, nil); err != nil {
+	width, height := 80, 24
+	display := &screenDisplay{
+		printer: func() *text.Printer { return &text.Printer{Out: &out, Width: width} },
+		screen:  &screen{out: &out, size: func() (int, int) { return width, height }},
+	}
+	for _, step := range []struct {
+		gone, width, height int
+		want                string
+	}{
+		{0, 80, 24, "node-a has no taint that evicts\x1b[K\n  ░░░░░░░░░░░░░░░░░░░░ 0 of 3 gone, 0 terminating, 3 to go\x1b[K\n\x1b[J"},
+		{1, 80, 24, "\r\x1b[2Anode-a has no taint that evicts\x1b[K\n  ██████░░░░░░░░░░░░░░ 1 of 3 gone, 0 terminating, 2 to go\x1b[K\n\x1b[J"},
+		{2, 80, 2, "\r\x1b[2A… and 2 more lines, for a higher terminal\x1b[K\n\x1b[J"},
+		{2, 28, 24, "\x1b[H\x1b[2Jnode-a has no taint that\x1b[K\n  evicts\x1b[K\n  █████████████░░░░░░░ 2\x1b[K\n    of 3 gone, 0\x1b[K\n    terminating, 1 to go\x1b[K\n\x1b[J"},
+		{2, 15, 4, "\x1b[H\x1b[2Jnode-a has no …\x1b[K\n  that evicts\x1b[K\n… and 3 more l…\x1b[K\n\x1b[J"},
+	} {
+		width, height = step.width, step.height
+		progress := &explain.Progress{Nodes: []explain.NodeProgress{{Node: "node-a", Exists: true, ToGo: 3 - step.gone, Gone: step.gone}}}
+		if err := display.show(progress, nil); err != nil {
 			t.Fatal(err)
 		}
+		if out.String() != step.want {
+			t.Errorf("%dx%d: got %q, want %q", width, height, out.String(), step.want)
+		}
+		out.Reset()
 	}
-	const want = "\x1b[2Knode-a has no taint that evicts\n" +
-		"\x1b[2K  ░░░░░░░░░░░░░░░░░░░░ 0 of 2 gone, 0 terminating, 2 to go\n\x1b[J" +
-		"\x1b[2A\x1b[2Knode-a has no taint that evicts\n" +
-		"\x1b[2K  ██████████░░░░░░░░░░ 1 of 2 gone, 0 terminating, 1 to go\n\x1b[J" +
-		"\x1b[2A\x1b[2K…\n\x1b[J"
-	if out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
+	width = 40
+	if err := display.end(&explain.Progress{Nodes: []explain.NodeProgress{{Node: "node-a", Exists: true, ToGo: 1, Gone: 2}}}, "interrupted"); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\r\x1b[Jnode-a: interrupted, with 1 pod still\n  there, 2 gone\n"; out.String() != want {
+		t.Errorf("the end: got %q, want %q", out.String(), want)
 	}
 }
 

@@ -18,7 +18,9 @@ package text
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/duration"
 )
@@ -41,8 +43,14 @@ func (p *Printer) Style(style Style, words string) string {
 	if !p.Color || style == Plain {
 		return words
 	}
-	return "\x1b[" + string(style) + "m" + words + "\x1b[0m"
+	return escape + string(style) + "m" + words + reset
 }
+
+// escape begins a style, and reset ends it.
+const (
+	escape = "\x1b["
+	reset  = escape + "0m"
+)
 
 // Relative returns a time as people say it: "in 4m12s", "3s ago", "now". A time to come is rounded up, to the unit that is shown: nothing happens
 // before what was read.
@@ -86,4 +94,47 @@ func Count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Cut returns what fits into a width of a line with styles, with an ellipsis in place of the rest.
+func Cut(line string, width int) string {
+	var cut strings.Builder
+	room, styled := width, false
+	for rest := line; rest != ""; {
+		if strings.HasPrefix(rest, escape) {
+			sequence, _, found := strings.Cut(rest, "m")
+			if !found {
+				return line // no style
+			}
+			cut.WriteString(sequence + "m")
+			rest, styled = rest[len(sequence)+1:], sequence != escape+"0"
+			continue
+		}
+		_, size := utf8.DecodeRuneInString(rest)
+		if room == 1 && visible(rest) > 1 {
+			cut.WriteString("…")
+			if styled {
+				cut.WriteString(reset)
+			}
+			return cut.String()
+		}
+		cut.WriteString(rest[:size])
+		rest, room = rest[size:], room-1
+	}
+	return cut.String()
+}
+
+// visible returns how many characters of a line with styles are shown.
+func visible(line string) (n int) {
+	for line != "" {
+		if strings.HasPrefix(line, escape) {
+			if _, rest, found := strings.Cut(line, "m"); found {
+				line = rest
+				continue
+			}
+		}
+		_, size := utf8.DecodeRuneInString(line)
+		line, n = line[size:], n+1
+	}
+	return n
 }

@@ -18,8 +18,8 @@ limitations under the License.
 //
 // # Guarantees
 //
-//   - Columns line up, by the number of characters. On a terminal, what does not fit is wrapped within the last column, at spaces. Elsewhere
-//     each row is one line, whatever its length.
+//   - Columns line up, by the number of characters. On a terminal, what does not fit is wrapped within the last column, at spaces; where no room
+//     is left for that, it is below the row. Elsewhere each row is one line, whatever its length.
 //   - Colours only add to the text, and are only used where the caller has said that there is a terminal.
 package text
 
@@ -113,6 +113,9 @@ func (p *Printer) shown(t *Table, cells []string) []string {
 	return shown
 }
 
+// below is the indent of a last column that is below its row.
+const below = 4
+
 // row prints a row whose columns have certain widths.
 func (p *Printer) row(row Row, widths []int) {
 	var line strings.Builder
@@ -124,8 +127,15 @@ func (p *Printer) row(row Row, widths []int) {
 		indent += widths[i] + gap
 	}
 	room := 0
-	if p.Width > 0 && p.Width-indent >= minLast {
+	switch {
+	case p.Width == 0:
+	case p.Width-indent >= min(minLast, widths[last]):
 		room = p.Width - indent
+	default:
+		indent, room = below, max(minLast, p.Width-below)
+		text := strings.TrimRight(line.String(), " ")
+		line.Reset()
+		line.WriteString(text + "\n" + strings.Repeat(" ", indent))
 	}
 	for i, part := range Wrap(row.Cells[last], room) {
 		if i > 0 {
@@ -133,7 +143,9 @@ func (p *Printer) row(row Row, widths []int) {
 		}
 		line.WriteString(part)
 	}
-	fmt.Fprintln(p.Out, p.Style(row.Style, line.String()))
+	for part := range strings.SplitSeq(line.String(), "\n") { // a style ends with its line, so that a line can be cut
+		fmt.Fprintln(p.Out, p.Style(row.Style, part))
+	}
 }
 
 // Paragraph prints a text after an indent. Lines after the first have an indent of their own.

@@ -33,7 +33,8 @@ func TestTable(t *testing.T) {
 		{Printer{}, "A      LAST\né      one two three four five six\nlong   <none>\n"},
 		{Printer{NoHeaders: true, Wide: true}, "é      w        one two three four five six\nlong   <none>   <none>\n"},
 		{Printer{Width: 30}, "A      LAST\né      one two three four five\n       six\nlong   <none>\n"},
-		{Printer{Width: 20}, "A      LAST\né      one two three four five six\nlong   <none>\n"}, // too narrow to wrap
+		{Printer{Width: 20}, "A\n    LAST\né\n    one two three four\n    five six\nlong\n    <none>\n"},
+		{Printer{Width: 30, Color: true, NoHeaders: true}, "\x1b[31mé      one two three four five\x1b[0m\n\x1b[31m       six\x1b[0m\nlong   <none>\n"},
 		{Printer{Color: true, NoHeaders: true}, "\x1b[31mé      one two three four five six\x1b[0m\nlong   <none>\n"},
 	} {
 		var out bytes.Buffer
@@ -87,5 +88,22 @@ func TestWrapKeepsLongWords(t *testing.T) {
 	got := Wrap("a longword b c", 5)
 	if len(got) != 3 || got[0] != "a" || got[1] != "longword" || got[2] != "b c" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, test := range []struct {
+		line  string
+		width int
+		want  string
+	}{
+		{"", 3, ""}, {"éab", 3, "éab"}, {"éabc", 3, "éa…"}, {"abc", 1, "…"},
+		{"\x1b[31mabc\x1b[0m", 3, "\x1b[31mabc\x1b[0m"},
+		{"\x1b[31mabcd\x1b[0m", 3, "\x1b[31mab…\x1b[0m"},
+		{"\x1b[1mab\x1b[0mcd", 3, "\x1b[1mab\x1b[0m…"},
+	} {
+		if got := Cut(test.line, test.width); got != test.want {
+			t.Errorf("%q to %d: got %q, want %q", test.line, test.width, got, test.want)
+		}
 	}
 }
