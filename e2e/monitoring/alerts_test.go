@@ -111,9 +111,8 @@ func (r *faults) start() {
 func (r *faults) pods(n int, changes ...builders.Change) (node string, pods []*corev1.Pod) {
 	r.T.Helper()
 	node = r.Node()
-	return node, r.Many(n, func(int) *corev1.Pod {
-		r.named++
-		return builders.Pod(node, append(slices.Clone(changes), builders.Named(fmt.Sprint("pod-", r.named)))...)
+	return node, r.Many(n, func(i int) *corev1.Pod { // called by several at the same time
+		return builders.Pod(node, append(slices.Clone(changes), builders.Named(fmt.Sprintf("%s-%d", node, i)))...)
 	})
 }
 

@@ -107,27 +107,32 @@ func (p *prometheus) reads(replicas ...*harness.Controller) {
 	p.write("targets.json.new", string(text))
 	p.scene.Must(os.Rename(filepath.Join(p.directory, "targets.json.new"), filepath.Join(p.directory, "targets.json")))
 	p.scene.Eventually("Prometheus reads the replicas", 30*time.Second, func(ctx context.Context) error {
-		if up := p.value(ctx, `sum(up{job="taint-manager"})`); up != float64(len(replicas)) {
-			targets, err := p.Targets(ctx)
-			return fmt.Errorf("it reads %v of %d: %+v, %w", up, len(replicas), targets.Active, err)
+		up, err := p.value(ctx, `sum(up{job="taint-manager"})`)
+		if err == nil && up != float64(len(replicas)) {
+			var targets promv1.TargetsResult
+			if targets, err = p.Targets(ctx); err == nil {
+				err = fmt.Errorf("it reads %v of %d: %+v", up, len(replicas), targets.Active)
+			}
 		}
-		return nil
+		return err
 	})
 }
 
 // value returns the value of an expression that has one series, and 0 if it has none.
-func (p *prometheus) value(ctx context.Context, expression string) float64 {
-	p.scene.T.Helper()
+func (p *prometheus) value(ctx context.Context, expression string) (float64, error) {
 	answer, _, err := p.Query(ctx, expression, time.Now())
-	p.scene.Must(err)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", expression, err)
+	}
 	series, ok := answer.(model.Vector)
-	if !ok || len(series) > 1 {
-		p.scene.T.Fatalf("%s has the answer %v", expression, answer)
+	switch {
+	case !ok, len(series) > 1:
+		return 0, fmt.Errorf("%s has the answer %v", expression, answer)
+	case len(series) == 0:
+		return 0, nil
+	default:
+		return float64(series[0].Value), nil
 	}
-	if len(series) == 0 {
-		return 0
-	}
-	return float64(series[0].Value)
 }
 
 // between returns the answer to an expression over a time.
@@ -141,15 +146,13 @@ func (p *prometheus) between(expression string, from, to time.Time) model.Matrix
 }
 
 // firing returns the names of the alerts that fire now.
-func (p *prometheus) firing(ctx context.Context) sets.Set[string] {
-	p.scene.T.Helper()
+func (p *prometheus) firing(ctx context.Context) (sets.Set[string], error) {
 	answer, err := p.Alerts(ctx)
-	p.scene.Must(err)
 	names := sets.New[string]()
 	for _, alert := range answer.Alerts {
 		if alert.State == promv1.AlertStateFiring {
 			names.Insert(string(alert.Labels[model.AlertNameLabel]))
 		}
 	}
-	return names
+	return names, err
 }

@@ -54,9 +54,8 @@ type faults struct {
 	replicas   []*harness.Controller
 	// third is a replica that was started for a fault.
 	third *harness.Controller
-	// phases are the faults that have been made. named counts the pods that were given a name.
+	// phases are the faults that have been made.
 	phases []*phase
-	named  int
 }
 
 // phase is the time of a fault, until what it caused has ended, and the alerts that may fire meanwhile.
@@ -81,10 +80,11 @@ func (r *faults) fires(p *phase) {
 	r.T.Helper()
 	for _, alert := range p.alerts {
 		r.Eventually(p.name+": "+alert+" fires", firesWithin, func(ctx context.Context) error {
-			if firing := r.prometheus.firing(ctx); !firing.Has(alert) {
-				return fmt.Errorf("only these fire: %v", firing.UnsortedList())
+			firing, err := r.prometheus.firing(ctx)
+			if err == nil && !firing.Has(alert) {
+				err = fmt.Errorf("only these fire: %v", firing.UnsortedList())
 			}
-			return nil
+			return err
 		})
 		first := time.Now()
 		for _, series := range r.prometheus.between(fmt.Sprintf(`ALERTS{alertstate="firing",alertname=%q}`, alert), p.from, first) {
@@ -99,10 +99,11 @@ func (r *faults) ends(p *phase) {
 	r.T.Helper()
 	ended := time.Now()
 	r.Eventually(p.name+": the alerts end", endsWithin, func(ctx context.Context) error {
-		if firing := r.prometheus.firing(ctx); firing.HasAny(p.alerts...) {
-			return fmt.Errorf("these fire: %v", firing.UnsortedList())
+		firing, err := r.prometheus.firing(ctx)
+		if err == nil && firing.HasAny(p.alerts...) {
+			err = fmt.Errorf("these fire: %v", firing.UnsortedList())
 		}
-		return nil
+		return err
 	})
 	p.to = time.Now()
 	r.phases = append(r.phases, p)
@@ -113,10 +114,11 @@ func (r *faults) ends(p *phase) {
 func (r *faults) settles() time.Time {
 	r.T.Helper()
 	r.Eventually("no alert fires at first", endsWithin, func(ctx context.Context) error {
-		if n := r.prometheus.value(ctx, `count(ALERTS{alertstate="firing"})`); n != 0 {
-			return fmt.Errorf("%v fire", n)
+		n, err := r.prometheus.value(ctx, `count(ALERTS{alertstate="firing"})`)
+		if err == nil && n != 0 {
+			err = fmt.Errorf("%v fire", n)
 		}
-		return nil
+		return err
 	})
 	return time.Now()
 }
@@ -125,7 +127,9 @@ func (r *faults) settles() time.Time {
 func (r *faults) expectSilence(began time.Time) {
 	r.T.Helper()
 	r.expectOnlyWhatWasWrong(began, time.Now())
-	if evicted := r.prometheus.value(r.Context(), "sum(taint_eviction_controller_pod_deletions_total)"); evicted < 50 {
+	evicted, err := r.prometheus.value(r.Context(), "sum(taint_eviction_controller_pod_deletions_total)")
+	r.Must(err)
+	if evicted < 50 {
 		r.T.Errorf("%v pods went, by which the silence shows nothing", evicted)
 	}
 	r.Saw("nothing fires while nothing is wrong")
@@ -152,10 +156,11 @@ func (r *faults) expectOnlyWhatWasWrong(from, to time.Time) {
 func (r *faults) leads() {
 	r.T.Helper()
 	r.Eventually("one replica leads", 40*time.Second, func(ctx context.Context) error {
-		if n := r.prometheus.value(ctx, "sum(taint_manager_leading)"); n != 1 {
-			return fmt.Errorf("%v lead", n)
+		n, err := r.prometheus.value(ctx, "sum(taint_manager_leading)")
+		if err == nil && n != 1 {
+			err = fmt.Errorf("%v lead", n)
 		}
-		return nil
+		return err
 	})
 }
 
