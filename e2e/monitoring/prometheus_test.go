@@ -45,7 +45,8 @@ type prometheus struct {
 	directory string
 }
 
-// startPrometheus starts one, which may read /metrics by the role of the manifests, and nothing else. It ends with the control plane.
+// startPrometheus starts one, which may read /metrics by the role of the manifests, and nothing else. It ends with the test, before its
+// directory is removed: without its files, it crashes.
 func startPrometheus(s *harness.Scene, rules string) *prometheus {
 	s.T.Helper()
 	program := tool(s.T, prometheusProgram)
@@ -71,7 +72,7 @@ scrape_configs:
 	client, err := api.NewClient(api.Config{Address: "http://" + address})
 	s.Must(err)
 	p.API = promv1.NewAPI(client)
-	_, err = s.CP.Run(s.Context(), controlplane.Spec{
+	process, err := s.CP.Run(s.Context(), controlplane.Spec{
 		Name: "prometheus", Path: program,
 		Args: []string{
 			"--config.file=" + filepath.Join(p.directory, "prometheus.yaml"), "--storage.tsdb.path=" + filepath.Join(p.directory, "data"),
@@ -83,6 +84,11 @@ scrape_configs:
 		},
 	})
 	s.Must(err)
+	s.T.Cleanup(func() {
+		if err := process.Stop(); err != nil {
+			s.T.Error(err)
+		}
+	})
 	return p
 }
 
