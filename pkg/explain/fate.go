@@ -72,6 +72,9 @@ type Fate struct {
 	Held []Hold `json:"held,omitempty"`
 	// EndsAt is when the pod need not go any more if it is still there then, because another policy takes over.
 	EndsAt time.Time `json:"endsAt,omitzero"`
+
+	// modeSince is since when a pod that is due goes by Mode.
+	modeSince time.Time
 }
 
 // Hold says what holds a pod back from going because of a taint.
@@ -87,8 +90,9 @@ type Hold struct {
 
 // FateOf returns what becomes of a pod by a decision of the snapshot. known reports whether the start of a taint is known.
 func FateOf(s *snapshot.Snapshot, decision deadline.Decision, known func(deadline.Taint) bool) Fate {
+	current, _ := decision.At(s.At)
 	decision = decision.AsOf(s.At)
-	fate := Fate{Outcome: Stays, Reason: decision.Reason}
+	fate := Fate{Outcome: Stays, Reason: decision.Reason, modeSince: s.API(current.From)}
 	for _, step := range decision.Held {
 		fate.Held = append(fate.Held, Hold{Policy: policyName(step.Policy), Mode: step.Mode, Taint: shared(step.Taint.String()), From: s.API(step.From)})
 	}

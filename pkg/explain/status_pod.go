@@ -21,6 +21,8 @@ import (
 	"slices"
 	"time"
 
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -172,7 +174,7 @@ func (j *judge) judge(pod *podcache.Pod) PodStatus {
 		status.State, status.BlockedSince = StateBlocked, event.First
 		status.Because = "its last Event says: " + event.Message
 	default:
-		j.due(&status)
+		j.due(&status, pod)
 	}
 	return status
 }
@@ -183,10 +185,9 @@ func (j *judge) budgetsUnread() bool {
 }
 
 // due says why a pod that has to go now is still there.
-func (j *judge) due(status *PodStatus) {
+func (j *judge) due(status *PodStatus, pod *podcache.Pod) {
 	status.State = StateDue
-	late := j.at.Sub(status.Fate.Deadline)
-	if !status.Fate.AtLatest && !status.Fate.ModeUnknown && late > overdueAfter {
+	if !status.Fate.AtLatest && !status.Fate.ModeUnknown && j.at.Sub(j.freeSince(&status.Fate, pod)) > overdueAfter {
 		status.State = StateOverdue
 	}
 	switch {
@@ -205,6 +206,22 @@ func (j *judge) due(status *PodStatus) {
 	default:
 		status.Because = because(&status.Fate)
 	}
+}
+
+// freeSince returns since when nothing that the API shows keeps a pod that is due: since its deadline, or since its disruption budgets, which
+// kept it before, allow evictions again or do not count any more.
+func (j *judge) freeSince(fate *Fate, pod *podcache.Pod) time.Time {
+	since := later(fate.Deadline, fate.modeSince)
+	if fate.Mode != deadline.ModeEvict {
+		return since
+	}
+	for _, budget := range j.s.CoveringBudgets(pod) {
+		allowed := meta.FindStatusCondition(budget.Status.Conditions, policyv1.DisruptionAllowedCondition)
+		if allowed != nil && allowed.Status == metav1.ConditionTrue {
+			since = later(since, allowed.LastTransitionTime.Time)
+		}
+	}
+	return since
 }
 
 // expiring reports whether a pod that goes later does so because a policy that holds it expires then.
@@ -253,12 +270,12 @@ func (j *judge) terminating(status *PodStatus, pod *podcache.Pod) {
 }
 
 // TerminatingOf returns since when an object is being deleted, and what that waits for; nil if it is not.
-func TerminatingOf(meta *metav1.ObjectMeta) *Terminating {
-	if meta.DeletionTimestamp == nil {
+func TerminatingOf(object *metav1.ObjectMeta) *Terminating {
+	if object.DeletionTimestamp == nil {
 		return nil
 	}
-	grace := time.Duration(ptr.Deref(meta.DeletionGracePeriodSeconds, 0)) * time.Second
+	grace := time.Duration(ptr.Deref(object.DeletionGracePeriodSeconds, 0)) * time.Second
 	return &Terminating{
-		Since: meta.DeletionTimestamp.Add(-grace).UTC(), GraceEnds: meta.DeletionTimestamp.UTC(), Finalizers: meta.Finalizers,
+		Since: object.DeletionTimestamp.Add(-grace).UTC(), GraceEnds: object.DeletionTimestamp.UTC(), Finalizers: object.Finalizers,
 	}
 }

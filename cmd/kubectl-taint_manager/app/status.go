@@ -37,7 +37,7 @@ import (
 
 const statusLong = `Say what goes on because of taints: of each node with a taint that may evict, since when it has it, and which of its pods are
 
-  Overdue      due for more than 5 s, and still there
+  Overdue      due for more than 5 s, allowed by its disruption budget for as long, and still there
   Stuck        being deleted, and still there a minute after the end of their grace period
   Blocked      due, and held by a disruption budget
   Due          to go now
