@@ -191,6 +191,7 @@ func TestVersion(t *testing.T) {
 			"Unknown: The image of Deployment kube-system/taint-manager shows no version: r:5000/taint-manager@sha256:abc."}},
 		{"latest", image("taint-manager:latest"), []string{"Unknown: The image of Deployment kube-system/taint-manager shows no version: taint-manager:latest."}},
 		{"a plugin of no release", func(s *scene) { s.cluster.Version = "v0.0.0-dev" }, []string{"Unknown: The plugin is of no release, but v0.0.0-dev."}},
+		{"a plugin that go build made", func(s *scene) { s.cluster.Version = "v0.0.0-master+$Format:%H$" }, []string{"Unknown: The plugin was built without a version."}},
 		{"no Deployment", func(s *scene) { s.cluster.Deployments.Value = nil }, []string{"Unknown: There is no Deployment whose version could be compared."}},
 	})
 }

@@ -196,7 +196,11 @@ func checkVersion(c *Cluster) []Finding {
 	}
 	own, err := utilversion.ParseGeneric(c.Version)
 	if err != nil || own.Major() == 0 && own.Minor() == 0 {
-		return []Finding{{Unknown, check, fmt.Sprintf("The plugin is of no release, but %s.", c.Version), "Use the plugin of the release that runs.", nil}}
+		said := fmt.Sprintf("The plugin is of no release, but %s.", c.Version)
+		if strings.Contains(c.Version, "$Format") { // what component-base says where nothing has stamped a version
+			said = "The plugin was built without a version."
+		}
+		return []Finding{{Unknown, check, said, "Use the plugin of the release that runs.", nil}}
 	}
 	var findings []Finding
 	for i := range c.Deployments.Value {
