@@ -66,8 +66,12 @@ func run(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "Pushed oci://%s:%s@%s\nInstall it: helm install taint-manager oci://%s --version %s --namespace kube-system\n",
-		repository, p.version, digest, repository, p.version)
+	insecure := ""
+	if isLoopback(repository) {
+		insecure = " --plain-http"
+	}
+	_, err = fmt.Fprintf(stdout, "Pushed oci://%s:%s@%s\nInstall it: helm install taint-manager oci://%s --version %s --namespace kube-system%s\n",
+		repository, p.version, digest, repository, p.version, insecure)
 	return err
 }
 

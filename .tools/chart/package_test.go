@@ -167,6 +167,10 @@ func TestPush(t *testing.T) {
 	if line(printed) != want {
 		t.Errorf("printed\n%s\nwant\n%s", line(printed), want)
 	}
+	install := "Install it: helm install taint-manager oci://" + host + "/some/charts/taint-manager --version 1.2.3 --namespace kube-system --plain-http"
+	if lines := strings.Split(printed, "\n"); lines[2] != install {
+		t.Errorf("printed\n%s\nwant\n%s", lines[2], install)
+	}
 	if !strings.Contains(string(pulled.Manifest.Data), `"org.opencontainers.image.created":"2023-11-14T22:13:20Z"`) {
 		t.Errorf("the artifact has another time than its source: %s", pulled.Manifest.Data)
 	}
