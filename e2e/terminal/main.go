@@ -60,6 +60,7 @@ func run(args []string, to io.Writer) error {
 	flags := flag.NewFlagSet("terminal", flag.ContinueOnError)
 	columns, rows := flags.Int("columns", 80, "width of the terminal"), flags.Int("rows", 24, "height of the terminal")
 	cast := flags.String("cast", "", "file to write a recording to, in the format asciicast v2")
+	svg := flags.String("svg", "", "file to write an animation to, as SVG; of a terminal that keeps its size")
 	quick := flags.Duration("pause", 2*time.Second, "the longest time that a picture stays in the recording and in the animation")
 	limit := flags.Duration("timeout", 5*time.Minute, "when to kill the program")
 	var actions actionList
@@ -83,6 +84,11 @@ func run(args []string, to io.Writer) error {
 	}
 	if *cast != "" {
 		if err := os.WriteFile(*cast, recording.asciicast(*quick), 0o644); err != nil {
+			return err
+		}
+	}
+	if *svg != "" {
+		if err := os.WriteFile(*svg, animation(session.Frames, *quick), 0o644); err != nil {
 			return err
 		}
 	}

@@ -83,7 +83,8 @@ type Frame struct {
 	Scrolled int    `json:"scrolled"`
 	Cursor   Cursor `json:"cursor"`
 
-	styled []string
+	// drawn are the lines with their colours.
+	drawn [][]span
 }
 
 // Cursor is where the cursor is, from 0.
@@ -127,7 +128,7 @@ func (r *recording) frames() (frames []Frame, err error) {
 		position := screen.CursorPosition()
 		frame := Frame{
 			Seconds: e.at.Seconds(), Columns: columns, Rows: rows, Lines: linesOf(screen.String()), Scrolled: screen.ScrollbackLen(),
-			Cursor: Cursor{Column: position.X, Row: position.Y, Hidden: screen.CursorHidden()}, styled: strings.Split(screen.Render(), "\n"),
+			Cursor: Cursor{Column: position.X, Row: position.Y, Hidden: screen.CursorHidden()}, drawn: spansOf(screen),
 		}
 		for _, line := range linesOf(wide.String()) {
 			if utf8.RuneCountInString(line) > columns {
