@@ -118,8 +118,8 @@ generate: ## Write what is made from code or other files: the CustomResourceDefi
 	go -C .tools/chart test -count=1 . -run '^TestREADME$$' -update
 
 .PHONY: plugin-docs
-plugin-docs: ## Run the kubectl plugin on a real control plane, and write what it prints into its README.
-	go test -count=1 ./e2e/plugin -run '^TestREADME$$' -update
+plugin-docs: ## Run the kubectl plugin on a real control plane, write what it prints into its README, and record it on a terminal.
+	go test -count=1 ./e2e/plugin -run '^(TestREADME|TestRecording)$$' -update
 
 .PHONY: dashboard-picture
 dashboard-picture: ## Run test-monitoring, and draw the dashboard of what Prometheus answers into manifests/monitoring/dashboard.png.
@@ -211,7 +211,7 @@ test-versions: ## Run the black-box rows against Kubernetes 1.29 to the newest a
 	go run ./e2e/conformance/versions $(VERSIONS_FLAGS) $(VERSIONS)
 
 .PHONY: e2e
-e2e: ## Run the tests on real kubelets: image, kind cluster, deployment (12 minutes, Docker). KEEP=1 keeps the cluster, RUN=name picks tests.
+e2e: ## Run the tests on real kubelets: image, kind cluster, deployment (20 minutes, Docker). KEEP=1 keeps the cluster, RUN=name picks tests.
 	go run ./e2e/kind
 
 .PHONY: verify

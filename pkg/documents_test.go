@@ -43,7 +43,7 @@ import (
 const root = ".."
 
 // foreignFlags are flags of other programs that documents name.
-var foreignFlags = []string{"controllers", "patches", "config", "field-selector", "show-managed-fields", "take-ownership", "certificate-identity"}
+var foreignFlags = []string{"controllers", "patches", "config", "field-selector", "show-managed-fields", "take-ownership", "certificate-identity", "service-account-extend-token-expiration", "values"}
 
 // goFlags are flags of the go command itself that documents use.
 var goFlags = []string{"race", "run", "count", "v", "bench", "fuzz", "timeout", "update"}

@@ -149,22 +149,6 @@ func (w *world) openShop(t *testing.T) (web string) {
 		must(t, err)
 	}
 	must(t, controlplane.WaitForNodes(ctx, w.client, "worker-0", "worker-1"))
-	labels := map[string]string{"app": "web"}
-	template := builders.Pod("", builders.Tolerates(maintenance, 300))
-	template.Labels = labels
-	template.Spec.NodeSelector = map[string]string{corev1.LabelHostname: "worker-0"}
-	template.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m")}
-	_, err := w.client.AppsV1().Deployments(shop).Create(ctx, &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: "web"},
-		Spec: appsv1.DeploymentSpec{Replicas: ptr.To[int32](3), Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: corev1.PodTemplateSpec{ObjectMeta: template.ObjectMeta, Spec: template.Spec}},
-	}, metav1.CreateOptions{})
-	must(t, err)
-	_, err = w.client.PolicyV1().PodDisruptionBudgets(shop).Create(ctx, &policyv1.PodDisruptionBudget{
-		ObjectMeta: metav1.ObjectMeta{Name: "web"},
-		Spec:       policyv1.PodDisruptionBudgetSpec{MinAvailable: ptr.To(intstr.FromInt32(2)), Selector: &metav1.LabelSelector{MatchLabels: labels}},
-	}, metav1.CreateOptions{})
-	must(t, err)
 	for _, pod := range []*corev1.Pod{
 		builders.Pod("worker-0", builders.Named("debug"), func(pod *corev1.Pod) {
 			pod.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
@@ -174,14 +158,37 @@ func (w *world) openShop(t *testing.T) (web string) {
 		_, err := w.client.CoreV1().Pods(shop).Create(ctx, pod, metav1.CreateOptions{})
 		must(t, err)
 	}
+	pods := w.deployWeb(t, shop, 3, builders.Tolerates(maintenance, 300), func(pod *corev1.Pod) {
+		pod.Spec.NodeSelector = map[string]string{corev1.LabelHostname: "worker-0"}
+		pod.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m")}
+	})
+	return pods[0].Name
+}
+
+// deployWeb makes some servers and a disruption budget that allows one of them to go, and returns them when they are ready.
+func (w *world) deployWeb(t *testing.T, namespace string, replicas int32, change ...builders.Change) []corev1.Pod {
+	t.Helper()
+	ctx := t.Context()
+	labels := map[string]string{"app": "web"}
+	_, err := w.client.AppsV1().Deployments(namespace).Create(ctx, &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec: appsv1.DeploymentSpec{Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: builders.Pod("", change...).Spec}},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	_, err = w.client.PolicyV1().PodDisruptionBudgets(namespace).Create(ctx, &policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec:       policyv1.PodDisruptionBudgetSpec{MinAvailable: ptr.To(intstr.FromInt32(replicas - 1)), Selector: &metav1.LabelSelector{MatchLabels: labels}},
+	}, metav1.CreateOptions{})
+	must(t, err)
 	must(t, loop.Until(ctx, 200*time.Millisecond, time.Minute, func(ctx context.Context) error {
-		budget, err := w.client.PolicyV1().PodDisruptionBudgets(shop).Get(ctx, "web", metav1.GetOptions{})
+		budget, err := w.client.PolicyV1().PodDisruptionBudgets(namespace).Get(ctx, "web", metav1.GetOptions{})
 		if err == nil && budget.Status.DisruptionsAllowed != 1 {
 			err = fmt.Errorf("the budget allows %d disruptions", budget.Status.DisruptionsAllowed)
 		}
 		return err
 	}))
-	pods, err := w.client.CoreV1().Pods(shop).List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
+	pods, err := w.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
 	must(t, err)
-	return pods.Items[0].Name
+	return pods.Items
 }

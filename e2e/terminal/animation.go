@@ -111,7 +111,7 @@ func animation(frames []Frame, pause time.Duration) []byte {
 		fmt.Fprintf(&steps, "%.3f%%{transform:translateY(-%dpx)}", 100*start.Seconds()/whole.Seconds(), i*height)
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %[1]d %[2]d" width="%[1]d" height="%[2]d">
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" viewBox="0 0 %[1]d %[2]d" width="%[1]d" height="%[2]d">
 <style>
 text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;white-space:pre;fill:%[8]s}
 @keyframes play{%[3]s}

@@ -58,14 +58,14 @@ const (
 	exitSignal  = 128
 )
 
-const description = `kubectl taint-manager says which pods go because of taints, when and why, and which would go if a node was tainted.
+const description = `kubectl taint-manager says which pods go because of taints, when and why, and which would go if a node were tainted.
 
-It asks the API server and not the controller, decides by the code of the controller, and needs permissions to read only.
-What it could not read it names, with what cannot be known because of that.`
+It asks the API server and not the controller, and decides by the code of the controller. Only pause and resume change anything:
+they write a policy. What could not be read is named, with what cannot be known because of that.`
 
 // otherExitCodes are those of all verbs, and exitCodes says the same of a verb that has none of its own.
 const (
-	otherExitCodes = "1 on a failure, 64 on wrong usage, 130 when interrupted."
+	otherExitCodes = "1 on a failure, 64 on wrong usage, 130 after Ctrl-C, 143 after SIGTERM."
 	exitCodes      = "\n\nExit codes: 0 when all went well, " + otherExitCodes
 )
 

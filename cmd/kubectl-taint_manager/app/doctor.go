@@ -36,7 +36,7 @@ the out-of-service taint; and pods that are evicted again and again. What it cou
 
 Nothing is changed. Permissions are asked for by access reviews, which need permission to create subjectaccessreviews.
 
-Exit codes: 0 when nothing is worse than information, 3 when the worst finding is a warning, 4 when it is an error,
+Exit codes: 0 when there is no warning and no error, 3 when the worst finding is a warning, 4 when it is an error,
 ` + otherExitCodes + ` A check that could not be made does not count. With --fail-on=Error
 warnings do not count either.`
 

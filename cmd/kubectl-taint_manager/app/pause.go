@@ -37,11 +37,11 @@ import (
 
 const pauseLong = `Hold evictions for a while, by a policy of mode Keep that comes before all others.
 
-Nothing is forgotten meanwhile: when the pause ends, by itself or by resume, pods that are due by then go at once. The controller logs
-that the pause is on, who made it and until when.
+Nothing is forgotten meanwhile: when the pause ends, by itself or by resume, pods that are due by then go at once, unless the eviction brake
+holds them. The controller logs that the pause is on, who made it and until when; pause waits up to 5 s until it has accepted the policy.
 
-Not-ready, unreachable and out-of-service are the taints by which pods fail over. They are held only with --include-node-conditions, which
-holds every NoExecute taint. Otherwise name the taints to hold with --taint: a policy cannot say "all but these".
+Not-ready, unreachable and out-of-service are the taints by which pods fail over. --include-node-conditions alone holds every NoExecute taint,
+and these with them. Otherwise name the taints to hold with --taint: a policy cannot say "all but these". Only those are held then.
 
 A pause that somebody else made is not replaced without --overwrite.`
 
@@ -84,8 +84,8 @@ func (o *pause) command() *cobra.Command {
 	flags.DurationVar(&o.lasts, "for", 0, "How long the pause lasts, such as 90s or 1h. Without it, it lasts until resumed.")
 	flags.StringVarP(&o.selector, "selector", "l", "", "Hold pods on the nodes that this label selector selects only.")
 	flags.StringArrayVar(&o.taints, "taint", nil,
-		"Taint to hold, as key, key=value or prefix/*; with :NoSchedule for one that a policy has evict. May be given several times. Without it all NoExecute taints are held.")
-	flags.BoolVar(&o.includeConditions, "include-node-conditions", false, "Hold the taints not-ready, unreachable and out-of-service too, so that no pod fails over.")
+		"Taint to hold, as key, key=value or prefix/*; with :NoSchedule for one that a policy has evict. May be given several times. Needed without --include-node-conditions.")
+	flags.BoolVar(&o.includeConditions, "include-node-conditions", false, "Without --taint, hold every NoExecute taint, and so not-ready, unreachable and out-of-service, by which pods fail over. With --taint, allow it to name these.")
 	completeFlags(cmd, map[string]completer{
 		"for": cobra.NoFileCompletions, "selector": cobra.NoFileCompletions, "taint": completeTaints(o.heldTaints(&o.includeConditions), true),
 	})

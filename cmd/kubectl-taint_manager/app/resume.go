@@ -28,7 +28,8 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/snapshot"
 )
 
-const resumeLong = `End a pause, so that evictions go on. Pods that are due by then go at once.
+const resumeLong = `End a pause, so that evictions go on. Pods that are due by then go at once, unless the eviction
+brake holds them.
 
 A pause that somebody else made is not ended without --overwrite. One with --for ends by itself.`
 

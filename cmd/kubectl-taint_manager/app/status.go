@@ -38,14 +38,14 @@ import (
 const statusLong = `Say what goes on because of taints: of each node with a taint that may evict, since when it has it, and which of its pods are
 
   Overdue      due for more than 5 s, allowed by its disruption budget for as long, and still there
-  Stuck        being deleted, and still there a minute after the end of their grace period
+  Stuck        being deleted, and still there a minute after the end of its grace period
   Blocked      due, and held by a disruption budget
   Due          to go now
   Terminating  being deleted
   Scheduled    to go later
   Held         to go, but for a policy of mode Keep or Preview
 
-with what each waits for. Which replica leads, whether the eviction brake is on and which policies hold pods is said first. Nodes without such
+with what each waits for. It first says which replica leads, whether the eviction brake is on, and which policies hold pods. Nodes without such
 a taint are shown if they are named. Pods of all namespaces are shown, unless -n names one.
 
 Only the controller knows some things, such as which pods its brake holds: that is said, and not guessed.`

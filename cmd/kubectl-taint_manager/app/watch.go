@@ -31,13 +31,13 @@ import (
 // exitTimeout is the exit code of watch when --timeout is over.
 const exitTimeout = 2
 
-const watchLong = `Watch nodes until they are empty: until the API does not have any more the pods that their taints make go.
+const watchLong = `Watch nodes until they are empty: until the pods that their taints evict no longer exist in the API.
 
 A pod counts as gone when its object is: not when a deletion has been accepted. Pods that do not go are counted, and not waited for: those that
 tolerate the taints for ever, such as most of DaemonSets, mirror pods, finished pods, and those that a policy of mode Keep or Preview keeps
 without end. What a pause holds, or a policy with expireTime, is waited for. So is a pod that is being deleted, whoever does that.
 
-Shown are how many pods have to go, are terminating and are gone, how many go each second, when all are gone at the latest if that can be known,
+Shown are how many pods have to go, are terminating and are gone, how fast that is, when all are gone at the latest if that can be known,
 and what pods wait for: which disruption budget, policy, finalizer or kubelet. On a terminal that is one picture; elsewhere, and with -o json or
 yaml, each change is appended, at most once a second. It works by watches of the pods of these nodes, which begin again when they break.
 

@@ -52,8 +52,8 @@ const (
 	reset  = escape + "0m"
 )
 
-// Relative returns a time as people say it: "in 4m12s", "3s ago", "now". A time to come is rounded up, to the unit that is shown: nothing happens
-// before what was read.
+// Relative returns a time as people say it: "in 4m12s", "3s ago", "now". A time to come is rounded up, to the unit that is shown, so that it is not
+// shown as earlier than it is. Parts of a second do not count where minutes are shown.
 func Relative(t, now time.Time) string {
 	if t.After(now) {
 		return "in " + duration.HumanDuration(roundUp(t.Sub(now)))
@@ -75,6 +75,9 @@ func roundUp(d time.Duration) time.Duration {
 		unit = time.Minute
 	case d < 8*day:
 		unit = time.Hour
+	}
+	if unit > time.Second {
+		d = d.Truncate(time.Second)
 	}
 	return (d + unit - 1).Truncate(unit)
 }

@@ -62,8 +62,10 @@ func TestRelative(t *testing.T) {
 	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]string{
 		252 * time.Second: "in 4m12s", -3 * time.Second: "3s ago", -400 * time.Millisecond: "now", 0: "now", -26 * time.Hour: "26h ago",
-		// A time to come is never shown as earlier than it is.
-		time.Millisecond: "in 1s", 299*time.Second + 1: "in 5m", 10*time.Minute + 1: "in 11m", 10*time.Minute - 1: "in 10m",
+		// A time to come is never shown as a second earlier than it is, or more.
+		time.Millisecond: "in 1s", 299*time.Second + 1: "in 5m", 10*time.Minute + time.Second: "in 11m", 10*time.Minute - 1: "in 10m",
+		// An hour and a moment is an hour.
+		time.Hour + time.Second - 1: "in 60m",
 		179*time.Minute + time.Second: "in 3h", 7*time.Hour + 59*time.Minute + 59*time.Second: "in 8h", 8*time.Hour + time.Second: "in 9h",
 		47*time.Hour + time.Minute: "in 2d", 7*24*time.Hour + 23*time.Hour + time.Second: "in 8d", 8*24*time.Hour + time.Second: "in 9d",
 	} {

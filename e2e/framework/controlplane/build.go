@@ -44,7 +44,7 @@ func recipeFor(program Program) (recipe, error) {
 	switch program {
 	case Etcd:
 		return compile("build", "go.etcd.io/etcd/server/v3"), nil
-	case APIServer, ControllerManager, Scheduler:
+	case APIServer, ControllerManager, Scheduler, Kubectl:
 		return compile("build", "k8s.io/kubernetes/cmd/"+string(program)), nil
 	case Kwok:
 		return compile("build", "sigs.k8s.io/kwok/cmd/kwok"), nil

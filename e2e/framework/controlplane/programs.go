@@ -42,6 +42,7 @@ const (
 	ControllerManager Program = "kube-controller-manager"
 	Scheduler         Program = "kube-scheduler"
 	Kwok              Program = "kwok"
+	Kubectl           Program = "kubectl"
 
 	// E2ETest is upstream's own suite of end-to-end tests, as a test binary. It takes minutes to build.
 	E2ETest Program = "e2e.test"
