@@ -50,14 +50,14 @@ type span struct {
 	style  uv.Style
 }
 
-// spansOf returns the lines of a screen. Spaces between words that have no style are in no span.
+// spansOf returns the lines of a screen. Spaces that show no colour are in no span, so that each word stands where it has to, whatever the font.
 func spansOf(screen *vt.Emulator) [][]span {
 	lines := make([][]span, screen.Height())
 	for row := range lines {
 		var current *span
 		for column := 0; column < screen.Width(); column++ {
 			cell := screen.CellAt(column, row)
-			if cell == nil || cell.Content == "" || (cell.Content == " " && cell.Style.IsZero()) {
+			if cell == nil || cell.Content == "" || cell.Content == " " && cell.Style.Bg == nil && cell.Style.Attrs&uv.AttrReverse == 0 {
 				current = nil
 				continue
 			}
@@ -128,7 +128,7 @@ text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mon
 	return out.Bytes()
 }
 
-// drawLine draws a line at the top left corner. Each span is as wide as its cells, whatever the font.
+// drawLine draws a line at the top left corner. Each span is as wide as its cells.
 func drawLine(spans []span) string {
 	var out strings.Builder
 	for _, s := range spans {
