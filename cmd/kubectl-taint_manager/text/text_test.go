@@ -65,7 +65,7 @@ func TestRelative(t *testing.T) {
 		// A time to come is never shown as a second earlier than it is, or more.
 		time.Millisecond: "in 1s", 299*time.Second + 1: "in 5m", 10*time.Minute + time.Second: "in 11m", 10*time.Minute - 1: "in 10m",
 		// An hour and a moment is an hour.
-		time.Hour + time.Second - 1: "in 60m",
+		time.Hour + time.Second - 1:   "in 60m",
 		179*time.Minute + time.Second: "in 3h", 7*time.Hour + 59*time.Minute + 59*time.Second: "in 8h", 8*time.Hour + time.Second: "in 9h",
 		47*time.Hour + time.Minute: "in 2d", 7*24*time.Hour + 23*time.Hour + time.Second: "in 8d", 8*24*time.Hour + time.Second: "in 9d",
 	} {
