@@ -17,6 +17,7 @@ limitations under the License.
 package doctor
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -263,32 +264,52 @@ func TestClocks(t *testing.T) {
 }
 
 func TestLoops(t *testing.T) {
-	message := "Evicted from node n1 for taint a:NoExecute, not tolerated"
+	const minute = time.Minute
+	// gone is an eviction so long ago, of a pod that had been there with the taint for some time.
+	gone := func(pod string, ago, there time.Duration) Eviction {
+		due := noon.Add(-ago).UTC().Format(time.RFC3339)
+		message := "Evicted from node n1 for taint a:NoExecute, not tolerated; due at " + due + ", 10ms late"
+		if there > 0 {
+			message = fmt.Sprintf("Evicted from node n1 for taint a=b, c:NoExecute, tolerated for %ds by toleration a=b:NoExecute; due at %s, 10ms late", there/time.Second, due)
+		}
+		return evicted("taint-manager", pod, message, ago)
+	}
 	events := func(events ...Eviction) func(*scene) {
 		return func(s *scene) { s.cluster.Evictions.Value = events }
 	}
-	const none = "OK: No pods come back to the node that they were evicted from, by the Events of the last hour."
-	const minute = time.Minute
+	loop := func(owner, nodes string) []string {
+		return []string{"Warning: Pods of " + owner + " in namespace shop came back to a node that they had been evicted from, and were evicted again, within the last hour. " + nodes}
+	}
+	elsewhere := func(e Eviction) Eviction { e.Node = "n2"; return e }
+	none := []string{"OK: No pods come back to the node that they were evicted from, by the Events of the last hour."}
 	examineAll(t, "EvictionLoops", []fault{
-		{"of a DaemonSet", events(evicted("taint-manager", "agent-x2c4d", message, minute), evicted("taint-manager", "agent-b8n5m", message, 2*minute),
-			evicted("taint-manager", "agent-9w7v6", message, 59*minute)), []string{
-			"Warning: Pods of agent in namespace shop were evicted from node n1 3 times within the last hour: they come back to it."}},
-		{"of a Deployment, with two ReplicaSets", events(evicted("taint-manager", "web-7c9d8b6f5c-k2xvd", message, minute),
-			evicted("taint-manager", "web-7c9d8b6f5c-zz4wd", message, minute), evicted("taint-manager", "web-5d7c9b4f88-x2x2x", message, minute)), []string{
-			"Warning: Pods of web in namespace shop were evicted from node n1 3 times within the last hour: they come back to it."}},
-		{"of a StatefulSet", events(evicted("taint-manager", "db-0", message, minute), evicted("taint-manager", "db-0", message, minute),
-			evicted("taint-manager", "db-0", message, minute), evicted("taint-manager", "db-0", message, minute)), []string{
-			"Warning: Pods of db-0 in namespace shop were evicted from node n1 4 times within the last hour: they come back to it."}},
-		{"from different nodes", events(evicted("taint-manager", "db-0", message, minute), evicted("taint-manager", "db-0", message, minute),
-			evicted("taint-manager", "db-0", "Evicted from node n2 for taint a:NoExecute", minute)), []string{none}},
-		{"over more than an hour", events(evicted("taint-manager", "db-0", message, minute), evicted("taint-manager", "db-0", message, minute),
-			evicted("taint-manager", "db-0", message, 61*minute)), []string{none}},
-		{"of different pods of a StatefulSet", events(evicted("taint-manager", "db-0", message, minute), evicted("taint-manager", "db-1", message, minute),
-			evicted("taint-manager", "db-2", message, minute)), []string{none}},
+		{"of a DaemonSet", events(gone("agent-x2c4d", minute, 0), gone("agent-b8n5m", 2*minute, 0), gone("agent-9w7v6", 59*minute, 0)), loop("agent", "[n1 (3 times)]")},
+		{"of a Deployment, with two ReplicaSets", events(gone("web-7c9d8b6f5c-k2xvd", 5*minute, 4*minute), gone("web-7c9d8b6f5c-zz4wd", 10*minute, 4*minute),
+			gone("web-5d7c9b4f88-x2x2x", 15*minute, 5*minute)), loop("web", "[n1 (3 times)]")},
+		{"of a Deployment, several each time", events(gone("web-7c9d8b6f5c-k2xvd", 5*minute, 0), gone("web-7c9d8b6f5c-k2xvf", 5*minute, 0), gone("web-7c9d8b6f5c-zz4wd", 10*minute, 0),
+			gone("web-7c9d8b6f5c-zz4wf", 10*minute, 0), gone("web-7c9d8b6f5c-x2x2x", 15*minute, 0)), loop("web", "[n1 (3 times)]")},
+		{"on two nodes", events(gone("agent-x2c4d", minute, 0), gone("agent-b8n5m", 2*minute, 0), gone("agent-9w7v6", 3*minute, 0), elsewhere(gone("agent-x2c4f", minute, 0)),
+			elsewhere(gone("agent-b8n5f", 2*minute, 0)), elsewhere(gone("agent-9w7vf", 3*minute, 0)), elsewhere(gone("agent-9w7vg", 4*minute, 0))), loop("agent", "[n1 (3 times), n2 (4 times)]")},
+		{"of a StatefulSet", events(gone("db-0", minute, 0), gone("db-0", 2*minute, 0), gone("db-0", 3*minute, 0), gone("db-0", 4*minute, 0)), loop("db-0", "[n1 (4 times)]")},
+		{"a node is drained at once", events(gone("web-7c9d8b6f5c-k2xvd", minute, 0), gone("web-7c9d8b6f5c-zz4wd", minute, 0), gone("web-7c9d8b6f5c-x2x2x", minute, 0)), none},
+		{"a node is drained by its budget", events(evictedLate("web-7c9d8b6f5c-k2xvd", 10*minute, 9*minute), evictedLate("web-7c9d8b6f5c-zz4wd", 10*minute, 5*minute),
+			evictedLate("web-7c9d8b6f5c-x2x2x", 10*minute, minute)), none},
+		{"they came one by one, and went so", events(gone("web-7c9d8b6f5c-k2xvd", 3*minute, 5*minute), gone("web-7c9d8b6f5c-zz4wd", 2*minute, 5*minute),
+			gone("web-7c9d8b6f5c-x2x2x", minute, 5*minute)), none},
+		{"twice", events(gone("db-0", minute, 0), gone("db-0", 2*minute, 0)), none},
+		{"from different nodes", events(gone("db-0", minute, 0), gone("db-0", 2*minute, 0), elsewhere(gone("db-0", 3*minute, 0))), none},
+		{"over more than an hour", events(gone("db-0", minute, 0), gone("db-0", 2*minute, 0), gone("db-0", 61*minute, 0)), none},
+		{"of different pods of a StatefulSet", events(gone("db-0", minute, 0), gone("db-1", 2*minute, 0), gone("db-2", 3*minute, 0)), none},
 		{"without a node", events(evicted("taint-eviction-controller", "db-0", "Marking for deletion Pod shop/db-0", minute),
-			evicted("taint-eviction-controller", "db-0", "Cancelling deletion of Pod shop/db-0", minute),
-			evicted("taint-eviction-controller", "db-0", "Marking for deletion Pod shop/db-0", minute)), []string{none}},
+			evicted("taint-eviction-controller", "db-0", "Cancelling deletion of Pod shop/db-0", 2*minute),
+			evicted("taint-eviction-controller", "db-0", "Marking for deletion Pod shop/db-0", 3*minute)), none},
 	})
+}
+
+// evictedLate is an eviction that waited from one time, so long ago, to another.
+func evictedLate(pod string, due, ago time.Duration) Eviction {
+	return evicted("taint-manager", pod, fmt.Sprintf("Evicted from node n1 for taint a:NoExecute, not tolerated; due at %s, %s late",
+		noon.Add(-due).UTC().Format(time.RFC3339), due-ago), ago)
 }
 
 func TestOutOfService(t *testing.T) {

@@ -18,6 +18,7 @@ package doctor
 
 import (
 	"regexp"
+	"strconv"
 	"time"
 	"unique"
 
@@ -30,12 +31,13 @@ import (
 type Eviction struct {
 	// Namespace and Pod name the pod. Node is where it was, and empty if the Event does not say. By is the controller that wrote it.
 	Namespace, Pod, Node, By string
-	// Last is when that happened last.
-	Last time.Time
+	// Since is since when the pod had to go, or would have but for tolerationSeconds: the later of the taint's start and the pod's binding, to the
+	// second before. It is zero if the Event does not say. Last is when the pod was evicted last.
+	Since, Last time.Time
 }
 
-// fromNode finds the node in our Event on an evicted pod. That of the built-in controller does not name one.
-var fromNode = regexp.MustCompile(`^Evicted from node (\S+) `)
+// ours finds the node, the tolerationSeconds and the deadline in our Event on an evicted pod. That of the built-in controller has none of them.
+var ours = regexp.MustCompile(`^Evicted from node (\S+) for taint .*, (?:not tolerated|tolerated for (-?\d+)s by .*); due at (\S+), `)
 
 // EvictionOf keeps what an Event says about the eviction of a pod. There may be one for each pod of the cluster, so it keeps little: of texts
 // that are the same in many, one copy.
@@ -45,8 +47,12 @@ func EvictionOf(api *eventsv1.Event) (Eviction, bool) {
 	}
 	event := explain.EventOf(api)
 	e := Eviction{Namespace: shared(api.Regarding.Namespace), Pod: api.Regarding.Name, By: shared(event.Reporter), Last: event.Last}
-	if node := fromNode.FindStringSubmatch(event.Message); node != nil {
-		e.Node = shared(node[1])
+	if words := ours.FindStringSubmatch(event.Message); words != nil {
+		e.Node = shared(words[1])
+		e.Since, _ = time.Parse(time.RFC3339, words[3])
+		if seconds, err := strconv.Atoi(words[2]); err == nil && !e.Since.IsZero() {
+			e.Since = e.Since.Add(-time.Duration(seconds) * time.Second)
+		}
 	}
 	return e, true
 }

@@ -19,6 +19,7 @@ package doctor
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -36,8 +37,8 @@ var (
 	hash      = regexp.MustCompile(`-[bcdfghjklmnpqrstvwxz2456789]{8,10}$`)
 )
 
-// workload is pods of one owner on one node.
-type workload struct{ namespace, owner, node string }
+// workload is what pods belong to.
+type workload struct{ namespace, owner string }
 
 // checkLoops looks for pods that come back to the node that they were evicted from, again and again.
 func checkLoops(c *Cluster) []Finding {
@@ -45,30 +46,48 @@ func checkLoops(c *Cluster) []Finding {
 	if c.Evictions.Err != nil {
 		return unread(check, "Events", c.Evictions.Err)
 	}
-	times := map[workload]int{}
+	type place struct {
+		workload
+		node string
+	}
+	evictions := map[place][]*Eviction{}
 	now := c.now()
 	for i := range c.Evictions.Value {
-		if e := &c.Evictions.Value[i]; e.Node != "" && now.Sub(e.Last) <= loopWindow {
-			times[workload{e.Namespace, ownerOf(e.Pod), e.Node}]++
+		if e := &c.Evictions.Value[i]; e.Node != "" && !e.Since.IsZero() && now.Sub(e.Last) <= loopWindow {
+			at := place{workload{e.Namespace, ownerOf(e.Pod)}, e.Node}
+			evictions[at] = append(evictions[at], e)
 		}
 	}
-	var loops []workload
-	for of, n := range times {
-		if n >= loopTimes {
-			loops = append(loops, of)
+	nodes := map[workload][]string{}
+	for at, all := range evictions {
+		if n := rounds(all); n >= loopTimes {
+			nodes[at.workload] = append(nodes[at.workload], fmt.Sprintf("%s (%d times)", at.node, n))
 		}
 	}
-	slices.SortFunc(loops, func(a, b workload) int {
-		return cmp.Or(cmp.Compare(times[b], times[a]), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.owner, b.owner), cmp.Compare(a.node, b.node))
-	})
 	var findings []Finding
-	for _, of := range loops {
-		findings = append(findings, Finding{Warning, check, fmt.Sprintf("Pods of %s in namespace %s were evicted from node %s %d times within the last hour: they come back to it.",
-			of.owner, of.namespace, of.node, times[of]),
+	for _, of := range slices.SortedFunc(maps.Keys(nodes), func(a, b workload) int {
+		return cmp.Or(cmp.Compare(len(nodes[b]), len(nodes[a])), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.owner, b.owner))
+	}) {
+		slices.Sort(nodes[of])
+		findings = append(findings, Finding{Warning, check, fmt.Sprintf("Pods of %s in namespace %s came back to a node that they had been evicted from, and were evicted again, within the last hour.",
+			of.owner, of.namespace),
 			"They may go to a node with the taint, and may not stay. Either let them tolerate it for ever, without tolerationSeconds; or keep them away from it, by a " +
-				"NoSchedule taint of the same key that they do not tolerate, or by not setting spec.nodeName (Kubernetes issue 92170).", nil})
+				"NoSchedule taint of the same key that they do not tolerate, or by not setting spec.nodeName (Kubernetes issue 92170).", nodes[of]})
 	}
 	return orOK(findings, check, "No pods come back to the node that they were evicted from, by the Events of the last hour.")
+}
+
+// rounds returns how many of the evictions followed one another, from coming to going. Pods that were there together, replicas of a Deployment
+// on a node that is drained one by one, are of one round.
+func rounds(all []*Eviction) (n int) {
+	slices.SortFunc(all, func(a, b *Eviction) int { return a.Last.Compare(b.Last) })
+	var gone time.Time
+	for _, e := range all {
+		if e.Since.After(gone) {
+			n, gone = n+1, e.Last
+		}
+	}
+	return n
 }
 
 // ownerOf returns the name of what has made a pod, by the pod's name.
