@@ -32,11 +32,6 @@ import (
 // over reports whether a policy has expired.
 func over(p *deadline.Policy, at time.Time) bool { return !p.Expires.IsZero() && !at.Before(p.Expires) }
 
-// isPause reports whether a policy holds evictions by hand.
-func (c *Cluster) isPause(p *deadline.Policy) bool {
-	return p.Mode == deadline.ModeKeep && c.Policies.Precedence(p.Name) == 0 && c.Policies.Err(p.Name) == nil
-}
-
 // checkPause looks for pauses that are on.
 func checkPause(c *Cluster) []Finding {
 	const check = "Pause"
@@ -47,7 +42,7 @@ func checkPause(c *Cluster) []Finding {
 	policies := c.Policies.Policies()
 	for i := range policies {
 		p := &policies[i]
-		if !c.isPause(p) || over(p, c.At) {
+		if !c.Policies.IsPause(p.Name, c.At) {
 			continue
 		}
 		severity, ends := Info, "until "+c.API(p.Expires).Format(time.RFC3339)
@@ -92,7 +87,7 @@ func checkPolicies(c *Cluster) []Finding {
 				"Compare its selectors with the labels that there are, or delete it.", nil})
 		}
 		k := slices.IndexFunc(policies[:i], func(first deadline.Policy) bool {
-			return c.Policies.Err(first.Name) == nil && !c.isPause(&first) && !over(&first, c.At) && shadows(&first, p)
+			return c.Policies.Err(first.Name) == nil && !c.Policies.IsPause(first.Name, c.At) && !over(&first, c.At) && shadows(&first, p)
 		})
 		if k >= 0 {
 			findings = append(findings, Finding{Warning, check, fmt.Sprintf("Policy %s never applies: policy %s comes first and matches all that it does.", p.Name, policies[k].Name),

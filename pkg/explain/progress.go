@@ -241,8 +241,7 @@ func (j *judge) stays(status *PodStatus) bool {
 	if status.State != StateHeld || !status.Fate.Deadline.IsZero() {
 		return false
 	}
-	paused := j.s.Policies.PausedBy(j.s.At)
-	return paused == "" || !slices.ContainsFunc(status.Fate.Held, func(hold Hold) bool { return hold.Policy == paused })
+	return !slices.ContainsFunc(status.Fate.Held, func(hold Hold) bool { return j.s.Policies.IsPause(hold.Policy, j.s.At) })
 }
 
 // add counts a pod that does not go. whole is nil if it is not known.

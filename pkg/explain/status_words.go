@@ -37,8 +37,10 @@ type PolicyHold struct {
 	// Policy is its name. Empty is a dry run.
 	Policy string        `json:"policy,omitempty"`
 	Mode   deadline.Mode `json:"mode"`
-	// Pause says that it holds all evictions for NoExecute taints.
-	Pause bool `json:"pause,omitempty"`
+	// Pause says that it is a pause: of mode Keep and precedence 0. Holds says which pods such a policy holds; empty is that it holds all evictions
+	// for NoExecute taints.
+	Pause bool   `json:"pause,omitempty"`
+	Holds string `json:"holds,omitempty"`
 	// CreatedBy is who made it, if its annotation says so. CreatedWith is the client that did, by managedFields.
 	CreatedBy   string    `json:"createdBy,omitempty"`
 	CreatedWith string    `json:"createdWith,omitempty"`
@@ -76,18 +78,18 @@ func (t *holdTally) add(holds []Hold) {
 
 // list returns what holds pods back, and a pause, in the order in which policies apply.
 func (t *holdTally) list() (list []PolicyHold) {
-	paused := t.s.Policies.PausedBy(t.s.At)
 	if name := pausedUnread(t.s); name != "" {
 		list = append(list, PolicyHold{Policy: name, Mode: deadline.ModeKeep, Pause: true})
 	}
 	for i := range t.s.Policies.Policies() {
 		policy := &t.s.Policies.Policies()[i]
 		pods := t.pods[holder{policy.Name, deadline.ModeKeep}] + t.pods[holder{policy.Name, deadline.ModePreview}]
-		if pods == 0 && policy.Name != paused {
+		pause := t.s.Policies.IsPause(policy.Name, t.s.At)
+		if pods == 0 && !pause {
 			continue
 		}
-		hold := PolicyHold{Policy: policy.Name, Mode: policy.Mode, Pause: policy.Name == paused, Pods: pods, Expires: t.s.API(policy.Expires)}
-		madeBy(&hold, t.s.PolicyObjects())
+		hold := PolicyHold{Policy: policy.Name, Mode: policy.Mode, Pause: pause, Pods: pods, Expires: t.s.API(policy.Expires)}
+		fromObject(&hold, t.s.PolicyObjects())
 		list = append(list, hold)
 	}
 	if pods := t.pods[holder{"", deadline.ModePreview}]; pods > 0 {
@@ -104,13 +106,18 @@ func pausedUnread(s *snapshot.Snapshot) string {
 	return s.Annotation(tainteviction.PausedByAnnotation)
 }
 
-// madeBy says who made a policy.
-func madeBy(hold *PolicyHold, objects []*unstructured.Unstructured) {
+// fromObject says who made a policy, and what it holds if it is a pause.
+func fromObject(hold *PolicyHold, objects []*unstructured.Unstructured) {
 	i := slices.IndexFunc(objects, func(object *unstructured.Unstructured) bool { return object.GetName() == hold.Policy })
 	if i < 0 {
 		return
 	}
 	object := objects[i]
+	if policy, err := DecodePolicy(object); hold.Pause && err == nil {
+		if pause, _ := PauseOf(policy); len(pause.Taints)+len(pause.Selectors) > 0 {
+			hold.Holds = pause.What()
+		}
+	}
 	hold.CreatedBy, hold.Created = object.GetAnnotations()[v1alpha1.CreatedByAnnotation], object.GetCreationTimestamp().UTC()
 	var first *metav1.ManagedFieldsEntry
 	managed := object.GetManagedFields()

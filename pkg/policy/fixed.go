@@ -65,8 +65,13 @@ func (f *Fixed) Precedence(name string) int32 { return f.set.policies[name].appl
 // Source that had accepted an earlier version goes on by that.
 func (f *Fixed) Err(name string) error { return f.set.policies[name].err }
 
-// PausedBy is as PausedBy of a Source.
-func (f *Fixed) PausedBy(at time.Time) string { return f.set.pausedBy(at) }
+// IsPause reports whether a policy is a pause at a time, whatever it selects: a valid one of mode Keep and precedence 0. Such a policy is meant for
+// a while.
+func (f *Fixed) IsPause(name string, at time.Time) bool {
+	policy, exists := f.set.policies[name]
+	p := &policy.applies
+	return exists && policy.err == nil && p.Mode == deadline.ModeKeep && p.precedence == 0 && !expired(p, at)
+}
 
 // NamedNoSchedule returns the keys of the NoSchedule taints that policies have evict.
 func NamedNoSchedule(policies []deadline.Policy) map[string]bool {

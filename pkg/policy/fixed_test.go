@@ -17,6 +17,7 @@ limitations under the License.
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -64,11 +65,22 @@ func TestFixedPolicies(t *testing.T) {
 }
 
 func TestFixedPoliciesThatPause(t *testing.T) {
-	f := NewFixed([]*unstructured.Unstructured{object(t, "hold", "{mode: Keep, expireTime: \"2026-03-01T13:00:00Z\"}")}, nil, nil, noon)
-	if got := f.PausedBy(noon); got != "hold" {
-		t.Errorf("before it expires: got %q", got)
-	}
-	if got := f.PausedBy(noon.Add(time.Hour)); got != "" {
-		t.Errorf("when it has expired: got %q", got)
+	f := NewFixed([]*unstructured.Unstructured{
+		object(t, "all", `{mode: Keep, matchingPrecedence: 0, expireTime: "2026-03-01T13:00:00Z"}`),
+		object(t, "some", `{mode: Keep, matchingPrecedence: 0, taints: [{key: a}], podSelector: {matchLabels: {a: b}}}`),
+		object(t, "rule", `{mode: Keep, matchingPrecedence: 1}`),
+		object(t, "delete", `{mode: Delete, matchingPrecedence: 0}`),
+		object(t, "wrong", `{mode: Keep, matchingPrecedence: 0, podSelector: {matchLabels: {"a b": c}}}`),
+	}, nil, nil, noon)
+	for at, want := range map[time.Time]string{noon: "[all some]", noon.Add(time.Hour): "[some]"} {
+		var pauses []string
+		for _, name := range []string{"all", "some", "rule", "delete", "wrong", "none"} {
+			if f.IsPause(name, at) {
+				pauses = append(pauses, name)
+			}
+		}
+		if got := fmt.Sprint(pauses); got != want {
+			t.Errorf("at %s: got %s, want %s", at, got, want)
+		}
 	}
 }

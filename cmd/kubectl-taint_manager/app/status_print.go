@@ -17,6 +17,7 @@ limitations under the License.
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func holdWords(p *text.Printer, h *explain.PolicyHold, now time.Time) string {
 	words := "a dry run"
 	switch {
 	case h.Pause:
-		words = "policy " + h.Policy + " holds all evictions"
+		words = "policy " + h.Policy + " holds " + cmp.Or(h.Holds, "all evictions")
 	case h.Policy != "":
 		words = h.Policy + " (" + string(h.Mode) + ")"
 	}

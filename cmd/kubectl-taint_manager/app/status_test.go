@@ -68,6 +68,11 @@ func TestStatusWhatHoldsAll(t *testing.T) {
 	pause.Object["spec"] = map[string]any{"matchingPrecedence": int64(0), "mode": "Keep", "expireTime": "2026-03-01T13:00:00Z"}
 	c.Policies = append(c.Policies, pause)
 	goldenText(t, "status-pause.txt", printed(c))
+
+	// One that holds nothing now, and selects what it will hold, is one as well.
+	pause.Object["spec"] = map[string]any{"matchingPrecedence": int64(0), "mode": "Keep", "taints": []any{map[string]any{"key": "example.com/tomorrow"}},
+		"nodeSelector": map[string]any{"matchLabels": map[string]any{"rack": "7"}}}
+	goldenText(t, "status-pause-later.txt", printed(c))
 }
 
 // TestStatusWithoutPolicies has policies that could not be read: whether a pod is kept is not known then.

@@ -32,6 +32,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -304,22 +305,35 @@ func TestWatchScreen(t *testing.T) {
 	}
 }
 
-// TestWatchWaitsForAPause has a pause, which is taken back, and a policy of mode Keep, which may stay for ever.
+// TestWatchWaitsForAPause has pauses, which are taken back, and policies of mode Keep that may stay for ever.
 func TestWatchWaitsForAPause(t *testing.T) {
-	for precedence, done := range map[int64]bool{0: false, 10: true} {
+	some := map[string]any{"mode": "Keep", "taints": []any{map[string]any{"key": "example.com/maintenance"}},
+		"podSelector": map[string]any{"matchExpressions": []any{map[string]any{"key": "no", "operator": "DoesNotExist"}}}}
+	for _, test := range []struct {
+		what       string
+		spec       map[string]any
+		precedence int64
+		done       bool
+	}{
+		{"a pause of everything", map[string]any{"mode": "Keep"}, 0, false},
+		{"a rule for everything", map[string]any{"mode": "Keep"}, 10, true},
+		{"a pause of a taint", some, 0, false},
+		{"a rule for a taint", some, 10, true},
+	} {
 		c := loadCluster(t)
 		policy := c.Policies[0].DeepCopy()
 		policy.SetName("stop")
-		policy.Object["spec"] = map[string]any{"matchingPrecedence": precedence, "mode": "Keep"}
+		policy.Object["spec"] = runtime.DeepCopyJSON(test.spec)
+		policy.Object["spec"].(map[string]any)["matchingPrecedence"] = test.precedence
 		c.Policies = append(c.Policies[:0], policy)
 		c.Pods = slices.DeleteFunc(c.Pods, func(pod *podcache.Pod) bool { return pod.Name != "cart-0" })
 		progress := explain.NewDepartures([]string{"node-a"}).Update(snapshot.New(c.Input), nil)
 		node := &progress.Nodes[0]
-		if progress.Done != done || done == (node.ToGo == 1) || done != (node.Stay.Kept == 1) {
-			t.Errorf("precedence %d: done: %t, %d to go, %d kept", precedence, progress.Done, node.ToGo, node.Stay.Kept)
+		if progress.Done != test.done || test.done == (node.ToGo == 1) || test.done != (node.Stay.Kept == 1) {
+			t.Errorf("%s: done: %t, %d to go, %d kept", test.what, progress.Done, node.ToGo, node.Stay.Kept)
 		}
-		if !done && (len(node.Waits) != 1 || node.Waits[0].For != "held by policy stop (Keep)" || !node.AtLatest.IsZero()) {
-			t.Errorf("precedence %d: it waits for %+v, until %v", precedence, node.Waits, node.AtLatest)
+		if !test.done && (len(node.Waits) != 1 || node.Waits[0].For != "held by policy stop (Keep)" || !node.AtLatest.IsZero()) {
+			t.Errorf("%s: it waits for %+v, until %v", test.what, node.Waits, node.AtLatest)
 		}
 	}
 }
