@@ -70,7 +70,7 @@ func checkHeartbeats(c *Cluster) []Finding {
 		if node == nil || lease.Spec.RenewTime == nil {
 			continue
 		}
-		switch age := c.now().Sub(lease.Spec.RenewTime.Time); {
+		switch age := c.API(c.Heartbeats.At).Sub(lease.Spec.RenewTime.Time); {
 		case age < -maxSkew-c.Within:
 			ahead = append(ahead, fmt.Sprintf("%s (%s ahead)", lease.Name, (-age).Round(time.Second)))
 		case age > maxSilence && node.NotReady == "":

@@ -109,6 +109,8 @@ func (r *Report) Worst() Severity {
 type Read[T any] struct {
 	Value T
 	Err   error
+	// At is the local time when it had been read. It is set where times in it are compared with the clock: other reads may take minutes.
+	At time.Time
 }
 
 // Access is a permission, and whether it is granted.
@@ -151,8 +153,13 @@ type Cluster struct {
 	Lost Read[[]v1.Pod]
 }
 
-// now returns the API server's time.
+// now returns the API server's time of the snapshot.
 func (c *Cluster) now() time.Time { return c.API(c.At) }
+
+// held reports whether one of the Leases of taint-manager was held when it was read, and how long before that it was renewed.
+func (c *Cluster) held(lease *coordinationv1.Lease) (held bool, age time.Duration) {
+	return heldAt(lease, c.API(c.Leases.At))
+}
 
 // checks are all checks.
 func checks() []func(*Cluster) []Finding {

@@ -79,7 +79,7 @@ func healthy(t *testing.T) *scene {
 			Version: "v1.4.2", Namespace: "kube-system", Lease: "taint-manager", ServiceAccount: "system:serviceaccount:kube-system:taint-manager",
 			Deployments: Read[[]appsv1.Deployment]{Value: []appsv1.Deployment{deployment("kube-system", "registry.example.com:5000/taint-manager:v1.4.0", 2, 2)}},
 			Replicas:    Read[[]v1.Pod]{Value: []v1.Pod{*pod("taint-manager-5d7c9-x2x2x", "n1"), *pod("taint-manager-5d7c9-b4b4b", "n2")}},
-			Leases:      Read[[]coordinationv1.Lease]{Value: []coordinationv1.Lease{holder}}, LeaseLater: &holder,
+			Leases:      Read[[]coordinationv1.Lease]{Value: []coordinationv1.Lease{holder}, At: noon}, LeaseLater: &holder,
 			ControllerManagers: Read[[]v1.Pod]{Value: []v1.Pod{manager("kube-controller-manager", "--leader-elect=true", "--controllers=*,bootstrapsigner,-taint-eviction-controller")}},
 			CRD:                Read[*unstructured.Unstructured]{Value: crd}, WantedCRD: crd,
 			Access: Read[[]Access]{Value: []Access{
@@ -88,7 +88,7 @@ func healthy(t *testing.T) *scene {
 			}},
 			OwnAccess:  Read[[]Access]{Value: []Access{{authorizationv1.ResourceAttributes{Verb: "list", Resource: "pods"}, true}}},
 			ClockKnown: true, Ahead: time.Second, Within: time.Second / 2,
-			Heartbeats: Read[[]coordinationv1.Lease]{Value: []coordinationv1.Lease{lease("kube-node-lease", "n1", "n1", 8*time.Second), lease("kube-node-lease", "n2", "n2", time.Second)}},
+			Heartbeats: Read[[]coordinationv1.Lease]{Value: []coordinationv1.Lease{lease("kube-node-lease", "n1", "n1", 8*time.Second), lease("kube-node-lease", "n2", "n2", time.Second)}, At: noon},
 		},
 	}
 }

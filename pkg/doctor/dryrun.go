@@ -40,7 +40,7 @@ func onlyDryRun(c *Cluster) string {
 	name := ""
 	for i := range c.Leases.Value {
 		lease := &c.Leases.Value[i]
-		switch held, _ := heldAt(lease, c.now()); {
+		switch held, _ := c.held(lease); {
 		case !held:
 		case strings.HasSuffix(lease.Name, dryRunLease):
 			name = lease.Namespace + "/" + lease.Name

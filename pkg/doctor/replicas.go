@@ -50,7 +50,7 @@ func checkLeader(c *Cluster) []Finding {
 	}
 	lease := &c.Leases.Value[i]
 	holder := ptr.Deref(lease.Spec.HolderIdentity, "")
-	switch held, age := heldAt(lease, c.now()); {
+	switch held, age := c.held(lease); {
 	case holder == "":
 		return []Finding{{Error, check, "The Lease has no holder: no replica leads, and nobody evicts.", do, nil}}
 	case !held:
@@ -138,7 +138,7 @@ func leases(c *Cluster, check string) (findings []Finding) {
 	var held []string
 	for i := range c.Leases.Value {
 		lease := &c.Leases.Value[i]
-		if is, _ := heldAt(lease, c.now()); !is {
+		if is, _ := c.held(lease); !is {
 			continue
 		}
 		if strings.HasSuffix(lease.Name, dryRunLease) {

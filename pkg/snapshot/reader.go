@@ -131,17 +131,17 @@ func (r *Reader) Read(ctx context.Context, scope Scope) (*Snapshot, error) {
 		return nil, err
 	}
 	in.Unread = append(in.Unread, unread...)
-	if scope.Budgets {
-		if unread, err = r.readBudgets(ctx, &in, scope.Namespace); err != nil {
-			return nil, err
-		}
-		in.Unread = append(in.Unread, unread...)
-	}
 	if err := r.readNodes(ctx, &in, scope); err != nil {
 		return nil, err
 	}
 	if err := r.readPods(ctx, &in, scope); err != nil {
 		return nil, err
+	}
+	if scope.Budgets { // after the pods, which may take minutes: how old their status is counts
+		if unread, err = r.readBudgets(ctx, &in, scope.Namespace); err != nil {
+			return nil, err
+		}
+		in.Unread = append(in.Unread, unread...)
 	}
 	in.At = r.Clock.Now()
 	return New(in), nil

@@ -56,6 +56,7 @@ func (o *doctorOptions) examine(ctx context.Context, reader *snapshot.Reader) (*
 	if c.Leases.Value, err = r.leases(ctx); err != nil {
 		c.Leases.Err = err
 	}
+	c.Leases.At = r.Clock.Now()
 	ours := metav1.ListOptions{LabelSelector: controllerLabels}
 	c.Deployments.Value, c.Deployments.Err = inAllOrOne(r, "Deployments", func(namespace string) ([]appsv1.Deployment, error) {
 		return snapshot.List(ctx, r.Reader, "deployments", ours, r.Kube.AppsV1().Deployments(namespace).List, snapshot.Whole[appsv1.Deployment])
@@ -67,6 +68,7 @@ func (o *doctorOptions) examine(ctx context.Context, reader *snapshot.Reader) (*
 	c.Evictions.Value, c.Evictions.Err = snapshot.EventsOfReason(ctx, r.Reader, metav1.NamespaceAll, evictionReason, doctor.EvictionOf)
 	c.Heartbeats.Value, c.Heartbeats.Err = snapshot.List(ctx, r.Reader, "Leases of nodes", metav1.ListOptions{},
 		r.Kube.CoordinationV1().Leases(v1.NamespaceNodeLease).List, snapshot.Whole[coordinationv1.Lease])
+	c.Heartbeats.At = r.Clock.Now()
 	if c.CRD.Value, c.CRD.Err = r.crd(ctx); c.CRD.Err != nil {
 		c.CRD.Value = nil
 	}
