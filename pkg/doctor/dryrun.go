@@ -19,13 +19,13 @@ package doctor
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/utils/ptr"
 )
 
-const dryRunLease = "-dry-run"
+// DryRunLease returns the name of the Lease of a dry run, from that of the Lease without it.
+func DryRunLease(lease string) string { return lease + "-dry-run" }
 
 // onlyDryRun returns the name of the Lease of a dry run, if that is on and nothing of ours is to evict, and otherwise an empty string. Then
 // the built-in controller has to be on, and no replica to lead.
@@ -42,7 +42,7 @@ func onlyDryRun(c *Cluster) string {
 		lease := &c.Leases.Value[i]
 		switch held, _ := c.held(lease); {
 		case !held:
-		case strings.HasSuffix(lease.Name, dryRunLease):
+		case lease.Name == DryRunLease(c.Lease):
 			name = lease.Namespace + "/" + lease.Name
 		default:
 			return ""

@@ -40,11 +40,11 @@ func checkLeader(c *Cluster) []Finding {
 		return []Finding{{Info, check, fmt.Sprintf("Nobody evicts, because only a dry run is on, by Lease %s.", dryRun),
 			"To have taint-manager evict, run it without --dry-run.", nil}}
 	}
-	do := fmt.Sprintf(logs, c.Namespace, c.Lease)
+	do := fmt.Sprintf(logs, c.Namespace, deploymentName(c))
 	i := slices.IndexFunc(c.Leases.Value, func(l coordinationv1.Lease) bool { return l.Namespace == c.Namespace && l.Name == c.Lease })
 	if i < 0 {
 		if len(c.Deployments.Value) == 0 {
-			do = "Install it, or say with --manager-namespace where it runs: see manifests/README.md."
+			do = "Install it, or say with --manager-namespace and --manager-lease where its Lease is: see manifests/README.md."
 		}
 		return []Finding{{Error, check, fmt.Sprintf("There is no Lease %s/%s: no replica has led, and nobody evicts.", c.Namespace, c.Lease), do, nil}}
 	}
@@ -68,6 +68,16 @@ func checkLeader(c *Cluster) []Finding {
 	}
 	return orOK(findings, check, fmt.Sprintf("%s leads since %s; the Lease has changed hands %s.", hostOf(holder),
 		acquired(lease).UTC().Format(time.RFC3339), count(int(ptr.Deref(lease.Spec.LeaseTransitions, 0)), "time")))
+}
+
+// deploymentName returns the name of the Deployment of taint-manager, by default that of the manifests.
+func deploymentName(c *Cluster) string {
+	for i := range c.Deployments.Value {
+		if d := &c.Deployments.Value[i]; d.Namespace == c.Namespace {
+			return d.Name
+		}
+	}
+	return "taint-manager"
 }
 
 // heldAt reports whether a Lease is held at a time, and how long ago it was renewed.
@@ -141,7 +151,7 @@ func leases(c *Cluster, check string) (findings []Finding) {
 		if is, _ := c.held(lease); !is {
 			continue
 		}
-		if strings.HasSuffix(lease.Name, dryRunLease) {
+		if lease.Name == DryRunLease(c.Lease) {
 			findings = append(findings, Finding{Info, check, fmt.Sprintf("A dry run is on, by Lease %s/%s.", lease.Namespace, lease.Name), "", nil})
 			continue
 		}

@@ -45,6 +45,12 @@ type Common struct {
 	Manager Manager
 }
 
+// The names of the controller's Lease and ConfigMap, as the manifests have them.
+const (
+	defaultLease     = "taint-manager"
+	defaultConfigMap = "taint-manager-starts"
+)
+
 // Manager describes the controller.
 type Manager struct {
 	// Namespace and ConfigMap are where it keeps starts of taints. Lease is the name of its Lease there.
@@ -58,7 +64,7 @@ func NewCommon(streams genericiooptions.IOStreams) *Common {
 	return &Common{
 		IOStreams:   streams,
 		ConfigFlags: genericclioptions.NewConfigFlags(true).WithWarningPrinter(streams),
-		Manager:     Manager{Namespace: metav1.NamespaceSystem, ConfigMap: "taint-manager-starts", Lease: "taint-manager"},
+		Manager:     Manager{Namespace: metav1.NamespaceSystem, ConfigMap: defaultConfigMap, Lease: defaultLease},
 	}
 }
 

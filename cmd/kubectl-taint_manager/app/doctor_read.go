@@ -39,8 +39,7 @@ import (
 )
 
 const (
-	// leaseName is the name of the controller's Lease, and controllerLabels are the labels of what the manifests deploy.
-	leaseName        = "taint-manager"
+	// controllerLabels are the labels of what the manifests deploy.
 	controllerLabels = "app.kubernetes.io/name=taint-manager,app.kubernetes.io/component=controller"
 	// evictionReason is the reason of the Events of taint-manager and of the built-in controller about evicted pods.
 	evictionReason = "TaintManagerEviction"
@@ -50,8 +49,8 @@ const (
 
 // examine reads what doctor needs. What cannot be read is in the result; it is an error only if the API server does not answer.
 func (o *doctorOptions) examine(ctx context.Context, reader *snapshot.Reader) (*doctor.Cluster, error) {
-	r := &doctorReader{Reader: reader, namespace: o.Manager.Namespace}
-	c := &doctor.Cluster{Version: version.Get().GitVersion, Namespace: o.Manager.Namespace, Lease: leaseName}
+	r := &doctorReader{Reader: reader, manager: o.Manager}
+	c := &doctor.Cluster{Version: version.Get().GitVersion, Namespace: o.Manager.Namespace, Lease: o.Manager.Lease}
 	var err error
 	if c.Leases.Value, err = r.leases(ctx); err != nil {
 		c.Leases.Err = err
@@ -85,7 +84,7 @@ func (o *doctorOptions) examine(ctx context.Context, reader *snapshot.Reader) (*
 	c.Lost.Value, c.Lost.Err = snapshot.PodsOn(ctx, r.Reader, lostNodes(c.Snapshot), doctor.KeepLost)
 	c.Ahead, c.Within, c.ClockKnown = r.Server.Skew()
 	if c.Leases.Err == nil {
-		if later, err := r.Kube.CoordinationV1().Leases(r.namespace).Get(ctx, leaseName, metav1.GetOptions{}); err == nil {
+		if later, err := r.Kube.CoordinationV1().Leases(c.Namespace).Get(ctx, c.Lease, metav1.GetOptions{}); err == nil {
 			c.LeaseLater = later
 		}
 	}
@@ -106,8 +105,8 @@ func lostNodes(s *snapshot.Snapshot) (names []string) {
 // doctorReader reads.
 type doctorReader struct {
 	*snapshot.Reader
-	namespace string
-	unread    []snapshot.Unread
+	manager Manager
+	unread  []snapshot.Unread
 }
 
 // snapshot reads the cluster. Without permission to read pods or nodes, it is without them, and says so.
@@ -135,21 +134,21 @@ func inAllOrOne[T any](r *doctorReader, what string, list func(namespace string)
 		return all, err
 	}
 	r.unread = append(r.unread, snapshot.Unread{
-		What: what + " in other namespaces than " + r.namespace, Error: err.Error(), Means: "whether there is a second taint-manager",
+		What: what + " in other namespaces than " + r.manager.Namespace, Error: err.Error(), Means: "whether there is a second taint-manager",
 	})
-	return list(r.namespace)
+	return list(r.manager.Namespace)
 }
 
 // leases reads the Leases of taint-manager, and those of its dry runs.
 func (r *doctorReader) leases(ctx context.Context) (all []coordinationv1.Lease, err error) {
-	for _, name := range []string{leaseName, leaseName + "-dry-run"} {
+	for _, name := range []string{r.manager.Lease, doctor.DryRunLease(r.manager.Lease)} {
 		options := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()}
 		some, err := inAllOrOne(r, "Leases "+name, func(namespace string) ([]coordinationv1.Lease, error) {
 			return snapshot.List(ctx, r.Reader, "Leases", options, r.Kube.CoordinationV1().Leases(namespace).List, snapshot.Whole[coordinationv1.Lease])
 		})
 		if apierrors.IsForbidden(err) {
 			var lease *coordinationv1.Lease
-			if lease, err = r.Kube.CoordinationV1().Leases(r.namespace).Get(ctx, name, metav1.GetOptions{}); err == nil {
+			if lease, err = r.Kube.CoordinationV1().Leases(r.manager.Namespace).Get(ctx, name, metav1.GetOptions{}); err == nil {
 				some = append(some, *lease)
 			}
 		}
@@ -201,7 +200,7 @@ func serviceAccount(c *doctor.Cluster) string {
 
 // access asks what the service account may do, and what the user may.
 func (r *doctorReader) access(ctx context.Context, c *doctor.Cluster) error {
-	needs, err := manifests.Permissions(c.Namespace)
+	needs, err := r.manager.permissions()
 	if err != nil {
 		return err
 	}
@@ -215,7 +214,7 @@ func (r *doctorReader) access(ctx context.Context, c *doctor.Cluster) error {
 		}
 		return answer.Status.Allowed, nil
 	})
-	c.OwnAccess.Value, c.OwnAccess.Err = review(ctx, ownReads(c.Namespace), func(ctx context.Context, attributes *authorizationv1.ResourceAttributes) (bool, error) {
+	c.OwnAccess.Value, c.OwnAccess.Err = review(ctx, r.manager.ownReads(), func(ctx context.Context, attributes *authorizationv1.ResourceAttributes) (bool, error) {
 		answer, err := r.Kube.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
 			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: attributes},
 		}, metav1.CreateOptions{})
@@ -227,9 +226,33 @@ func (r *doctorReader) access(ctx context.Context, c *doctor.Cluster) error {
 	return nil
 }
 
+// permissions are those of the manifests, with the names of the Leases and of the ConfigMap that the controller has. Without a ConfigMap it needs none
+// for that.
+func (m Manager) permissions() (needs []authorizationv1.ResourceAttributes, err error) {
+	all, err := manifests.Permissions(m.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{
+		"leases/" + defaultLease:                     m.Lease,
+		"leases/" + doctor.DryRunLease(defaultLease): doctor.DryRunLease(m.Lease),
+		"configmaps/" + defaultConfigMap:             m.ConfigMap,
+	}
+	for _, one := range all {
+		if name, known := names[one.Resource+"/"+one.Name]; known {
+			if name == "" {
+				continue
+			}
+			one.Name = name
+		}
+		needs = append(needs, one)
+	}
+	return needs, nil
+}
+
 // ownReads are what the verbs of the plugin read.
-func ownReads(namespace string) []authorizationv1.ResourceAttributes {
-	return []authorizationv1.ResourceAttributes{
+func (m Manager) ownReads() []authorizationv1.ResourceAttributes {
+	reads := []authorizationv1.ResourceAttributes{
 		{Verb: "list", Resource: "nodes"},
 		{Verb: "list", Resource: "pods"},
 		{Verb: "list", Resource: "namespaces"},
@@ -239,9 +262,12 @@ func ownReads(namespace string) []authorizationv1.ResourceAttributes {
 		{Verb: "get", Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"},
 		{Verb: "list", Group: "apps", Resource: "deployments"},
 		{Verb: "list", Group: "coordination.k8s.io", Resource: "leases"},
-		{Verb: "get", Resource: "configmaps", Name: "taint-manager-starts", Namespace: namespace},
 		{Verb: "create", Group: "authorization.k8s.io", Resource: "subjectaccessreviews"},
 	}
+	if m.ConfigMap != "" {
+		reads = append(reads, authorizationv1.ResourceAttributes{Verb: "get", Resource: "configmaps", Name: m.ConfigMap, Namespace: m.Namespace})
+	}
+	return reads
 }
 
 // review asks about permissions, several at a time.

@@ -19,10 +19,13 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,6 +40,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/taint-manager/taint-manager/pkg/doctor"
+	"github.com/taint-manager/taint-manager/pkg/permission"
 	"github.com/taint-manager/taint-manager/pkg/serverclock"
 	"github.com/taint-manager/taint-manager/pkg/snapshot"
 )
@@ -124,4 +128,75 @@ func TestDoctorOfASlowCluster(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
+}
+
+// TestDoctorOfOtherNames has a controller whose Lease and ConfigMap have other names than in the manifests.
+func TestDoctorOfOtherNames(t *testing.T) {
+	named := func(all []doctor.Access) (names []string) { // those of Leases and ConfigMaps by name
+		for _, one := range all {
+			if one.Name != "" && one.Resource != "deployments" {
+				names = append(names, permission.String(&one.ResourceAttributes))
+			}
+		}
+		return names
+	}
+	for _, test := range []struct {
+		manager           Manager
+		lease, access     []string
+		ownAccess, leader string
+	}{
+		{
+			manager: Manager{Namespace: "ops", Lease: "evictions", ConfigMap: "starts"}, lease: []string{"evictions", "evictions-dry-run"},
+			access: []string{
+				"get leases.coordination.k8s.io evictions in ops", "list leases.coordination.k8s.io evictions in ops",
+				"watch leases.coordination.k8s.io evictions in ops", "update leases.coordination.k8s.io evictions in ops",
+				"get leases.coordination.k8s.io evictions-dry-run in ops", "list leases.coordination.k8s.io evictions-dry-run in ops",
+				"watch leases.coordination.k8s.io evictions-dry-run in ops", "update leases.coordination.k8s.io evictions-dry-run in ops",
+				"get configmaps starts in ops", "update configmaps starts in ops",
+			},
+			ownAccess: "get configmaps starts in ops", leader: "Warning: The Lease is held by one_1, which is no pod of taint-manager.",
+		},
+		{
+			manager: Manager{Namespace: "ops", Lease: "taint-manager"}, lease: []string{"taint-manager"},
+			access: []string{
+				"get leases.coordination.k8s.io taint-manager in ops", "list leases.coordination.k8s.io taint-manager in ops",
+				"watch leases.coordination.k8s.io taint-manager in ops", "update leases.coordination.k8s.io taint-manager in ops",
+				"get leases.coordination.k8s.io taint-manager-dry-run in ops", "list leases.coordination.k8s.io taint-manager-dry-run in ops",
+				"watch leases.coordination.k8s.io taint-manager-dry-run in ops", "update leases.coordination.k8s.io taint-manager-dry-run in ops",
+			},
+			leader: "Warning: The Lease is held by two_1, which is no pod of taint-manager.",
+		},
+	} {
+		s := newDoctorScene(t, renewedLease("ops", "evictions", "one_1"), renewedLease("ops", "evictions-dry-run", "dry_1"), renewedLease("ops", "taint-manager", "two_1"))
+		s.options.Manager = test.manager
+		allow := func(action clienttesting.Action) (bool, runtime.Object, error) {
+			object := action.(clienttesting.CreateAction).GetObject()
+			switch object := object.(type) {
+			case *authorizationv1.SubjectAccessReview:
+				object.Status.Allowed = true
+			case *authorizationv1.SelfSubjectAccessReview:
+				object.Status.Allowed = true
+			}
+			return true, object, nil
+		}
+		s.kube.PrependReactor("create", "subjectaccessreviews", allow)
+		s.kube.PrependReactor("create", "selfsubjectaccessreviews", allow)
+		c := s.read()
+		var leases []string
+		for i := range c.Leases.Value {
+			leases = append(leases, c.Leases.Value[i].Name)
+		}
+		if !slices.Equal(leases, test.lease) || c.LeaseLater == nil || c.LeaseLater.Name != test.lease[0] {
+			t.Errorf("Leases: got %q and %v, want %q", leases, c.LeaseLater, test.lease)
+		}
+		if got := named(c.Access.Value); !slices.Equal(got, test.access) {
+			t.Errorf("permissions: got %q, want %q", got, test.access)
+		}
+		if got := strings.Join(named(c.OwnAccess.Value), ", "); got != test.ownAccess {
+			t.Errorf("own permissions: got %q, want %q", got, test.ownAccess)
+		}
+		if got := found(c, "Leader"); len(got) != 1 || got[0] != test.leader {
+			t.Errorf("got %q, want %q", got, test.leader)
+		}
+	}
 }
