@@ -69,6 +69,8 @@ type Policy struct {
 	Since time.Time
 	// Expires is when the policy ceases to apply. Zero is never.
 	Expires time.Time
+	// Written and ExpireTime are API times of which Since and Expires were made. They are zero if there are none, and no rule reads them.
+	Written, ExpireTime time.Time
 }
 
 // TaintPattern matches taints.

@@ -90,7 +90,7 @@ func (c *Changes) follow(at time.Time) (now []deadline.Policy, before []former) 
 	case !c.known:
 		c.known, c.now = true, current
 	case sameSlice(c.now, current):
-	case reflect.DeepEqual(c.now, current):
+	case samePolicies(c.now, current):
 		c.now = current
 	default:
 		c.push(former{policies: c.now, until: at})
@@ -109,7 +109,7 @@ func (c *Changes) compareEarlier(at time.Time) {
 		return
 	}
 	earlier, err := c.rules.policies.all().restored(c.earlier, c.rules.clock, at)
-	if c.earlier = ""; err == nil && !reflect.DeepEqual(earlier, c.now) { // it could be read once
+	if c.earlier = ""; err == nil && !samePolicies(earlier, c.now) { // it could be read once
 		c.push(former{policies: earlier, until: at})
 	}
 }
@@ -117,6 +117,16 @@ func (c *Changes) compareEarlier(at time.Time) {
 // sameSlice reports whether two slices are one. Policies that apply are never changed in place.
 func sameSlice(a, b []deadline.Policy) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// samePolicies reports whether policies are the same but for their local times, which move with the estimate of the API server's clock.
+func samePolicies(a, b []deadline.Policy) bool {
+	return slices.EqualFunc(a, b, func(a, b deadline.Policy) bool {
+		for _, p := range []*deadline.Policy{&a, &b} {
+			p.Since, p.Expires = time.Time{}, time.Time{}
+		}
+		return reflect.DeepEqual(a, b)
+	})
 }
 
 // push remembers policies that have ceased to apply.

@@ -97,7 +97,7 @@ func named(name string, mode deadline.Mode, change ...func(*deadline.Policy)) de
 }
 
 func expiring(at int) func(*deadline.Policy) {
-	return func(p *deadline.Policy) { p.Expires = second(at) }
+	return func(p *deadline.Policy) { p.Expires, p.ExpireTime = second(at), second(at) }
 }
 
 func TestBecause(t *testing.T) {
@@ -129,6 +129,19 @@ func TestBecause(t *testing.T) {
 			s.source.set.ordered.Store(&[]deadline.Policy{})
 			s.want(7, 7)
 			s.want(8, 7)
+		}},
+		{"the estimate of the API server's clock moves", func(s *changesScene) {
+			moved := func(p *deadline.Policy) { p.Expires, p.Since = second(70), second(7) }
+			s.apply(0, named("p", deadline.ModeKeep, expiring(100)))
+			s.apply(10, named("p", deadline.ModeKeep, expiring(100), moved))
+			s.want(20, 70)
+			s.apply(30, named("p", deadline.ModeDelete, expiring(100), moved))
+			s.want(40, 30)
+		}},
+		{"a policy is to expire earlier", func(s *changesScene) {
+			s.apply(0, named("p", deadline.ModeKeep, expiring(1000)))
+			s.apply(10, named("p", deadline.ModeKeep, expiring(5)))
+			s.want(20, 10)
 		}},
 		{"a policy that kept now deletes", func(s *changesScene) {
 			s.apply(0, named("p", deadline.ModeKeep))

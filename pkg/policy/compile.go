@@ -58,11 +58,12 @@ func compile(object *unstructured.Unstructured, clock *serverclock.Clock, seen t
 	p := compiled{precedence: broken.precedence, Policy: deadline.Policy{
 		Name: api.Name, Mode: deadline.Mode(spec.Mode), Taints: taints,
 		MinTaintAge: ptr.Deref(spec.MinTaintAgeSeconds, 0), GracePeriod: spec.GracePeriodSeconds, Notice: spec.NoticeSeconds,
-		Since: since(api, clock, seen),
+		Since: seen, Written: written(api),
 	}}
 	if spec.ExpireTime != nil {
-		p.Expires, p.expireTime = clock.Local(spec.ExpireTime.Time), spec.ExpireTime.UTC()
+		p.ExpireTime = spec.ExpireTime.UTC()
 	}
+	p.retime(clock)
 	if err := errors.Join(compileMode(spec, &p.Policy, path), compileSelectors(spec, &p.Policy, path)); err != nil {
 		return broken, err
 	}
@@ -183,9 +184,8 @@ func compileSelector(api *v1alpha1.LabelSelector, path *field.Path) (labels.Sele
 	return selector, errors.Join(errs...)
 }
 
-// since returns when the policy came to be as it is: the API server's time of the last write of its spec, or, if that is not known,
-// when it reached us.
-func since(api *v1alpha1.TaintEvictionPolicy, clock *serverclock.Clock, seen time.Time) time.Time {
+// written returns when the policy came to be as it is: the API server's time of the last write of its spec, or zero if that is not known.
+func written(api *v1alpha1.TaintEvictionPolicy) time.Time {
 	var written time.Time
 	for i := range api.ManagedFields {
 		if entry := &api.ManagedFields[i]; entry.Subresource == "" && entry.Time != nil && ownsSpec(entry.FieldsV1) && entry.Time.After(written) {
@@ -193,9 +193,9 @@ func since(api *v1alpha1.TaintEvictionPolicy, clock *serverclock.Clock, seen tim
 		}
 	}
 	if written.IsZero() {
-		return seen
+		return written
 	}
-	return clock.Local(written.Add(time.Second)) // the API cuts to seconds: nobody goes up to a second early
+	return written.Add(time.Second) // the API cuts to seconds: nobody goes up to a second early
 }
 
 // ownsSpec reports whether a set of fields contains something of the spec. A set that cannot be parsed may.

@@ -140,7 +140,7 @@ func (s *Source) logPauses(ctx context.Context) {
 func (s state) logPause(ctx context.Context) {
 	p, until := &s.applies, "its policy is deleted"
 	if !p.Expires.IsZero() {
-		until = p.expireTime.Format(time.RFC3339)
+		until = p.ExpireTime.Format(time.RFC3339)
 	}
 	values := []any{"policy", p.Name, "createdBy", cmp.Or(s.createdBy, "unknown"), "until", until}
 	if len(p.Taints) > 0 {

@@ -22,7 +22,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,14 +30,21 @@ import (
 
 	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 // compiled is a policy as the rules read it, and where it stands among others.
 type compiled struct {
 	deadline.Policy
 	precedence int32
-	// expireTime is Expires as an API time, for display.
-	expireTime time.Time
+}
+
+// retime makes the local times of a policy of its API times.
+func (p *compiled) retime(clock *serverclock.Clock) {
+	p.Expires = clock.Local(p.ExpireTime)
+	if !p.Written.IsZero() {
+		p.Since = clock.Local(p.Written)
+	}
 }
 
 // state is what is known of one policy.
@@ -141,6 +147,20 @@ func (s *set) hold() (changed bool) {
 	s.held = true
 	s.ordered.Store(&[]deadline.Policy{{Mode: deadline.ModeKeep}})
 	return true
+}
+
+// retime makes the local times of all policies anew, by what is known of the API server's clock now.
+func (s *set) retime(clock *serverclock.Clock) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.held {
+		return
+	}
+	for name, policy := range s.policies {
+		policy.applies.retime(clock)
+		s.policies[name] = policy
+	}
+	s.order()
 }
 
 // next returns the state of a policy after another version of it, and whether that differs. A version that is not accepted does not

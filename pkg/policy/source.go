@@ -109,6 +109,12 @@ func (s *Source) NamespaceLabels(name string) labels.Labels { return s.namespace
 // Changed returns a channel that receives after the policies that apply have changed, or what they select.
 func (s *Source) Changed() <-chan struct{} { return s.changed }
 
+// FollowClock makes the times of policies anew after the estimate of the API server's clock has moved. The caller decides again on all pods.
+func (s *Source) FollowClock(ctx context.Context) {
+	s.set.retime(s.config.Clock)
+	s.logPauses(ctx)
+}
+
 func (s *Source) signal() {
 	select {
 	case s.changed <- struct{}{}:

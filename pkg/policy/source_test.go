@@ -46,6 +46,7 @@ import (
 
 	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 	"github.com/taint-manager/taint-manager/pkg/testing/apitest"
 )
 
@@ -142,6 +143,45 @@ func TestSinceIsOnTheLocalTimeline(t *testing.T) {
 		f.settle(time.Second)
 		if policies := f.source.Policies(); len(policies) != 1 || !policies[0].Since.Equal(ahead) {
 			t.Errorf("got %+v, want since %v", policies, ahead)
+		}
+	})
+}
+
+// TestTimesFollowTheServerClock has an API server whose clock is five minutes ahead at first, and right then.
+func TestTimesFollowTheServerClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		clock := serverclock.New(clocktesting.NewFakePassiveClock(noon))
+		f.source.config.Clock = clock
+		f.source.set.compile = func(object *unstructured.Unstructured) (compiled, error) { return compile(object, clock, noon) }
+		clock.Observe(noon, noon, noon.Add(5*time.Minute))
+		f.crd.served.Store(true)
+		until := object(t, "until", `{matchingPrecedence: 1, mode: Keep, expireTime: "2026-03-01T13:00:00Z"}`)
+		until.SetManagedFields([]metav1.ManagedFieldsEntry{{Operation: "Apply", Time: ptr.To(metav1.NewTime(noon)), FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}}})
+		f.create(until)
+		f.run()
+		want := func(what string, earlier time.Duration) {
+			t.Helper()
+			f.settle(time.Second)
+			policies := f.source.Policies()
+			if len(policies) != 1 || !policies[0].Expires.Equal(noon.Add(time.Hour-earlier)) || !policies[0].Since.Equal(noon.Add(time.Second-earlier)) {
+				t.Errorf("%s: got %+v", what, policies)
+			}
+		}
+		want("ahead", 5*time.Minute)
+		clock.Observe(noon, noon, noon)
+		if !clock.Moved(time.Millisecond) {
+			t.Error("the estimate has not moved")
+		}
+		want("before the source is told", 5*time.Minute)
+		f.source.FollowClock(f.ctx)
+		want("right", 0)
+
+		f.source.set.read = false
+		f.source.set.hold()
+		f.source.FollowClock(f.ctx)
+		if policies := f.source.Policies(); len(policies) != 1 || policies[0].Name != "" {
+			t.Errorf("while policies may not be read: got %+v", policies)
 		}
 	})
 }

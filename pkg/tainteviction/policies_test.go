@@ -33,11 +33,13 @@ import (
 	"k8s.io/client-go/dynamic"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	metadatafake "k8s.io/client-go/metadata/fake"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
 	"github.com/taint-manager/taint-manager/pkg/apis/policy/v1alpha1"
 	"github.com/taint-manager/taint-manager/pkg/policy"
+	"github.com/taint-manager/taint-manager/pkg/serverclock"
 )
 
 // servesPolicies answers discovery.
@@ -73,7 +75,7 @@ func (f *policyFixture) start(options ...func(*Config)) {
 			f.Fatal(err)
 		}
 		source, err := policy.NewSource(policy.Config{
-			Discovery: servesPolicies{}, Policies: f.dynamic, Namespaces: metadatafake.NewSimpleMetadataClient(scheme),
+			Discovery: servesPolicies{}, Policies: f.dynamic, Namespaces: metadatafake.NewSimpleMetadataClient(scheme), Clock: c.ServerClock,
 		})
 		if err != nil {
 			f.Fatal(err)
@@ -189,6 +191,26 @@ func TestTheLiveLabelsDecide(t *testing.T) {
 		f.api.UpdateNode("m", func(node *v1.Node) { node.Labels = map[string]string{"zone": "x"} })
 		f.wait(30)
 		f.exists(true, "pod", "other")
+	})
+}
+
+// TestAPolicyExpiresByTheServerClock has an API server whose clock is five minutes ahead when the policy comes, and right later.
+func TestAPolicyExpiresByTheServerClock(t *testing.T) {
+	policyBubble(t, func(f *policyFixture) {
+		server := serverclock.New(clock.RealClock{})
+		observe := func(ahead time.Duration) { server.Observe(time.Now(), time.Now(), time.Now().Add(ahead)) }
+		expires := time.Now().Add(10 * time.Minute).UTC().Format(time.RFC3339)
+		f.policy("keep", "{matchingPrecedence: 1, mode: Keep, taints: [{key: a}], expireTime: "+expires+"}")
+		f.api.AddPod("pod", "n")
+		observe(5 * time.Minute)
+		f.start(func(c *Config) { c.ServerClock = server })
+		f.api.Taint("n", taintOf("a"))
+		f.wait(60)
+		observe(0)
+		f.wait(530)
+		f.exists(true, "pod")
+		f.wait(15)
+		f.exists(false, "pod")
 	})
 }
 

@@ -42,6 +42,9 @@ func (c *Controller) followServerClock(ctx context.Context) {
 		if !c.config.ServerClock.Moved(clockMoved) {
 			return
 		}
+		if c.config.Policies != nil {
+			c.config.Policies.FollowClock(ctx)
+		}
 		c.evaluateAll()
 	})
 }
