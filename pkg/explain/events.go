@@ -53,6 +53,35 @@ func Events(api []eventsv1.Event, uid string) []Event {
 	return all
 }
 
+// ofPod returns those Events about a pod that are of its own: with its UID, or without one and from the time of the pod. The built-in controller writes
+// Events without a UID, so one about an earlier pod of that name is told by its time alone.
+func ofPod(all []Event, uid string, isOurTime func(last time.Time) bool) (own []Event) {
+	for _, event := range all {
+		if event.uid == uid || event.uid == "" && isOurTime(event.Last) {
+			own = append(own, event)
+		}
+	}
+	return own
+}
+
+// ofLastPod returns the UID of the last pod of a name, by Events that are sorted, and those that are about it. Its time begins after the last Event
+// about another pod, and with its Scheduled Event, if there is one.
+func ofLastPod(all []Event) (uid string, own []Event) {
+	if i := slices.IndexFunc(all, func(e Event) bool { return e.uid != "" }); i >= 0 {
+		uid = all[i].uid
+	}
+	var earlier, scheduled time.Time
+	for _, event := range all { // the last first
+		switch {
+		case event.uid == uid && event.Reason == "Scheduled":
+			scheduled = event.First.Truncate(time.Second) // an older Event has its time cut to seconds
+		case event.uid != "" && event.uid != uid && earlier.IsZero():
+			earlier = event.Last
+		}
+	}
+	return uid, ofPod(all, uid, func(last time.Time) bool { return last.After(earlier) && !last.Before(scheduled) })
+}
+
 // KeepEvent keeps what EventsByPod reads of an Event.
 func KeepEvent(api *eventsv1.Event) (Event, bool) { return EventOf(api), true }
 

@@ -87,6 +87,7 @@ type Taint struct {
 func Why(s *snapshot.Snapshot, pod *v1.Pod, events []Event) *Pod {
 	compact := podcache.NewPod(pod, s.At)
 	fate := FateNow(s, compact)
+	events = ofPod(events, string(pod.UID), func(last time.Time) bool { return !last.Before(pod.CreationTimestamp.Time) })
 	p := &Pod{
 		Header: NewHeader("PodExplanation", s),
 		Pod:    Ref{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID)},
@@ -110,12 +111,7 @@ func WhyGone(s *snapshot.Snapshot, namespace, name string, events []Event) *Pod 
 		p.Summary = "It does not exist, and there are no Events about it: Events are kept for an hour by default"
 		return p
 	}
-	p.Pod.UID = events[0].uid
-	for _, event := range events {
-		if event.uid == p.Pod.UID { // of several pods of that name, the last
-			p.Events = append(p.Events, event)
-		}
-	}
+	p.Pod.UID, p.Events = ofLastPod(events)
 	p.Removal = RemovalOf(nil, p.Events)
 	p.Summary = "It does not exist any more"
 	if p.Removal == nil {

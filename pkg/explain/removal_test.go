@@ -23,6 +23,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/taint-manager/taint-manager/pkg/snapshot"
 )
@@ -93,6 +94,82 @@ func TestWhoRemovedAPod(t *testing.T) {
 		case test.by == "" && got == nil:
 		case got == nil || test.by == "" || !strings.HasPrefix(got.By, test.by) || got.Ours != test.ours:
 			t.Errorf("%s: got %+v, want %q", test.name, got, test.by)
+		}
+	}
+}
+
+// builtIn returns an Event as the built-in controller writes it: without the UID of the pod.
+func builtIn(message string, last *metav1.Time) eventsv1.Event {
+	event := older("taint-eviction-controller", "TaintManagerEviction", message, last, 1)
+	event.Regarding = v1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: "ns", Name: "p"}
+	event.DeprecatedFirstTimestamp = *last
+	return event
+}
+
+// of has an Event be about a pod.
+func of(uid types.UID, event eventsv1.Event) eventsv1.Event {
+	event.Regarding.UID = uid
+	event.DeprecatedFirstTimestamp = event.DeprecatedLastTimestamp
+	return event
+}
+
+// TestEventsWithoutUIDOfAPodThatIsGone has Events of the built-in controller about the last pod of a name, and about one before it.
+func TestEventsWithoutUIDOfAPodThatIsGone(t *testing.T) {
+	const by = "the taint eviction controller of kube-controller-manager: a NoExecute taint"
+	killing := func(uid types.UID, at int) eventsv1.Event {
+		return of(uid, older("kubelet", "Killing", "Stopping container c", ago(at), 1))
+	}
+	scheduled := func(uid types.UID, at int) eventsv1.Event {
+		return of(uid, older("default-scheduler", "Scheduled", "assigned", ago(at), 1))
+	}
+	for _, test := range []struct {
+		name    string
+		events  []eventsv1.Event
+		uid     string
+		reasons string
+		by      string
+	}{
+		{"before the kubelet's", []eventsv1.Event{builtIn("Marking for deletion Pod ns/p", ago(6)), killing("uid-p", 5)}, "uid-p", "Killing TaintManagerEviction", by},
+		{"in the same second", []eventsv1.Event{builtIn("Marking for deletion Pod ns/p", ago(5)), killing("uid-p", 5)}, "uid-p", "Killing TaintManagerEviction", by},
+		{"the last one", []eventsv1.Event{scheduled("uid-p", 60), builtIn("Marking for deletion Pod ns/p", ago(5))}, "uid-p", "TaintManagerEviction Scheduled", by},
+		{"in the second of its binding", []eventsv1.Event{scheduled("uid-p", 5), builtIn("Marking for deletion Pod ns/p", ago(5))}, "uid-p", "Scheduled TaintManagerEviction", by},
+		{"no other", []eventsv1.Event{builtIn("Marking for deletion Pod ns/p", ago(5))}, "", "TaintManagerEviction", by},
+		{"taken back", []eventsv1.Event{builtIn("Marking for deletion Pod ns/p", ago(50)), builtIn("Cancelling deletion of Pod ns/p", ago(40)), killing("uid-p", 5)},
+			"uid-p", "Killing TaintManagerEviction TaintManagerEviction", ""},
+		{"about an earlier pod", []eventsv1.Event{builtIn("Marking for deletion Pod ns/p", ago(1200)), killing("uid-o", 1200), killing("uid-p", 5)}, "uid-p", "Killing", ""},
+		{"about an earlier pod of which nothing else is known", []eventsv1.Event{builtIn("Marking for deletion Pod ns/p", ago(1200)), scheduled("uid-p", 1100), killing("uid-p", 5)},
+			"uid-p", "Killing Scheduled", ""},
+		{"about both", []eventsv1.Event{builtIn("Marking for deletion Pod ns/p", ago(1200)), killing("uid-o", 1199), scheduled("uid-p", 1100),
+			builtIn("Marking for deletion Pod ns/p", ago(6)), killing("uid-p", 5)}, "uid-p", "Killing TaintManagerEviction Scheduled", by},
+	} {
+		e := WhyGone(cluster(snapshot.Input{}), "ns", "p", Events(test.events, ""))
+		var reasons []string
+		for _, event := range e.Events {
+			reasons = append(reasons, event.Reason)
+		}
+		summary, gotBy := "It does not exist any more, and no Event about it says who deleted it", ""
+		if test.by != "" {
+			summary = "It does not exist any more"
+		}
+		if e.Removal != nil {
+			gotBy = e.Removal.By
+		}
+		if got := strings.Join(reasons, " "); got != test.reasons || gotBy != test.by || e.Pod.UID != test.uid || e.Summary != summary {
+			t.Errorf("%s: got UID %q, Events %q, removed by %q, %q", test.name, e.Pod.UID, got, gotBy, e.Summary)
+		}
+	}
+}
+
+// TestEventsWithoutUIDOfAPod has a pod of a StatefulSet that was made an hour ago in place of one that was evicted.
+func TestEventsWithoutUIDOfAPod(t *testing.T) {
+	p := pod("p")
+	for _, test := range []struct {
+		at   int
+		want bool
+	}{{4800, false}, {3601, false}, {3600, true}, {5, true}} {
+		e := Why(cluster(snapshot.Input{}, node("a"), p), p, Events([]eventsv1.Event{builtIn("Marking for deletion Pod ns/p", ago(test.at))}, "uid-p"))
+		if got := e.Removal != nil; got != test.want || len(e.Events) == 1 != test.want {
+			t.Errorf("an eviction %d s ago: got %+v by %+v", test.at, e.Removal, e.Events)
 		}
 	}
 }
