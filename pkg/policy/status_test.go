@@ -103,7 +103,7 @@ func TestStatus(t *testing.T) {
 		for _, pod := range []types.UID{"1", "2", "3"} {
 			tally.Set(pod, "node-"+string(pod), deadline.Decision{Evict: true, Policy: policy}, time.Now())
 		}
-		tally.SetBlocked("2", true)
+		tally.SetBlocked("2", policy)
 		f.settle(time.Second)
 		a = f.statusOf("a")
 		if *a.ScheduledPods != 3 || *a.BlockedPods != 1 || *a.PreviewPods != 0 || *a.KeptPods != 0 || *a.Nodes != 3 {

@@ -77,8 +77,8 @@ func TestTallyGauges(t *testing.T) {
 	tally.Set("c", "node", deadline.Decision{Evict: true, Mode: deadline.ModeDelete}, at)
 	tally.Set("d", "node", deadline.Decision{Held: []deadline.Step{{Mode: deadline.ModePreview}}}, at)
 	g.show(t, "one without a policy, and one that a dry run holds back", 0, 2, 2, 1, 0)
-	tally.SetBlocked("a", true)
-	tally.SetBlocked("c", true)
+	tally.SetBlocked("a", one)
+	tally.SetBlocked("c", one)
 	g.show(t, "one is blocked", 0, 2, 2, 1, 1)
 	tally.Set("b", "node", deadline.Decision{Evict: true, Mode: deadline.ModeDelete, Policy: one}, at)
 	g.show(t, "the pod is deleted by a policy that evicted it", 0, 2, 2, 1, 1)
@@ -113,16 +113,29 @@ func TestTally(t *testing.T) {
 	expect("set", "keep", Counts{Pods: [roles]int{Kept: 1}, Nodes: 1})
 	expect("set", "preview", Counts{Pods: [roles]int{Previewed: 1}, Nodes: 1})
 
-	tally.SetBlocked("a", true)
-	tally.SetBlocked("c", true)
-	tally.SetBlocked("d", true)
+	tally.SetBlocked("a", evict)
+	tally.SetBlocked("c", evict)
+	tally.SetBlocked("d", evict)
 	expect("blocked", "evict", Counts{Pods: [roles]int{Scheduled: 3, Blocked: 2}, Nodes: 2})
 	tally.Set("a", "node-1", scheduled, at)
 	expect("decided again, as before", "evict", Counts{Pods: [roles]int{Scheduled: 3, Blocked: 2}, Nodes: 2})
-	tally.SetBlocked("c", false)
+	tally.SetBlocked("c", nil)
 	tally.Set("a", "node-1", deadline.Decision{Reason: deadline.HeldByPolicy, Held: []deadline.Step{{Mode: deadline.ModePreview, Policy: preview}}}, at)
 	expect("no longer blocked, and no longer scheduled", "evict", Counts{Pods: [roles]int{Scheduled: 2}, Nodes: 2})
 	expect("no longer kept", "keep", Counts{})
+
+	other := &deadline.Policy{Name: "other", Mode: deadline.ModeEvict}
+	deleted := deadline.Decision{Evict: true, Mode: deadline.ModeDelete, Policy: evict}
+	tally.Set("b", "node-1", deleted, at)
+	tally.SetBlocked("b", other)
+	for range 2 {
+		expect("the brake lets it go by another policy alone", "evict", Counts{Pods: [roles]int{Scheduled: 2}, Nodes: 2})
+		expect("the brake lets it go by another policy alone", "other", Counts{Pods: [roles]int{Blocked: 1}, Nodes: 1})
+		tally.Set("b", "node-1", deleted, at)
+	}
+	tally.SetBlocked("b", evict)
+	tally.Set("b", "node-1", deleted, at)
+	expect("it is to be deleted by now", "evict", Counts{Pods: [roles]int{Scheduled: 2}, Nodes: 2})
 
 	for _, pod := range []string{"a", "b", "c"} {
 		tally.Remove(types.UID(pod))

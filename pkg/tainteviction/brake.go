@@ -125,7 +125,7 @@ func (c *Controller) holdAttempted(logger klog.Logger, pod *podcache.Pod, item e
 // park parks a pod that is held.
 func (c *Controller) park(logger klog.Logger, pod *podcache.Pod, item evictionqueue.Item, by brake.Hold, until time.Time, attempted bool) {
 	logger.V(4).Info("Pod is held", "by", by, "until", c.config.ServerClock.At(until))
-	c.tally.SetBlocked(pod.UID, false)
+	c.tally.SetBlocked(pod.UID, nil)
 	if c.budgets != nil {
 		c.budgets.Forget(pod.UID)
 	}

@@ -212,7 +212,7 @@ func (c *Controller) giveBack(a attempt, result evictor.Result, err error) {
 	case result.Outcome.Waits():
 		c.waitAsAsked(logger, pod, item, result, a.turn)
 	default:
-		c.tally.SetBlocked(pod.UID, false)
+		c.tally.SetBlocked(pod.UID, nil)
 		if result.Outcome.Accepted() {
 			c.reportEviction(logger, pod, item, result, a.follows)
 		} else {

@@ -40,7 +40,7 @@ func statusDefects() []defect {
 		{"does not count again when a policy expires", []edit{{"tainteviction.Controller.evaluate", "c.podUpdateQueue.AddAfter(key, next.Sub(now))", "_ = next"}}, "-policies"},
 		{"counts pods that are gone", []edit{{"tainteviction.Controller.forget", "c.tally.Remove(key.uid)", ""}}, "-policies"},
 		{"counts pods as blocked that are not due any more", []edit{{set, "decision.Due(at)", "true"}}, "-policies"},
-		{"counts no blocked pods", []edit{{"policy.Tally.SetBlocked", "", "blocked = false\n"}}, "-policies"},
+		{"counts no blocked pods", []edit{{"policy.Tally.SetBlocked", "", "by = nil\n"}}, "-policies"},
 		{"counts previewed pods as kept", []edit{{set, "held.Mode == deadline.ModePreview", "false"}}, "-policies"},
 		{"counts nodes that have no such pods any more", []edit{{"policy.Tally.count", "c.nodes[pod.node] == 0", "false"}}, "-policies"},
 		{"a policy lengthens grace periods", []edit{{grace, "policy.GracePeriod >= ptr.Deref(_, 0)", "false"}}, "-policies"},
