@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -82,6 +83,14 @@ func NewReader(config *rest.Config) (*Reader, error) {
 		return nil, fmt.Errorf("client for policies: %w", err)
 	}
 	return r, nil
+}
+
+// Now returns the API server's time as far as its answers tell it, and otherwise the local time.
+func (r *Reader) Now() time.Time {
+	if r.Server == nil {
+		return r.Clock.Now().UTC()
+	}
+	return r.Server.At(r.Clock.Now()).UTC()
 }
 
 // Scope says what is read. Policies and the ConfigMap always are.

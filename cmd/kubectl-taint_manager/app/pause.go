@@ -43,7 +43,9 @@ holds them. The controller logs that the pause is on, who made it and until when
 Not-ready, unreachable and out-of-service are the taints by which pods fail over. --include-node-conditions alone holds every NoExecute taint,
 and these with them. Otherwise name the taints to hold with --taint: a policy cannot say "all but these". Only those are held then.
 
-A pause that somebody else made is not replaced without --overwrite.`
+A pause that somebody else made is not replaced without --overwrite.
+
+The policy is written first. Then what it holds is counted, which may take long in a large cluster: Ctrl-C ends the count, and not the pause.`
 
 const pauseExample = `  # Hold everything, failover too, for an hour
   kubectl taint-manager pause --for 1h --include-node-conditions
@@ -151,14 +153,17 @@ func (o *pause) run(ctx context.Context) error {
 // by does it with the clients of a reader.
 func (o *pause) by(ctx context.Context, reader *snapshot.Reader) (*explain.PauseResult, error) {
 	if len(o.patterns) == 0 && !o.includeConditions {
-		s, _ := readTainted(ctx, reader)
+		s, err := reader.Read(ctx, snapshot.Scope{})
+		if err != nil {
+			s = snapshot.New(snapshot.Input{At: reader.Clock.Now()}) // the example has another taint then
+		}
 		return nil, o.refuseAll(s)
 	}
 	w, err := newPauseWriter(ctx, &o.pauseFlags, reader)
 	if err != nil {
 		return nil, err
 	}
-	spec, err := o.spec(w.snapshot)
+	spec, err := o.spec(w.now)
 	if err != nil {
 		return nil, err
 	}
@@ -188,10 +193,10 @@ func (o *pause) refuseAll(s *snapshot.Snapshot) error {
 }
 
 // spec returns the policy that is asked for.
-func (o *pause) spec(s *snapshot.Snapshot) (v1alpha1.TaintEvictionPolicySpec, error) {
+func (o *pause) spec(now time.Time) (v1alpha1.TaintEvictionPolicySpec, error) {
 	spec := v1alpha1.TaintEvictionPolicySpec{MatchingPrecedence: ptr.To[int32](0), Mode: v1alpha1.ModeKeep, Taints: o.patterns}
 	if o.lasts > 0 {
-		until := metav1.NewTime(s.API(s.At).Add(o.lasts + time.Second - 1).Truncate(time.Second)) // the API cuts to seconds
+		until := metav1.NewTime(now.Add(o.lasts + time.Second - 1).Truncate(time.Second)) // the API cuts to seconds
 		spec.ExpireTime = &until
 	}
 	if o.selector == "" {

@@ -17,6 +17,7 @@ limitations under the License.
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -114,6 +115,11 @@ func policiesResource() schema.GroupVersionResource {
 
 func (s *pauseScene) pause(args ...string) (*explain.PauseResult, error) {
 	s.t.Helper()
+	return s.pauseUntil(s.t.Context(), args...)
+}
+
+func (s *pauseScene) pauseUntil(ctx context.Context, args ...string) (*explain.PauseResult, error) {
+	s.t.Helper()
 	o := &pause{pauseFlags: pauseFlags{Common: s.common}}
 	flags := o.command()
 	if err := flags.ParseFlags(args); err != nil {
@@ -122,7 +128,7 @@ func (s *pauseScene) pause(args ...string) (*explain.PauseResult, error) {
 	if err := o.complete(flags.Flags().Args(), flags.Flags().Changed("for")); err != nil {
 		return nil, err
 	}
-	return o.by(s.t.Context(), s.reader)
+	return o.by(ctx, s.reader)
 }
 
 func (s *pauseScene) resume(args ...string) (*explain.PauseResult, error) {
@@ -311,9 +317,14 @@ func TestPauseDryRun(t *testing.T) {
 			t.Errorf("got %+v", result)
 		}
 		s.must(s.pause("--taint=a", "--dry-run=server"))
-		last := s.dynamic.Actions()[len(s.dynamic.Actions())-1]
-		if create, is := last.(clienttesting.CreateActionImpl); !is || !slices.Equal(create.CreateOptions.DryRun, []string{"All"}) {
-			t.Errorf("sent %+v", last)
+		var created []clienttesting.CreateActionImpl
+		for _, action := range s.dynamic.Actions() {
+			if create, is := action.(clienttesting.CreateActionImpl); is {
+				created = append(created, create)
+			}
+		}
+		if len(created) != 1 || !slices.Equal(created[0].CreateOptions.DryRun, []string{"All"}) {
+			t.Errorf("sent %+v", created)
 		}
 		s = newPauseScene(t, "metadata: {name: pause, annotations: {taint-manager.io/created-by: alice}}\nspec: {matchingPrecedence: 0, mode: Keep}")
 		if result = s.must(s.resume("--dry-run=client")); result.Held != (explain.HeldPods{Pods: 4, Nodes: 2, DueNow: 3, Later: 1}) {

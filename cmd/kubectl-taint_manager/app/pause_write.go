@@ -50,6 +50,8 @@ const (
 	fieldManager = "kubectl-taint_manager"
 	// acknowledgeWithin is for how long the controller is waited for.
 	acknowledgeWithin, acknowledgePoll = 5 * time.Second, 200 * time.Millisecond
+	// countWithin is for how long resume reads what the pause holds, before it ends it.
+	countWithin = 5 * time.Second
 )
 
 // pauseFlags are the flags that pause and resume have in common.
@@ -85,40 +87,27 @@ func (o *pauseFlags) options() []string {
 	return nil
 }
 
-// readTainted reads a snapshot with the pods on the nodes whose taints may evict. If they cannot be read, the snapshot has none and says so: a
-// pause must not fail because of what it only shows.
-func readTainted(ctx context.Context, reader *snapshot.Reader) (s *snapshot.Snapshot, known bool) {
-	s, err := reader.Read(ctx, snapshot.Scope{Pods: snapshot.PodsOnTaintedNodes})
-	if err == nil {
-		return s, true
-	}
-	return snapshot.New(snapshot.Input{At: reader.Clock.Now(), Server: reader.Server, Choices: reader.Choices, Unread: []snapshot.Unread{{
-		What: "nodes and pods", Error: err.Error(), Means: "how many pods the pause holds",
-	}}}), false
-}
-
 // pauseWriter writes or deletes the policy of a pause.
 type pauseWriter struct {
 	*pauseFlags
-	reader   *snapshot.Reader
-	snapshot *snapshot.Snapshot
-	// known says that the snapshot has the nodes and the pods.
-	known  bool
+	reader *snapshot.Reader
 	client dynamic.ResourceInterface
-	user   string
+	// now is the API time when the policies had been read, and user who we are.
+	now  time.Time
+	user string
 	// policies are all that there are. before is the one of our name, or nil, and pause what it is.
 	policies []*unstructured.Unstructured
 	before   *unstructured.Unstructured
 	pause    *explain.Pause
 	notes    []string
+	// snapshot has the pods on the nodes whose taints may evict. Without known they could not be read.
+	snapshot *snapshot.Snapshot
+	known    bool
 }
 
-// newPauseWriter reads what evicts now, the policies, and who the user is.
+// newPauseWriter reads what decides whether a policy may be written: the policies, and who the user is.
 func newPauseWriter(ctx context.Context, flags *pauseFlags, reader *snapshot.Reader) (*pauseWriter, error) {
-	s, known := readTainted(ctx, reader)
-	w := &pauseWriter{
-		pauseFlags: flags, reader: reader, snapshot: s, known: known, client: reader.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("taintevictionpolicies")),
-	}
+	w := &pauseWriter{pauseFlags: flags, reader: reader, client: reader.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("taintevictionpolicies"))}
 	policies, err := snapshot.List(ctx, reader, "policies", metav1.ListOptions{}, w.client.List, snapshot.Whole[unstructured.Unstructured])
 	switch {
 	case apierrors.IsNotFound(err):
@@ -126,6 +115,7 @@ func newPauseWriter(ctx context.Context, flags *pauseFlags, reader *snapshot.Rea
 	case err != nil:
 		return nil, fmt.Errorf("reading policies: %w", err)
 	}
+	w.now = reader.Now()
 	for i := range policies {
 		w.policies = append(w.policies, &policies[i])
 		if policies[i].GetName() == w.name {
@@ -159,7 +149,7 @@ func (w *pauseWriter) others() (names []string) {
 		if err != nil {
 			continue // the controller says what is wrong with it
 		}
-		if pause, is := explain.PauseOf(policy); is && !pause.Over(w.snapshot.API(w.snapshot.At)) {
+		if pause, is := explain.PauseOf(policy); is && !pause.Over(w.now) {
 			names = append(names, policy.Name)
 		}
 	}
@@ -168,12 +158,11 @@ func (w *pauseWriter) others() (names []string) {
 
 // mayReplace returns an error if the pause that there is belongs to somebody else.
 func (w *pauseWriter) mayReplace(verb string) error {
-	now := w.snapshot.API(w.snapshot.At)
-	if w.before == nil || w.overwrite || w.pause.Over(now) || w.user != "" && w.user == w.pause.CreatedBy {
+	if w.before == nil || w.overwrite || w.pause.Over(w.now) || w.user != "" && w.user == w.pause.CreatedBy {
 		return nil
 	}
 	return fmt.Errorf("policy %s is a pause by %s, %s: it holds %s; to %s it all the same, add --overwrite",
-		w.name, orUnknown(w.pause.CreatedBy), until(w.printer(), w.pause, now), w.pause.What(), verb)
+		w.name, orUnknown(w.pause.CreatedBy), until(w.printer(), w.pause, w.now), w.pause.What(), verb)
 }
 
 // begin makes a policy, or replaces one.
@@ -221,7 +210,8 @@ func (w *pauseWriter) begin(ctx context.Context, spec v1alpha1.TaintEvictionPoli
 	if result.Pause, _ = explain.PauseOf(policy); w.dryRun == dryRunNone {
 		result.Acknowledged = w.acknowledged(ctx, object)
 	}
-	return w.finish(context.WithoutCancel(ctx), result, object) // it is written: say so, though a signal ended the wait
+	w.read(ctx) // which may take minutes: what it shows does not keep the policy from being written
+	return w.finish(ctx, result, object), nil
 }
 
 func setAt(m map[string]string, key, value string) map[string]string {
@@ -237,6 +227,12 @@ func (w *pauseWriter) end(ctx context.Context) (*explain.PauseResult, error) {
 	if err := w.mayReplace("end"); err != nil {
 		return nil, err
 	}
+	reading, cancel := ctx, context.CancelFunc(func() {})
+	if w.dryRun == dryRunNone {
+		reading, cancel = context.WithTimeout(ctx, countWithin)
+	}
+	defer cancel()
+	w.read(reading) // before: afterwards they go
 	if w.dryRun != dryRunClient {
 		err := w.client.Delete(ctx, w.name, metav1.DeleteOptions{DryRun: w.options(), Preconditions: &metav1.Preconditions{
 			UID: ptr.To(w.before.GetUID()), ResourceVersion: ptr.To(w.before.GetResourceVersion()),
@@ -245,20 +241,44 @@ func (w *pauseWriter) end(ctx context.Context) (*explain.PauseResult, error) {
 			return nil, fmt.Errorf("deleting policy %s: %w", w.name, err)
 		}
 	}
-	return w.finish(ctx, &explain.PauseResult{Policy: w.name, Action: explain.PauseDeleted, Before: w.pause}, w.before)
+	return w.finish(ctx, &explain.PauseResult{Policy: w.name, Action: explain.PauseDeleted, Before: w.pause}, w.before), nil
 }
 
-// finish counts what the policy holds.
-func (w *pauseWriter) finish(ctx context.Context, result *explain.PauseResult, policy *unstructured.Unstructured) (*explain.PauseResult, error) {
+// read reads the pods on the nodes whose taints may evict. If they cannot be read, the snapshot has none and says so: a pause must not fail because
+// of what it only shows.
+func (w *pauseWriter) read(ctx context.Context) {
+	s, err := w.reader.Read(ctx, snapshot.Scope{Pods: snapshot.PodsOnTaintedNodes})
+	if w.snapshot, w.known = s, err == nil; err != nil {
+		w.snapshot = snapshot.New(snapshot.Input{
+			At: w.reader.Clock.Now(), Server: w.reader.Server, Choices: w.reader.Choices, Policies: w.policies,
+			Unread: []snapshot.Unread{{What: "nodes and pods", Error: err.Error(), Means: heldNotKnown}},
+		})
+	}
+}
+
+// heldNotKnown is what is not known without nodes, pods or labels of namespaces.
+const heldNotKnown = "how many pods the pause holds"
+
+// held counts what the policy holds.
+func (w *pauseWriter) held(ctx context.Context, policy *unstructured.Unstructured) (held explain.HeldPods, known bool) {
+	if !w.known {
+		return held, false
+	}
 	with, err := w.reader.TryPolicies(ctx, w.snapshot, []*unstructured.Unstructured{policy})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		var without *snapshot.Snapshot
+		if without, err = w.reader.TryPolicies(ctx, w.snapshot, nil, w.name); err == nil {
+			return explain.HeldBy(with, without, w.name), true
+		}
 	}
-	without, err := w.reader.TryPolicies(ctx, w.snapshot, nil, w.name)
-	if err != nil {
-		return nil, err
-	}
-	result.Held, result.HeldUnknown = explain.HeldBy(with, without, w.name), !w.known
+	w.snapshot.Unread = append(w.snapshot.Unread, snapshot.Unread{What: "namespaces", Error: err.Error(), Means: heldNotKnown})
+	return held, false
+}
+
+// finish says what has been done, with what the policy holds. It does not fail: that has been done.
+func (w *pauseWriter) finish(ctx context.Context, result *explain.PauseResult, policy *unstructured.Unstructured) *explain.PauseResult {
+	held, known := w.held(ctx, policy)
+	result.Held, result.HeldUnknown = held, !known
 	header := explain.NewHeader("PauseResult", w.snapshot)
 	header.Notes = slices.DeleteFunc(header.Notes, func(note string) bool { return note == "policy "+w.name+" holds all evictions" })
 	header.Notes = append(header.Notes, w.notes...)
@@ -268,7 +288,7 @@ func (w *pauseWriter) finish(ctx context.Context, result *explain.PauseResult, p
 	if result.Header = header; w.dryRun != dryRunNone {
 		result.DryRun = w.dryRun
 	}
-	return result, nil
+	return result
 }
 
 // acknowledged waits until the controller has reported that it follows a version of the policy, and reports whether it did in time.

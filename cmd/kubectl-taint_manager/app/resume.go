@@ -31,7 +31,10 @@ import (
 const resumeLong = `End a pause, so that evictions go on. Pods that are due by then go at once, unless the eviction
 brake holds them.
 
-A pause that somebody else made is not ended without --overwrite. One with --for ends by itself.`
+A pause that somebody else made is not ended without --overwrite. One with --for ends by itself.
+
+What it holds is counted before, for up to 5 s: more pods than can be read in that time are not counted. --dry-run=client counts without
+a limit.`
 
 type resume struct{ pauseFlags }
 
