@@ -49,6 +49,7 @@ const (
 	evictionBrakeOn  = "TaintManagerEvictionBrakeOn"
 	evictionsBlocked = "TaintManagerEvictionsBlocked"
 	evictionErrors   = "TaintManagerEvictionErrors"
+	auditLogLost     = "TaintManagerAuditLogLosesLines"
 	clockOff         = "TaintManagerClockOff"
 	previewForgotten = "TaintManagerPreviewForgotten"
 	pauseForgotten   = "TaintManagerPauseForgotten"
@@ -84,6 +85,7 @@ func TestAlertsFire(t *testing.T) {
 	r.fault("many nodes are tainted", r.taintManyNodes, evictionBrakeOn)
 	r.fault("a clock is wrong", func() func() { return r.skewClock(skewed) }, clockOff)
 	r.fault("the Lease cannot be written", r.denyLease, noLeader)
+	r.fault("the device of the audit log is full", r.fillDevice, auditLogLost)
 	r.fault("all replicas are stopped", r.stopReplicas, noLeader)
 	r.endForgotten(forgotten)
 
@@ -191,6 +193,23 @@ func (r *faults) denyLease() (end func()) {
 	r.Must(r.third.Stop()) // of the fault before
 	r.prometheus.reads(r.replicas...)
 	return r.DenyLease()
+}
+
+// fillDevice has another replica lead whose audit log is on a device that is full.
+func (r *faults) fillDevice() (end func()) {
+	log := r.AuditFile()
+	full := r.Start(harness.Options{Name: "full", LeaderElect: true, Args: log.Args()})
+	r.Must(os.Remove(log.Path)) // a standby writes nothing
+	r.Must(os.Symlink("/dev/full", log.Path))
+	r.stopReplicas()
+	r.prometheus.reads(full)
+	return func() {
+		for _, replica := range r.replicas {
+			r.Must(replica.Start(r.Context()))
+		}
+		r.Must(full.Stop())
+		r.prometheus.reads(r.replicas...)
+	}
 }
 
 // stopReplicas stops both replicas.
