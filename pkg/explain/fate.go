@@ -56,8 +56,8 @@ type Fate struct {
 	Deadline time.Time `json:"deadline,omitzero"`
 	// AtLatest says that the controller may know an earlier deadline: only its process knows when it first saw the taint.
 	AtLatest bool `json:"atLatest,omitempty"`
-	// Mode is how the pod goes: Delete or Evict. With mode Evict, DeleteAt is when it is deleted whatever its budget says. Mode is empty,
-	// and ModeUnknown true, where the policies could not be read.
+	// Mode is how the pod goes: Delete or Evict. With mode Evict, DeleteAt is when it is deleted whatever its budget says. Mode and Policy are
+	// empty, and ModeUnknown true, where the policies could not be read.
 	Mode        deadline.Mode `json:"mode,omitempty"`
 	DeleteAt    time.Time     `json:"deleteAt,omitzero"`
 	ModeUnknown bool          `json:"modeUnknown,omitempty"`
@@ -101,6 +101,7 @@ func FateOf(s *snapshot.Snapshot, decision deadline.Decision, known func(deadlin
 		switch decision.Reason {
 		case deadline.HeldByPolicy:
 			fate.Outcome = Held
+			fate.ModeUnknown = s.PoliciesUnread // a policy that is tried holds it, and another one may come first
 		case deadline.IsMirror, deadline.IsTerminating, deadline.IsFinished:
 			fate.Outcome = LeftAlone
 		}
@@ -115,7 +116,7 @@ func FateOf(s *snapshot.Snapshot, decision deadline.Decision, known func(deadlin
 	fate.Taint, fate.Toleration, fate.Policy = shared(step.Taint.String()), step.Toleration, policyName(step.Policy)
 	fate.AtLatest = !known(step.Taint)
 	if s.PoliciesUnread {
-		fate.Mode, fate.ModeUnknown = "", true
+		fate.Mode, fate.Policy, fate.ModeUnknown = "", "", true
 	}
 	for _, next := range decision.Then {
 		switch {

@@ -37,12 +37,12 @@ type BudgetUse struct {
 }
 
 // spendBudgets lets the pods that go take their places of disruption budgets one after another, in the order in which they go. A pod that is
-// deleted asks for no place, but there is one less for others after it.
+// deleted asks for no place, but there is one less for others after it. Of a pod whose mode is not known nothing is.
 func (p *Plan) spendBudgets(s *snapshot.Snapshot) {
 	index, left := map[types.NamespacedName]int{}, map[types.NamespacedName]int32{}
 	for i := range p.Pods {
 		pod := &p.Pods[i]
-		if !pod.Goes() {
+		if !pod.Goes() || pod.Fate.ModeUnknown {
 			continue
 		}
 		covering := s.CoveringBudgets(pod.pod)

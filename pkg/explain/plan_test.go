@@ -26,6 +26,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/taint-manager/taint-manager/pkg/snapshot"
@@ -122,6 +123,32 @@ func TestPlanGoesOnWithANotReadyPeriod(t *testing.T) {
 	change := Change{Remove: []TaintPattern{{Key: v1.TaintNodeNotReady}}, Add: []v1.Taint{{Key: v1.TaintNodeUnreachable, Effect: v1.TaintEffectNoExecute}}}
 	plan := planOf(change, n, pod("p", tolerates(v1.TaintNodeNotReady, 300), tolerates(v1.TaintNodeUnreachable, 300)))
 	expect(t, "pods", lines(plan), "p Scheduled 201 node.kubernetes.io/unreachable:NoExecute")
+}
+
+// TestPlanTriesPoliciesWithoutThoseOfTheCluster tries policies where those that there are could not be read: they may come first.
+func TestPlanTriesPoliciesWithoutThoseOfTheCluster(t *testing.T) {
+	objects := []any{node("a"), budgetOf("b", 0), pod("goes"), pod("kept", tolerates("k", 60))}
+	objects[3].(*v1.Pod).Labels["app"] = "db"
+	now := cluster(snapshot.Input{PoliciesUnread: true}, objects...)
+	after, err := (&snapshot.Reader{}).TryPolicies(t.Context(), now, []*unstructured.Unstructured{
+		policy(t, "evict", "{matchingPrecedence: 10, mode: Evict, evict: {deleteAfter: Never}, taints: [{key: k}], podSelector: {matchLabels: {app: web}}}"),
+		policy(t, "keep", "{matchingPrecedence: 20, mode: Keep, taints: [{key: k}], podSelector: {matchLabels: {app: db}}}"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := adds
+	change.Nodes = []string{"a"}
+	plan := MakePlan(now, after, &change, nil)
+	expect(t, "pods", lines(plan), "goes Due 0 k:NoExecute", "kept Held")
+	for i := range plan.Pods {
+		if f := &plan.Pods[i].Fate; !f.ModeUnknown || f.Mode != "" || f.Policy != "" {
+			t.Errorf("%s: mode %q by policy %q, unknown: %t", plan.Pods[i].Pod.Name, f.Mode, f.Policy, f.ModeUnknown)
+		}
+	}
+	if !after.PoliciesUnread || len(plan.Budgets) != 0 {
+		t.Errorf("unread: %t, budgets: %+v", after.PoliciesUnread, plan.Budgets)
+	}
 }
 
 func TestPlanUsesBudgetsUpInSequence(t *testing.T) {

@@ -76,7 +76,7 @@ type Snapshot struct {
 	// Pods are the pods that were read, in the order of the API.
 	Pods []*podcache.Pod
 	// Policies are the policies of the cluster. With PoliciesUnread set, it is not known which there are: decisions tell whether and when a
-	// pod would go without policies, and not in which mode.
+	// pod would go without them, and not in which mode. That holds as well with policies that are tried.
 	Policies       *policy.Fixed
 	PoliciesUnread bool
 	Budgets        []*policyv1.PodDisruptionBudget
@@ -116,11 +116,11 @@ func New(in Input) *Snapshot {
 	return s
 }
 
-// withPolicies returns a snapshot of the same cluster with other policies.
+// withPolicies returns a snapshot of the same cluster with other policies. What could not be read of the policies is not known of it either.
 func (s *Snapshot) withPolicies(objects []*unstructured.Unstructured, namespaces map[string]labels.Set) *Snapshot {
 	in := Input{
 		At: s.At, Server: s.Server, Choices: s.Choices, Pods: s.Pods, Budgets: s.Budgets, Starts: s.Starts, Unread: s.Unread,
-		Policies: objects, Namespaces: namespaces,
+		Policies: objects, PoliciesUnread: s.PoliciesUnread, Namespaces: namespaces,
 	}
 	for _, node := range s.Nodes {
 		in.Nodes = append(in.Nodes, node)
