@@ -95,6 +95,7 @@ func (c *Common) print(r result, as func(*text.Printer)) error {
 		for _, name := range r.Names() {
 			fmt.Fprintln(out, name)
 		}
+		printParagraphs(&text.Printer{Out: c.ErrOut}, r.Common()) // standard output is for names alone
 	default:
 		p := c.printer()
 		p.Out = out
@@ -104,12 +105,16 @@ func (c *Common) print(r result, as func(*text.Printer)) error {
 	return errors.Join(err, out.Flush()) // which has the error of any write before
 }
 
-// printLimits prints what limits a result.
+// printLimits prints what limits a result below it.
 func printLimits(p *text.Printer, h *explain.Header) {
-	if len(h.Unread)+len(h.Notes) == 0 {
-		return
+	if len(h.Unread)+len(h.Notes) > 0 {
+		fmt.Fprintln(p.Out)
 	}
-	fmt.Fprintln(p.Out)
+	printParagraphs(p, h)
+}
+
+// printParagraphs prints each limit of a result as a paragraph.
+func printParagraphs(p *text.Printer, h *explain.Header) {
 	for _, unread := range h.Unread {
 		p.Paragraph(text.Warn, 0, 2, fmt.Sprintf("Not read: %s (%s). Not known because of that: %s.", unread.What, unread.Error, unread.Means))
 	}
