@@ -80,12 +80,13 @@ func (c *Changes) Follow() { c.follow(c.clock.Now()) }
 
 // follow takes note of the policies that apply at a time. It returns them, and those that applied before.
 func (c *Changes) follow(at time.Time) (now []deadline.Policy, before []former) {
-	if source := c.rules.policies; source != nil && !source.HasSynced() {
-		return nil, nil // the first policies are no change
-	}
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	current := c.rules.current()
+	synced := c.rules.policies == nil || c.rules.policies.HasSynced()
+	if !synced && len(current) == 0 {
+		return nil, nil // the first policies are no change, but for the one that keeps all pods until they can be read
+	}
 	switch {
 	case !c.known:
 		c.known, c.now = true, current
@@ -96,7 +97,9 @@ func (c *Changes) follow(at time.Time) (now []deadline.Policy, before []former) 
 		c.push(former{policies: c.now, until: at})
 		c.now = current
 	}
-	c.compareEarlier(at)
+	if synced {
+		c.compareEarlier(at)
+	}
 	if n := len(c.before); n > 0 && at.Sub(c.before[n-1].until) >= c.window {
 		c.before = slices.DeleteFunc(slices.Clone(c.before), func(f former) bool { return at.Sub(f.until) >= c.window })
 	}

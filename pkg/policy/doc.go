@@ -26,8 +26,8 @@ limitations under the License.
 //   - A policy that is deleted is gone, whoever deleted it. Another one of the same name has nothing of it.
 //   - Discovery says whether there are policies. Where the API server serves none, there are none; it is asked again every 10 s. Where it
 //     cannot be asked, or where policies may not be listed, nothing is known: HasSynced is false until they have been read once, and after
-//     that the policies that were read last apply. Where policies come to be served that may not be listed, a policy without a name stands
-//     for them that keeps all pods, and HasSynced is false, until they are read or not served any more.
+//     that the policies that were read last apply. Where policies come to be served that may not be listed, or cannot be, a policy without a name
+//     stands for them that keeps all pods, and HasSynced is false, until they are read or not served any more.
 //   - Policies and namespaces are listed as they are at that moment, and not by streaming lists: a proxy that keeps the bookmark to itself
 //     that ends one does not keep a replica from being ready.
 //   - The labels of namespaces are read once a policy selects by them. A namespace whose labels are not known yet does not match another

@@ -82,6 +82,35 @@ func TestPoliciesThatMayNotBeRead(t *testing.T) {
 	})
 }
 
+// TestPoliciesThatCannotBeListedAtFirst has the CRD come, and an API server that then fails for a while.
+func TestPoliciesThatCannotBeListedAtFirst(t *testing.T) {
+	for _, failure := range []error{
+		apierrors.NewInternalError(errors.New("no")), apierrors.NewTooManyRequests("no", 1), apierrors.NewTimeoutError("no", 1), errors.New("connection refused"),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t)
+			f.create(object(t, "a", "{matchingPrecedence: 20, mode: Delete, taints: [{key: a}]}"))
+			var fails atomic.Bool
+			f.dynamic.PrependReactor("list", "*", func(clienttesting.Action) (bool, runtime.Object, error) { return fails.Load(), nil, failure })
+			f.run()
+			f.settle(time.Second)
+			fails.Store(true)
+			f.crd.served.Store(true)
+			f.settle(11 * time.Second)
+			f.expect(failure.Error(), " Keep")
+			if f.source.HasSynced() || f.source.Err() == nil {
+				t.Errorf("%v: synced %t, error %v", failure, f.source.HasSynced(), f.source.Err())
+			}
+			fails.Store(false)
+			f.settle(31 * time.Second)
+			f.expect("it is read", "a Delete")
+			fails.Store(true)
+			f.settle(time.Minute)
+			f.expect("it was read", "a Delete")
+		})
+	}
+}
+
 // TestPermissionWithdrawn has the permission go after policies have been read: they go on, until there is no CRD any more.
 func TestPermissionWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

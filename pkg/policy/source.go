@@ -192,7 +192,7 @@ func (s *Source) follow(ctx context.Context) {
 	}, plainLists{}), &unstructured.Unstructured{}, store{ctx, s}, cache.ReflectorOptions{Name: "policies", TypeDescription: resource().Resource})
 	for ctx.Err() == nil {
 		err := reflector.ListAndWatchWithContext(ctx)
-		if apierrors.IsForbidden(err) && s.set.hold() {
+		if err != nil && !apierrors.IsNotFound(err) && s.set.hold() {
 			s.read.Store(false)
 			s.apply(ctx)
 		}

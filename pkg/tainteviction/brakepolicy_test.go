@@ -17,13 +17,18 @@ limitations under the License.
 package tainteviction
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/taint-manager/taint-manager/pkg/brake"
 	"github.com/taint-manager/taint-manager/pkg/deadline"
@@ -52,6 +57,30 @@ func TestBrakeHoldsWhatAPauseHeld(t *testing.T) {
 		f.wait(655)
 		f.expectLeft(2, 2, 2, 2, 2)
 		f.wait(5)
+		f.expectLeft(0, 0, 0, 0, 0)
+	})
+}
+
+// TestBrakeHoldsWhatUnreadPoliciesHeld has the CRD come to a controller that may not list policies, until it goes again.
+func TestBrakeHoldsWhatUnreadPoliciesHeld(t *testing.T) {
+	policyBubble(t, func(f *policyFixture) {
+		f.fleet(5, 2)
+		f.noCRD.Store(true)
+		f.dynamic.PrependReactor("list", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, nil, apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("no"))
+		})
+		f.start(braked())
+		f.wait(10)
+		f.noCRD.Store(false)
+		f.wait(20)
+		f.taintAll(0, 4, taintOf("a"))
+		f.wait(700) // the taints are too old to count
+		f.expectLeft(2, 2, 2, 2, 2)
+		f.noCRD.Store(true)
+		f.wait(4)
+		f.expectLeft(2, 2, 2, 2, 2)
+		f.counts("taint_manager_eviction_brake_on", 1)
+		f.wait(660)
 		f.expectLeft(0, 0, 0, 0, 0)
 	})
 }

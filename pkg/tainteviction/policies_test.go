@@ -21,10 +21,12 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -45,16 +47,22 @@ import (
 // servesPolicies answers discovery.
 type servesPolicies struct {
 	discovery.ServerResourcesInterfaceWithContext
+	not *atomic.Bool
 }
 
-func (servesPolicies) ServerResourcesForGroupVersionWithContext(context.Context, string) (*metav1.APIResourceList, error) {
+func (s servesPolicies) ServerResourcesForGroupVersionWithContext(context.Context, string) (*metav1.APIResourceList, error) {
+	if s.not.Load() {
+		return nil, apierrors.NewNotFound(schema.GroupResource{}, "")
+	}
 	return &metav1.APIResourceList{APIResources: []metav1.APIResource{{Name: "taintevictionpolicies"}}}, nil
 }
 
 // policyFixture is a fixture whose controller reads policies.
 type policyFixture struct {
 	*fixture
-	dynamic dynamic.Interface
+	dynamic *dynamicfake.FakeDynamicClient
+	// noCRD says that policies are not served.
+	noCRD atomic.Bool
 }
 
 func policyBubble(t *testing.T, test func(f *policyFixture)) {
@@ -63,7 +71,7 @@ func policyBubble(t *testing.T, test func(f *policyFixture)) {
 		client := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
 			v1alpha1.GroupVersion.WithResource("taintevictionpolicies"): "TaintEvictionPolicyList",
 		})
-		test(&policyFixture{f, client})
+		test(&policyFixture{fixture: f, dynamic: client})
 	})
 }
 
@@ -75,7 +83,7 @@ func (f *policyFixture) start(options ...func(*Config)) {
 			f.Fatal(err)
 		}
 		source, err := policy.NewSource(policy.Config{
-			Discovery: servesPolicies{}, Policies: f.dynamic, Namespaces: metadatafake.NewSimpleMetadataClient(scheme), Clock: c.ServerClock,
+			Discovery: servesPolicies{not: &f.noCRD}, Policies: f.dynamic, Namespaces: metadatafake.NewSimpleMetadataClient(scheme), Clock: c.ServerClock,
 		})
 		if err != nil {
 			f.Fatal(err)

@@ -54,7 +54,7 @@ func policyDefects() []defect {
 				"late, stop := context.WithCancel(context.WithoutCancel(ctx))\ncontext.AfterFunc(ctx, func() { time.AfterFunc(10*time.Second, stop) })\n" +
 					"policy.NewStatusWriter(c.config.PolicyStatus, c.config.Policies, c.tally).Run(late)"},
 			{"tainteviction.Controller.Lead", "storing.Wait()", "func() { _ = &storing }()"}}, "-policies"},
-		{"does not keep pods where policies come that may not be read", []edit{{"policy.Source.follow", "apierrors.IsForbidden(err) && s.set.hold()", "false"}}, "-policies"},
+		{"does not keep pods where policies come that may not be read", []edit{{"policy.Source.follow", "err != nil && !apierrors.IsNotFound(err) && s.set.hold()", "false"}}, "-policies"},
 		{"evicts several pods of a budget at the same time", []edit{{"budget.Tracker.Begin", "!s.open(now) || _", "false"}}, "-policies"},
 		{"forgets pods that wait for a budget", []edit{{"tainteviction.Controller.confirmWait", "", "c.taintEvictionQueue.Cancel(pod.UID)\n"}}, "-policies"},
 	}

@@ -60,7 +60,7 @@ func (r ruling) doubts() []bool {
 	return []bool{false}
 }
 
-// holds says whether one rule stands for policies that may not be read.
+// holds says whether one rule stands for policies that cannot be read.
 func (r ruling) holds() bool { return len(r.rules) == 1 && r.rules[0].uid == "" }
 
 // rulingsAt are the rulings that a replica may have decided by at a moment: the one in force, and those that came at that same moment.
@@ -140,9 +140,9 @@ func (v *view) noneServed() {
 	v.rule(policies)
 }
 
-// forbidden takes in that policies may not be listed. That is not "none": those that were read last go on, and where there are none of those, all
+// unread takes in that policies cannot be listed, or may not be. That is not "none": those that were read last go on, and where there are none of those, all
 // pods are kept. A replica that has never read policies does nothing at all.
-func (v *view) forbidden() {
+func (v *view) unread() {
 	if v.held = !v.read && len(v.rulings) > 0; v.held {
 		v.rule(policies)
 	}

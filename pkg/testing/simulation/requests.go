@@ -201,8 +201,8 @@ func (r *replica) answered(c *call, answer reply) {
 	switch now := time.Now(); {
 	case c.resource == discovery && answer.code == http.StatusNotFound:
 		r.view.noneServed()
-	case answer.code == http.StatusForbidden && c.resource == policies && c.verb() == "list":
-		r.view.forbidden()
+	case c.resource == policies && c.verb() == "list" && answer.code != http.StatusOK && answer.code != http.StatusNotFound:
+		r.view.unread()
 	case answer.code == http.StatusConflict && (c.verb() == "delete" || c.resource == evictions):
 		if p := preconditions(c); p != nil {
 			r.conflicts[ptr.Deref(p.UID, "")]++

@@ -140,9 +140,6 @@ func (r *replica) becauseOfPolicy(s sighting, pod *v1.Pod) bool {
 		return false
 	}
 	before, now := r.view.rulings[n-2], r.view.rulings[n-1]
-	if before.holds() {
-		return false // it was no policy that ended, and what there was before that may count
-	}
 	same := slices.EqualFunc(before.rules, now.rules, func(a, b rule) bool { return a.uid == b.uid && a.inForce == b.inForce })
 	if same || now.at.Sub(before.at) < ruled || time.Since(now.at) >= r.sim.plan.policies.window-time.Second {
 		return false
