@@ -40,6 +40,8 @@ type Output struct {
 
 	templates *genericclioptions.KubeTemplatePrintFlags
 	encodings *genericclioptions.JSONYamlPrintFlags
+	// printer is that of the run: between documents of YAML it prints a separator.
+	printer printers.ResourcePrinter
 }
 
 func (o *Output) addFlags(flags *pflag.FlagSet) {
@@ -68,6 +70,9 @@ func (o *Output) structured() (printers.ResourcePrinter, error) {
 	case "json":
 		return printers.ResourcePrinterFunc(func(object runtime.Object, to io.Writer) error { return printJSON(object.(result), to) }), nil
 	}
+	if o.printer != nil {
+		return o.printer, nil
+	}
 	printer, err := o.encodings.ToPrinter(o.Format)
 	if genericclioptions.IsNoCompatiblePrinterError(err) {
 		printer, err = o.templates.ToPrinter(o.Format)
@@ -78,6 +83,7 @@ func (o *Output) structured() (printers.ResourcePrinter, error) {
 	if err != nil {
 		return nil, usagef("-o %s: %w", o.Format, err)
 	}
+	o.printer = printer
 	return printer, nil
 }
 

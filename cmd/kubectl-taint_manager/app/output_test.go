@@ -19,8 +19,10 @@ package app
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
@@ -57,5 +59,38 @@ func TestNamesAloneAreOnStandardOutput(t *testing.T) {
 	want := "Not read: policies (forbidden). Not known because of that: in which mode a pod goes, and whether a policy keeps it.\nNote: policy a holds all evictions.\n"
 	if got := errOut.String(); got != want {
 		t.Errorf("standard error: got %q, want %q", got, want)
+	}
+}
+
+// TestYAMLDocuments prints two results in one run, as with --watch.
+func TestYAMLDocuments(t *testing.T) {
+	common, out, _ := outputs(t, "yaml")
+	for i := range 2 {
+		kind := metav1.TypeMeta{APIVersion: explain.APIVersion, Kind: "PodExplanation"}
+		result := &explain.Pod{
+			Header: explain.Header{TypeMeta: kind, At: time.Date(2026, time.March, 1, 12, 0, i, 0, time.UTC)}, Pod: explain.Ref{Name: "web"}, Summary: "It stays",
+		}
+		if err := common.print(result, func(*text.Printer) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = `apiVersion: kubectl.taint-manager.io/v1alpha1
+at: "2026-03-01T12:00:00Z"
+exists: false
+kind: PodExplanation
+pod:
+  name: web
+summary: It stays
+---
+apiVersion: kubectl.taint-manager.io/v1alpha1
+at: "2026-03-01T12:00:01Z"
+exists: false
+kind: PodExplanation
+pod:
+  name: web
+summary: It stays
+`
+	if got := out.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
