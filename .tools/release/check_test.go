@@ -81,6 +81,7 @@ func testNotes(t *testing.T, out, downloads string) {
 		"(https://github.com/taint-manager/taint-manager/blob/v0.1.0/manifests/README.md#policies)",
 		"helm install taint-manager oci://ghcr.io/taint-manager/charts/taint-manager --version 0.1.0 --namespace kube-system\n",
 		"kubectl apply -f " + downloads + "/v0.1.0/taint-manager-production.yaml\n",
+		"kubectl apply -f " + downloads + "/v0.1.0/taint-manager-monitoring.yaml\n",
 		"kubectl krew install --manifest-url=" + downloads + "/v0.1.0/taint-manager.yaml\n",
 	} {
 		if !strings.Contains(notes, want) {

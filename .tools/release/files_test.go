@@ -24,11 +24,31 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
 )
+
+// TestMonitoring renders the alerts and the dashboard, which no other file of a release has.
+func TestMonitoring(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	must(t, err)
+	r := &release{root: root, out: t.TempDir(), version: version, image: imageOfManifests}
+	must(t, r.manifests(t.Context()))
+	rendered, err := os.ReadFile(r.path("taint-manager-monitoring.yaml"))
+	must(t, err)
+	var kinds []string
+	for object := range strings.SplitSeq(string(rendered), "\n---\n") {
+		var o struct{ Kind string }
+		must(t, yaml.Unmarshal([]byte(object), &o))
+		kinds = append(kinds, o.Kind)
+	}
+	if want := []string{"ConfigMap", "PrometheusRule"}; !slices.Equal(kinds, want) {
+		t.Errorf("it has the objects %v, want %v", kinds, want)
+	}
+}
 
 // testManifests compares what was rendered with what kubectl makes of the same directories.
 func testManifests(t *testing.T, root, out, bin string) {
@@ -36,6 +56,7 @@ func testManifests(t *testing.T, root, out, bin string) {
 		"taint-manager-crd.yaml":           "manifests/crd",
 		"taint-manager-base.yaml":          "manifests/base",
 		"taint-manager-kind.yaml":          "manifests/overlays/kind",
+		"taint-manager-monitoring.yaml":    "manifests/monitoring",
 		"taint-manager-own-namespace.yaml": "manifests/overlays/own-namespace",
 		"taint-manager-production.yaml":    "manifests/overlays/production",
 	} {
@@ -44,7 +65,7 @@ func testManifests(t *testing.T, root, out, bin string) {
 		want, err := command(t.Context(), root, nil, filepath.Join(bin, "kubectl"), "kustomize", directory)
 		must(t, err)
 		image := regexp.MustCompile("image: ghcr.io/taint-manager/taint-manager(:dev)?\n") // the base has no tag
-		if n := len(image.FindAllString(want, -1)); n != 1 && file != "taint-manager-crd.yaml" {
+		if n := len(image.FindAllString(want, -1)); n != 1 && file != "taint-manager-crd.yaml" && file != "taint-manager-monitoring.yaml" {
 			t.Errorf("%s names the image %d times", directory, n)
 		}
 		if want := image.ReplaceAllString(want, "image: ghcr.io/taint-manager/taint-manager:v0.1.0\n"); string(rendered) != want {

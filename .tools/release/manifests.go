@@ -33,7 +33,7 @@ import (
 // imageOfManifests is the name in the base. Kustomize replaces it.
 const imageOfManifests = "ghcr.io/taint-manager/taint-manager"
 
-// manifests renders the CustomResourceDefinition, the base and each overlay, with the image of this version.
+// manifests renders the CustomResourceDefinition, the base and each overlay, with the image of this version, and the alerts with the dashboard.
 func (r *release) manifests(context.Context) error {
 	source := os.DirFS(filepath.Join(r.root, "manifests"))
 	files := filesys.MakeFsInMemory()
@@ -54,7 +54,7 @@ func (r *release) manifests(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the overlays: %w", err)
 	}
-	directories := []string{"crd", "base"}
+	directories := []string{"crd", "base", "monitoring"}
 	for _, overlay := range overlays {
 		directories = append(directories, path.Join("overlays", overlay.Name()))
 	}

@@ -108,6 +108,7 @@ func testFiles(t *testing.T, out string) {
 		"taint-manager-image-v0.1.0-linux-arm64.spdx.json",
 		"taint-manager-image-v0.1.0-linux-arm64.tar",
 		"taint-manager-kind.yaml",
+		"taint-manager-monitoring.yaml",
 		"taint-manager-own-namespace.yaml",
 		"taint-manager-production.yaml",
 		"taint-manager.yaml",
