@@ -104,10 +104,14 @@ func Why(s *snapshot.Snapshot, pod *v1.Pod, events []Event) *Pod {
 	return p
 }
 
-// WhyGone explains a pod that is gone, or never was, by Events about it.
-func WhyGone(s *snapshot.Snapshot, namespace, name string, events []Event) *Pod {
+// WhyGone explains a pod that is gone, or never was, by Events about it. eventsUnread tells that they could not be read.
+func WhyGone(s *snapshot.Snapshot, namespace, name string, events []Event, eventsUnread bool) *Pod {
 	p := &Pod{Header: NewHeader("PodExplanation", s), Pod: Ref{Namespace: namespace, Name: name}}
-	if len(events) == 0 {
+	switch {
+	case eventsUnread:
+		p.Summary = "It does not exist, and whether Events tell of it is not known: they could not be read"
+		return p
+	case len(events) == 0:
 		p.Summary = "It does not exist, and there are no Events about it: Events are kept for an hour by default"
 		return p
 	}

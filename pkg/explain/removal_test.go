@@ -142,7 +142,7 @@ func TestEventsWithoutUIDOfAPodThatIsGone(t *testing.T) {
 		{"about both", []eventsv1.Event{builtIn("Marking for deletion Pod ns/p", ago(1200)), killing("uid-o", 1199), scheduled("uid-p", 1100),
 			builtIn("Marking for deletion Pod ns/p", ago(6)), killing("uid-p", 5)}, "uid-p", "Killing TaintManagerEviction Scheduled", by},
 	} {
-		e := WhyGone(cluster(snapshot.Input{}), "ns", "p", Events(test.events, ""))
+		e := WhyGone(cluster(snapshot.Input{}), "ns", "p", Events(test.events, ""), false)
 		var reasons []string
 		for _, event := range e.Events {
 			reasons = append(reasons, event.Reason)
@@ -178,11 +178,14 @@ func TestPodThatIsGone(t *testing.T) {
 	earlier := older("taint-manager", "TaintManagerEviction", "of an earlier pod of that name", ago(300), 1)
 	earlier.Regarding.UID = "uid-earlier"
 	s := cluster(snapshot.Input{})
-	e := WhyGone(s, "ns", "p", Events([]eventsv1.Event{earlier, older("kubelet", "Killing", "Stopping container", ago(5), 1)}, ""))
+	e := WhyGone(s, "ns", "p", Events([]eventsv1.Event{earlier, older("kubelet", "Killing", "Stopping container", ago(5), 1)}, ""), false)
 	if e.Exists || e.Pod.UID != "uid-p" || len(e.Events) != 1 || e.Removal != nil {
 		t.Errorf("got %+v", e)
 	}
-	if e = WhyGone(s, "ns", "p", nil); e.Summary != "It does not exist, and there are no Events about it: Events are kept for an hour by default" {
+	if e = WhyGone(s, "ns", "p", nil, false); e.Summary != "It does not exist, and there are no Events about it: Events are kept for an hour by default" {
+		t.Errorf("got %q", e.Summary)
+	}
+	if e = WhyGone(s, "ns", "p", nil, true); e.Summary != "It does not exist, and whether Events tell of it is not known: they could not be read" {
 		t.Errorf("got %q", e.Summary)
 	}
 }

@@ -166,7 +166,7 @@ func TestGoldenWhy(t *testing.T) {
 	gone := explain.WhyGone(s, "shop", "web-5d8c7f9b4-old", explain.Events([]eventsv1.Event{{
 		Regarding: v1.ObjectReference{UID: "old"}, ReportingController: "default-scheduler", Type: v1.EventTypeNormal, Reason: "Preempted",
 		Note: "Preempted by pod 7d5f on node node-1", EventTime: metav1.NewMicroTime(noon.Add(-10 * time.Minute)),
-	}}, ""))
+	}}, ""), false)
 	golden(t, "why-gone", func(p *text.Printer) { printPod(p, gone); printLimits(p, gone.Common()) })
 }
 
@@ -180,7 +180,7 @@ func TestJSONIsThatOfKubectl(t *testing.T) {
 		"status of nothing": explain.StatusOf(calm, explain.Facts{LeaseUnread: true}),
 		"plan":              explain.MakePlan(calm, calm, change, nil),
 		"plan of no node":   explain.MakePlan(calm, calm, &explain.Change{}, nil),
-		"why":               explain.WhyGone(calm, "shop", "web", nil),
+		"why":               explain.WhyGone(calm, "shop", "web", nil, false),
 	} {
 		var want, got bytes.Buffer
 		if err := (&printers.JSONPrinter{}).PrintObj(r, &want); err != nil {

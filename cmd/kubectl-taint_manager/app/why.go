@@ -106,7 +106,7 @@ func (o *why) run(ctx context.Context) error {
 	done()
 	s.Unread = append(s.Unread, unread...)
 	if gone {
-		return o.show(explain.WhyGone(s, o.namespace, o.name, explain.Events(events, "")))
+		return o.show(explain.WhyGone(s, o.namespace, o.name, explain.Events(events, ""), len(unread) > 0))
 	}
 	return o.show(explain.Why(s, pod, explain.Events(events, string(pod.UID))))
 }
