@@ -135,45 +135,16 @@ func TestReplicas(t *testing.T) {
 			deployments(deployment("kube-system", image, 2, 2), deployment("ops", image, 1, 1, "--v=2", "--dry-run"))(s)
 			s.cluster.Leases.Value = append(s.cluster.Leases.Value, lease("ops", "taint-manager-dry-run", "x", time.Second))
 		}, []string{"Info: A dry run is on, by Lease ops/taint-manager-dry-run."}},
+		{"a dry run beside it, by its configuration file", func(s *scene) {
+			deployments(deployment("kube-system", image, 2, 2), deployment("ops", image, 1, 1, "--config=/etc/taint-manager/config.yaml"))(s)
+			s.cluster.Leases.Value = append(s.cluster.Leases.Value, lease("ops", "taint-manager-dry-run", "x", time.Second))
+		}, []string{"Info: A dry run is on, by Lease ops/taint-manager-dry-run."}},
 		{"two Leases", func(s *scene) {
 			s.cluster.Leases.Value = append(s.cluster.Leases.Value, lease("ops", "taint-manager", "x", time.Second))
 		}, []string{"Error: Several Leases of taint-manager are held: several evict at the same time. [kube-system/taint-manager, ops/taint-manager]"}},
 		{"a Lease of the past", func(s *scene) {
 			s.cluster.Leases.Value = append(s.cluster.Leases.Value, lease("ops", "taint-manager", "x", time.Hour))
 		}, []string{"OK: One Deployment, kube-system/taint-manager, with 2 replicas available."}},
-	})
-}
-
-// TestOnlyADryRun has nothing but a dry run, or one beside a taint-manager that is to evict, and does not.
-func TestOnlyADryRun(t *testing.T) {
-	const image = "taint-manager:v1.4.0"
-	dry := lease("kube-system", "taint-manager-dry-run", "x", time.Second)
-	dryRun := deployment("kube-system", image, 2, 2, "--v=2", "--dry-run")
-	is := func(leases []coordinationv1.Lease, deployments ...appsv1.Deployment) func(*scene) {
-		return func(s *scene) {
-			s.cluster.Leases.Value, s.cluster.LeaseLater, s.cluster.Deployments.Value = leases, nil, deployments
-			s.cluster.ControllerManagers.Value = []v1.Pod{manager("kube-controller-manager")}
-		}
-	}
-	only := is([]coordinationv1.Lease{dry, lease("kube-system", "taint-manager", "x", time.Hour)}, dryRun, deployment("ops", image, 0, 0))
-	beside := is([]coordinationv1.Lease{dry}, dryRun, deployment("ops", image, 2, 0))
-	unseen := func(s *scene) {
-		only(s)
-		s.cluster.Deployments.Err = errNo
-	}
-	const noLease = "Error: There is no Lease kube-system/taint-manager: no replica has led, and nobody evicts."
-	examineAll(t, "Leader", []fault{
-		{"only a dry run", only, []string{"Info: Nobody evicts, because only a dry run is on, by Lease kube-system/taint-manager-dry-run."}},
-		{"one beside", beside, []string{noLease}},
-		{"Deployments are not visible", unseen, []string{"Error: The holder of the Lease, x, has not renewed it for 1h0m0s: no replica leads."}},
-		{"it is over", is([]coordinationv1.Lease{lease("kube-system", "taint-manager-dry-run", "x", time.Minute)}, dryRun), []string{noLease}},
-	})
-	const on = "The built-in controller is on, by the flags of kube-controller-manager."
-	examineAll(t, "BuiltInController", []fault{
-		{"only a dry run", only, []string{"Info: " + on + " Only a dry run of taint-manager is on, so it has to be. [kube-system/kube-controller-manager-cp-1]"}},
-		{"one beside", beside, []string{"Error: " + on + " [kube-system/kube-controller-manager-cp-1]"}},
-		{"taint-manager leads, too", is([]coordinationv1.Lease{dry, lease("kube-system", "taint-manager", "x", time.Second)}, dryRun),
-			[]string{"Error: " + on + " [kube-system/kube-controller-manager-cp-1]"}},
 	})
 }
 

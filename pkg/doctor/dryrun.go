@@ -21,6 +21,7 @@ import (
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/utils/ptr"
 )
 
@@ -33,7 +34,7 @@ func onlyDryRun(c *Cluster) string {
 	if c.Leases.Err != nil || c.Deployments.Err != nil {
 		return ""
 	}
-	evicts := func(d appsv1.Deployment) bool { return ptr.Deref(d.Spec.Replicas, 1) > 0 && !isDryRun(&d) }
+	evicts := func(d appsv1.Deployment) bool { return ptr.Deref(d.Spec.Replicas, 1) > 0 && !isDryRun(c, &d) }
 	if slices.ContainsFunc(c.Deployments.Value, evicts) {
 		return ""
 	}
@@ -51,6 +52,24 @@ func onlyDryRun(c *Cluster) string {
 	return name
 }
 
+// isDryRun reports whether a Deployment is a dry run: by its flags, or by its Lease, where the configuration file says so. The Lease tells if its
+// namespace has no other Deployment that is a dry run by its flags, and nobody there evicts.
+func isDryRun(c *Cluster, d *appsv1.Deployment) bool {
+	if hasDryRunFlag(d) {
+		return true
+	}
+	return c.holds(d.Namespace, DryRunLease(c.Lease)) && !c.holds(d.Namespace, c.Lease) &&
+		!slices.ContainsFunc(c.Deployments.Value, func(other appsv1.Deployment) bool { return other.Namespace == d.Namespace && hasDryRunFlag(&other) })
+}
+
+// holds reports whether the Lease of a name is held in a namespace.
+func (c *Cluster) holds(namespace, name string) bool {
+	return slices.ContainsFunc(c.Leases.Value, func(lease coordinationv1.Lease) bool {
+		held, _ := c.held(&lease)
+		return held && lease.Namespace == namespace && lease.Name == name
+	})
+}
+
 // besideDryRun is what becomes of findings about the built-in controller where only a dry run of ours is on.
 func besideDryRun(c *Cluster, findings []Finding) []Finding {
 	if onlyDryRun(c) == "" {
@@ -66,7 +85,7 @@ func besideDryRun(c *Cluster, findings []Finding) []Finding {
 	return findings
 }
 
-func isDryRun(d *appsv1.Deployment) bool {
+func hasDryRunFlag(d *appsv1.Deployment) bool {
 	args := argsOf(d)
 	return slices.Contains(args, "--dry-run") || slices.Contains(args, "--dry-run=true")
 }

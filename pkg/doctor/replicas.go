@@ -38,7 +38,7 @@ func checkLeader(c *Cluster) []Finding {
 	}
 	if dryRun := onlyDryRun(c); dryRun != "" {
 		return []Finding{{Info, check, fmt.Sprintf("Nobody evicts, because only a dry run is on, by Lease %s.", dryRun),
-			"To have taint-manager evict, run it without --dry-run.", nil}}
+			"To have taint-manager evict, run it without --dry-run, and without eviction.dryRun in its configuration file.", nil}}
 	}
 	do := fmt.Sprintf(logs, c.Namespace, deploymentName(c))
 	i := slices.IndexFunc(c.Leases.Value, func(l coordinationv1.Lease) bool { return l.Namespace == c.Namespace && l.Name == c.Lease })
@@ -127,7 +127,7 @@ func checkReplicas(c *Cluster) []Finding {
 	var names []string
 	for i := range c.Deployments.Value {
 		d := &c.Deployments.Value[i]
-		if ptr.Deref(d.Spec.Replicas, 1) > 0 && !isDryRun(d) {
+		if ptr.Deref(d.Spec.Replicas, 1) > 0 && !isDryRun(c, d) {
 			names = append(names, d.Namespace+"/"+d.Name)
 		}
 		findings = append(findings, replicas(d, check)...)
