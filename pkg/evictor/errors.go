@@ -77,9 +77,9 @@ func mayHaveTakenEffect(err error) bool {
 	}
 }
 
-// isOverload reports whether an error says that the API server has too much to do: 429, 504, or no answer in time.
+// isOverload reports whether an error says that the API server has too much to do: 429 of its own, 504, or no answer in time.
 func isOverload(err error) bool {
-	return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+	return apierrors.IsTooManyRequests(err) && !isTakenOver(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
 		errors.Is(err, context.DeadlineExceeded)
 }
 

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // fakeQueue has pods waiting unless it is idle.
@@ -151,8 +153,12 @@ func TestLimiterHalvesWhenOverloaded(t *testing.T) {
 		}
 	})
 	l, q := limiter(100)
+	webhook := &apierrors.StatusError{ErrStatus: metav1.Status{
+		Code: http.StatusTooManyRequests, Reason: metav1.StatusReasonTooManyRequests, Message: `admission webhook "quota.example.com" denied the request: one at a time`,
+	}}
 	for range 1000 {
 		l.End(l.Begin(), Result{Outcome: Failed, Overloaded: isOverload(errors.New("another"))})
+		l.End(l.Begin(), Result{Outcome: Failed, Overloaded: isOverload(webhook)})
 	}
 	if q.allowed() != initialLimit {
 		t.Errorf("limit %d after errors that say nothing of the load", q.allowed())

@@ -146,6 +146,11 @@ func (c *Controller) reconsiderHeld(pod *podcache.Pod, decision deadline.Decisio
 	if !held {
 		return false
 	}
+	if !decision.Due(c.config.Clock.Now()) {
+		c.held.handOut(pod.UID) // its deadline has moved
+		c.taintEvictionQueue.Wake(pod.UID)
+		return false
+	}
 	permission := c.brake.AskByCaches(pod, decision)
 	if permission.May() || permission.Held != "" && permission.Falls && permission.RetryAt.Before(until) {
 		c.taintEvictionQueue.Wake(pod.UID)

@@ -254,6 +254,29 @@ func TestBrakeHoldsEvictions(t *testing.T) {
 	})
 }
 
+// TestHeldPodThatIsDueLater has the tolerations of pods change that the brake holds.
+func TestHeldPodThatIsDueLater(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.fleet(5, 2)
+		f.start(braked())
+		f.wait(10)
+		f.taintAll(0, 4, taintOf("a"))
+		f.wait(5)
+		f.expectLeft(0, 0, 0, 2, 2)
+		f.counts("taint_manager_held_evictions", 4)
+		f.api.UpdatePod("n3-p0", tolerating("a", 300))
+		f.api.UpdatePod("n3-p1", toleratingForever("a"))
+		f.wait(1)
+		f.counts("taint_manager_held_evictions", 2)
+		f.taintAll(0, 2)
+		f.wait(61)
+		f.expectLeft(0, 0, 0, 2, 0)
+		f.counts("taint_manager_held_evictions", 0)
+		f.wait(300)
+		f.expectLeft(0, 0, 0, 1, 0)
+	})
+}
+
 // TestBrakeHoldsNoOtherPods has nodes be tainted that are not too many.
 func TestBrakeHoldsNoOtherPods(t *testing.T) {
 	bubble(t, func(f *fixture) {

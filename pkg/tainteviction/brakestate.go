@@ -77,6 +77,9 @@ func (n *brakeNotes) Annotations() map[string]string {
 	n.lock.Lock()
 	defer n.lock.Unlock()
 	all := map[string]string{BrakeAnnotation: "", BrakeMessageAnnotation: "", PausedByAnnotation: ""}
+	if n.brake == nil {
+		all[PoliciesAnnotation] = "" // if the brake is on again some day, those of now are no change
+	}
 	now := n.config.Clock.Now()
 	if n.config.Policies != nil {
 		all[PausedByAnnotation] = n.config.Policies.PausedBy(now)

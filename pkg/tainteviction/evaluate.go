@@ -30,6 +30,9 @@ import (
 	"github.com/taint-manager/taint-manager/pkg/policy"
 )
 
+// lookAgainAfter is the longest time after which a pod is evaluated again that will change by itself.
+const lookAgainAfter = time.Hour
+
 // change is what an evaluation changed in the schedule of a pod.
 type change int
 
@@ -95,7 +98,7 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	wasHeld := c.tally.Has(pod.UID, policy.Kept, policy.Previewed)
 	tallied := c.tally.Set(pod.UID, pod.Node(), decision, now)
 	if next, changes := decision.NextPolicy(now); changes {
-		c.podUpdateQueue.AddAfter(key, next.Sub(now))
+		c.lookAgain(key, next.Sub(now))
 	}
 	c.notice(pod, decision)
 	logger := klog.FromContext(ctx).WithValues("pod", key.NamespacedName, "uid", key.uid, "node", pod.Node(), "reason", decision.Reason)
@@ -131,6 +134,11 @@ func (c *Controller) evaluate(ctx context.Context, key podKey) (change, deadline
 	}
 	logger.V(level).Info("Scheduled eviction", "deadline", c.config.ServerClock.At(due).UTC().Format(time.RFC3339Nano), "taint", decision.Taint)
 	return scheduled, decision
+}
+
+// lookAgain evaluates a pod again after some time, or sooner: the queue keeps an entry for that long, also of a pod that is gone by then.
+func (c *Controller) lookAgain(key podKey, after time.Duration) {
+	c.podUpdateQueue.AddAfter(key, min(after, lookAgainAfter))
 }
 
 // forget drops a pod that is gone. other is the pod that has its name now, or nil.

@@ -160,6 +160,7 @@ func (c *Controller) beginAttempt(ctx context.Context, item evictionqueue.Item) 
 	pod := c.pods.Get(item.Namespace, item.Name)
 	if pod == nil || pod.UID != item.UID {
 		c.forgetHeld(item.UID)
+		c.forgetWait(item.UID)
 		c.taintEvictionQueue.Done(item)
 		c.trail.gone(item, pod)
 		return attempt{}, false

@@ -55,7 +55,7 @@ func (c *Controller) notice(pod *podcache.Pod, decision deadline.Decision) {
 	at, wanted := noticeAt(decision, pod.Bound(c.config.ServerClock))
 	now := c.config.Clock.Now()
 	if wanted && now.Before(at) {
-		c.podUpdateQueue.AddAfter(keyOf(pod), at.Sub(now))
+		c.lookAgain(keyOf(pod), at.Sub(now))
 		wanted = false
 	}
 	if !c.leading.Load() {
@@ -69,6 +69,8 @@ func (c *Controller) notice(pod *podcache.Pod, decision deadline.Decision) {
 		c.notices.told[pod.UID] = decision.Deadline
 		c.recorder.Record(reference(pod), noticeEventReason, fmt.Sprintf("Will be evicted from node %s at %s for taint %s, by policy %s",
 			pod.Node(), c.config.ServerClock.At(decision.Deadline).UTC().Format(time.RFC3339), decision.Taint, decision.Policy.Name))
+	case isTold && decision.Evict && decision.Deadline.Sub(told) < time.Second:
+		// It goes when it was told, or before, though for another taint or by another policy.
 	case isTold && !wanted && !pod.Terminating:
 		delete(c.notices.told, pod.UID)
 		c.recorder.Record(reference(pod), withdrawnEventReason, "The eviction that was announced is cancelled or moved to a later time")

@@ -317,6 +317,26 @@ func TestNotices(t *testing.T) {
 	})
 }
 
+// TestNoticesThatStillHold has a pod that was told go earlier for another taint, and the policy go that asked for the notice.
+func TestNoticesThatStillHold(t *testing.T) {
+	policyBubble(t, func(f *policyFixture) {
+		f.policy("notice", "{matchingPrecedence: 1, mode: Delete, taints: [{key: a}], noticeSeconds: 60, gracePeriodSeconds: 300}")
+		f.api.AddPod("pod", "n", tolerating("a", 100), func(pod *v1.Pod) { pod.Spec.TerminationGracePeriodSeconds = ptr.To[int64](300) })
+		f.start()
+		f.api.Taint("n", taintOf("a"))
+		f.wait(50)
+		f.deletePolicy("notice")
+		f.wait(10)
+		f.expectEvents("Pod", "pod", withdrawnEventReason)
+		f.api.Taint("n", taintOf("a"), taintOf("b"))
+		f.wait(2)
+		if n := len(f.events("Pod", "pod", noticeEventReason)); n != 1 {
+			t.Errorf("%d notices", n)
+		}
+		f.expectEvents("Pod", "pod", withdrawnEventReason)
+	})
+}
+
 // TestWhatWasHeldBackBefore has pods be held back before this replica leads: it tells of them once it does, and once only.
 func TestWhatWasHeldBackBefore(t *testing.T) {
 	bubble(t, func(f *fixture) {
