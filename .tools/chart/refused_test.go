@@ -22,6 +22,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"helm.sh/helm/v4/pkg/chart/common"
+	chart "helm.sh/helm/v4/pkg/chart/v2"
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
 )
 
 // refusal is values that are not accepted, and what is said then.
@@ -47,6 +51,7 @@ func refusals() []refusal {
 
 		// A value that is not one of those that there are, or too small or too large.
 		{"replicaCount: 0", "at '/replicaCount': minimum: got 0, want 1"},
+		{"enabled: 'yes'", "at '/enabled': got string, want boolean"},
 		{"replicaCount: 1.5", "at '/replicaCount': got number, want integer"},
 		{"image: {pullPolicy: always}", "at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'"},
 		{"image: {repository: ''}", "at '/image/repository': minLength: got 0, want 1"},
@@ -65,6 +70,7 @@ func refusals() []refusal {
 		{"test: {failOn: error}", "at '/test/failOn': value must be one of 'Error', 'Warning'"},
 
 		// A value with another one, or with the chart.
+		{"enabled: false", "enabled is false, and the chart is installed: it is for a chart that this one is a part of, which names it in the condition of the dependency"},
 		{"extraArgs: [max-concurrent-evictions=100]", `extraArgs has "max-concurrent-evictions=100": write a flag as one string, such as --max-concurrent-evictions=100`},
 		{"extraArgs: [--max-concurrent-evictions, '100']", `extraArgs has "100": write a flag as one string, such as --max-concurrent-evictions=100`},
 		{"extraArgs: [--v=4]", "extraArgs has --v: set logVerbosity"},
@@ -81,6 +87,23 @@ func refusals() []refusal {
 		{"extraArgs: [--audit-log-path=/a]", "extraArgs has --audit-log-path: set config.auditLog.path"},
 		{"config: {auditLog: {path: /a}}",
 			`config.auditLog.path is "/a", and the file system of the container is read-only: write to standard output, by "-"`},
+		{"extraArgs: [--audit-log-maxsize=10]", "extraArgs has --audit-log-maxsize: leave it out: standard output is not rotated"},
+		{"extraArgs: [--audit-log-maxbackup=1]", "extraArgs has --audit-log-maxbackup: leave it out: standard output is not rotated"},
+		{"extraArgs: [--audit-log-maxage=1]", "extraArgs has --audit-log-maxage: leave it out: standard output is not rotated"},
+		{"config: {auditLog: {path: '-', maxSizeMegabytes: 10}}",
+			"config.auditLog.maxSizeMegabytes is 10, and must be 100 or left out: standard output is not rotated"},
+		{"config: {auditLog: {maxBackups: 1}}", "config.auditLog.maxBackups is 1, and must be 10 or left out: standard output is not rotated"},
+		{"config: {auditLog: {maxAgeDays: 1}}", "config.auditLog.maxAgeDays is 1, and must be 0 or left out: standard output is not rotated"},
+		{"extraArgs: [--bind-address=127.0.0.1]", "extraArgs has --bind-address: set config.serving.bindAddress"},
+		{"config: {serving: {bindAddress: 127.0.0.1}}", notThePodAddress("127.0.0.1")},
+		{"config: {serving: {bindAddress: '::1'}}", notThePodAddress("::1")},
+		{"config: {serving: {bindAddress: 10.0.0.7}}", notThePodAddress("10.0.0.7")},
+		{"extraArgs: ['--authorization-always-allow-paths=/metrics']",
+			"extraArgs has --authorization-always-allow-paths: set config.serving.authorizationAlwaysAllowPaths"},
+		{"config: {serving: {authorizationAlwaysAllowPaths: [/metrics]}}", lacksPath("/livez")},
+		{"config: {serving: {authorizationAlwaysAllowPaths: []}}", lacksPath("/livez")},
+		{"config: {serving: {authorizationAlwaysAllowPaths: [/healthz, /livez]}}", lacksPath("/readyz")},
+		{"config: {serving: {authorizationAlwaysAllowPaths: [/livez/ping, /readyz]}}", lacksPath("/livez")},
 		{"extraArgs: [--leader-elect=false]", "extraArgs has --leader-elect: leave it out: all replicas would evict"},
 		{"config: {logging: {verbosity: 4}}", "config.logging.verbosity is 4, and must be 2 or left out: set logVerbosity, whose flag wins"},
 		{"config: {eviction: {dryRun: true}}", "config.eviction.dryRun is true, and must be false or left out: set dryRun"},
@@ -98,6 +121,25 @@ func refusals() []refusal {
 			`config.evictionBrake.maxNodes is "30": write a number of nodes, such as 30, or a share from 0% to 100%, such as 30%`},
 		{"config: {evictionBrake: {maxNodes: 101%}}",
 			`config.evictionBrake.maxNodes is "101%": write a number of nodes, such as 30, or a share from 0% to 100%, such as 30%`},
+	}
+}
+
+func notThePodAddress(address string) string {
+	return `config.serving.bindAddress is "` + address + `", and must be "0.0.0.0" or "::" or left out: the Service and the probes go to the address of the pod`
+}
+
+func lacksPath(path string) string {
+	return "config.serving.authorizationAlwaysAllowPaths lacks " + path + ", which the probes ask for without credentials: " +
+		"what is set replaces the default, so add /livez and /readyz"
+}
+
+// TestServingValues has those that the probes can do with.
+func TestServingValues(t *testing.T) {
+	for _, set := range []string{
+		"{bindAddress: 0.0.0.0}", "{bindAddress: '::'}",
+		"{authorizationAlwaysAllowPaths: [/livez, /readyz]}", "{authorizationAlwaysAllowPaths: [/readyz, /metrics, /livez]}",
+	} {
+		mustRender(t, kubeSystem, "config: {serving: "+set+"}")
 	}
 }
 
@@ -138,9 +180,31 @@ func TestEachValueHasAType(t *testing.T) {
 	}
 }
 
-// TestSubchart sees that the chart can be a part of another one: Helm gives all parts the values of "global".
+// TestSubchart has the chart be a part of another one, which switches it on and off. Helm gives all parts the values of "global".
 func TestSubchart(t *testing.T) {
-	mustRender(t, kubeSystem, "global: {imageRegistry: registry.example.com}")
+	version, err := common.ParseKubeVersion(oldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for enabled, want := range map[string]bool{"true": true, "false": false} {
+		part, err := loader.Load(chartDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := &chart.Chart{Metadata: &chart.Metadata{
+			APIVersion: chart.APIVersionV2, Name: "platform", Version: "1.0.0",
+			Dependencies: []*chart.Dependency{{Name: part.Name(), Version: part.Metadata.Version, Condition: "taint-manager.enabled"}},
+		}}
+		whole.SetDependencies(part)
+		r, err := renderChart(whole, version, kubeSystem, "global: {imageRegistry: registry.example.com}", "taint-manager: {enabled: "+enabled+", replicaCount: 3}")
+		if err != nil {
+			t.Errorf("enabled: %s: %v", enabled, err)
+			continue
+		}
+		if got := r.objects["Deployment/kube-system/taint-manager"] != nil; got != want {
+			t.Errorf("enabled: %s: there is a Deployment: %t", enabled, got)
+		}
+	}
 }
 
 // TestVersionsOfKubernetes sees that Helm refuses those on which the built-in controller cannot be switched off.

@@ -25,6 +25,7 @@ import (
 
 	"helm.sh/helm/v4/pkg/action"
 	"helm.sh/helm/v4/pkg/chart/common"
+	chart "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	release "helm.sh/helm/v4/pkg/release/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -65,10 +66,15 @@ func renderOn(version, namespace string, values ...string) (*rendering, error) {
 	if err != nil {
 		return nil, err
 	}
-	chart, err := loader.Load(chartDir)
+	loaded, err := loader.Load(chartDir)
 	if err != nil {
 		return nil, err
 	}
+	return renderChart(loaded, kubeVersion, namespace, values...)
+}
+
+// renderChart is render for a chart that has been loaded.
+func renderChart(whole *chart.Chart, kubeVersion *common.KubeVersion, namespace string, values ...string) (*rendering, error) {
 	merged := map[string]any{}
 	for _, text := range values {
 		more, err := loader.LoadValues(strings.NewReader(text))
@@ -80,7 +86,7 @@ func renderOn(version, namespace string, values ...string) (*rendering, error) {
 	install := action.NewInstall(&action.Configuration{})
 	install.DryRunStrategy, install.Replace = action.DryRunClient, true
 	install.ReleaseName, install.Namespace, install.KubeVersion = releaseName, namespace, kubeVersion
-	result, err := install.Run(chart, merged)
+	result, err := install.Run(whole, merged)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,9 @@
 Validate fails where a value has no effect or another one than it seems to have. What a value alone may be is in values.schema.json.
 */}}
 {{- define "taint-manager.validate" -}}
+{{- if eq (toString .Values.enabled) "false" }}
+  {{- fail "enabled is false, and the chart is installed: it is for a chart that this one is a part of, which names it in the condition of the dependency" }}
+{{- end }}
 {{- include "taint-manager.validateArgs" . -}}
 {{- include "taint-manager.validateConfig" . -}}
 {{- end }}
@@ -18,6 +21,11 @@ Validate fails where a value has no effect or another one than it seems to have.
     "kubeconfig" "leave it out: the service account is used"
     "leader-elect" "leave it out: all replicas would evict"
     "audit-log-path" "set config.auditLog.path"
+    "audit-log-maxsize" "leave it out: standard output is not rotated"
+    "audit-log-maxbackup" "leave it out: standard output is not rotated"
+    "audit-log-maxage" "leave it out: standard output is not rotated"
+    "bind-address" "set config.serving.bindAddress"
+    "authorization-always-allow-paths" "set config.serving.authorizationAlwaysAllowPaths"
     "tls-cert-file" "leave it out: the chart mounts no certificate"
     "tls-private-key-file" "leave it out: the chart mounts no certificate"
 -}}
@@ -43,6 +51,9 @@ Validate fails where a value has no effect or another one than it seems to have.
     "serving.securePort" (list 10290 "the Service and the probes go by it")
     "serving.tlsCertFile" (list "" "the chart mounts no certificate")
     "serving.tlsPrivateKeyFile" (list "" "the chart mounts no certificate")
+    "auditLog.maxSizeMegabytes" (list 100 "standard output is not rotated")
+    "auditLog.maxBackups" (list 10 "standard output is not rotated")
+    "auditLog.maxAgeDays" (list 0 "standard output is not rotated")
 -}}
 {{- range $section, $fields := .Values.config }}
   {{- if kindIs "map" $fields }}
@@ -59,6 +70,18 @@ Validate fails where a value has no effect or another one than it seems to have.
 {{- $audit := dig "auditLog" "path" "" (.Values.config | default dict) }}
 {{- if not (has $audit (list "" "-")) }}
   {{- fail (printf "config.auditLog.path is %q, and the file system of the container is read-only: write to standard output, by \"-\"" $audit) }}
+{{- end }}
+{{- $serving := dig "serving" dict (.Values.config | default dict) }}
+{{- $address := get $serving "bindAddress" | default "0.0.0.0" }}
+{{- if not (has $address (list "0.0.0.0" "::")) }}
+  {{- fail (printf "config.serving.bindAddress is %q, and must be \"0.0.0.0\" or \"::\" or left out: the Service and the probes go to the address of the pod" $address) }}
+{{- end }}
+{{- if hasKey $serving "authorizationAlwaysAllowPaths" }}
+  {{- range list "/livez" "/readyz" }}
+    {{- if not (has . $serving.authorizationAlwaysAllowPaths) }}
+      {{- fail (printf "config.serving.authorizationAlwaysAllowPaths lacks %s, which the probes ask for without credentials: what is set replaces the default, so add /livez and /readyz" .) }}
+    {{- end }}
+  {{- end }}
 {{- end }}
 {{- $maxNodes := dig "evictionBrake" "maxNodes" 0 (.Values.config | default dict) }}
 {{- if and (kindIs "string" $maxNodes) (not (regexMatch "^(100|[1-9]?[0-9])%$" $maxNodes)) }}
