@@ -133,7 +133,7 @@ func (c *Controller) park(logger klog.Logger, pod *podcache.Pod, item evictionqu
 	c.trail.delay(pod.UID, v1alpha1.DelayHold)
 	c.taintEvictionQueue.Park(item, until.Sub(c.config.Clock.Now()), attempted)
 	if _, scheduled := c.taintEvictionQueue.Deadline(pod.UID); !scheduled {
-		c.held.forget(pod.UID) // it was cancelled in flight
+		c.forgetHeld(pod.UID) // it was cancelled in flight
 	}
 }
 
@@ -159,7 +159,11 @@ func (c *Controller) reconsiderHeld(pod *podcache.Pod, decision deadline.Decisio
 }
 
 // forgetHeld drops a pod that has gone, or need not go.
-func (c *Controller) forgetHeld(uid types.UID) { c.held.forget(uid) }
+func (c *Controller) forgetHeld(uid types.UID) {
+	if node := c.held.forget(uid); node != "" {
+		c.nodeUpdateQueue.Add(node) // so that it does not wait for its turn, with nothing to evict
+	}
+}
 
 // brakeChanged wakes the pods that the brake or the pace has held, and may go now. Each is decided on again.
 func (c *Controller) brakeChanged(ctx context.Context, change brake.Change) {

@@ -155,6 +155,26 @@ func TestPaceOfNodes(t *testing.T) {
 	})
 }
 
+// TestPaceOfNodesWithNothingLeft has the pods go by themselves on the node whose turn is next.
+func TestPaceOfNodesWithNothingLeft(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.fleet(3, 2)
+		f.start(braked(func(c *brake.Config) { c.MaxNodes, c.NodesPerMinute = intstr.FromInt32(0), 6 }))
+		f.wait(60)
+		for i := range 3 {
+			f.api.Taint(fmt.Sprint("n", i), taintOf("a"))
+			f.wait(0.1)
+		}
+		f.expectLeft(0, 2, 2)
+		f.api.RemovePod("n1-p0")
+		f.api.RemovePod("n1-p1")
+		f.wait(9.5)
+		f.expectLeft(0, 0, 2)
+		f.wait(0.5)
+		f.expectLeft(0, 0, 0)
+	})
+}
+
 // TestBrakeAndABudget has pods be due for a taint that the brake holds, while a budget holds up that they are evicted for one that it ignores.
 // They wait for the budget as any others do, and go when the brake lets go.
 func TestBrakeAndABudget(t *testing.T) {

@@ -82,12 +82,16 @@ func (h *holds) handOut(uid types.UID) {
 	h.release(uid)
 }
 
-// forget drops a pod that has gone, or need not go.
-func (h *holds) forget(uid types.UID) {
+// forget drops a pod that has gone, or need not go. It returns the node if the pod was the last one there that is held.
+func (h *holds) forget(uid types.UID) (released string) {
 	h.lock.Lock()
 	defer h.lock.Unlock()
+	if p := h.pods[uid]; p != nil && !p.until.IsZero() && len(h.waiting[p.node]) == 1 {
+		released = p.node
+	}
 	h.release(uid)
 	delete(h.pods, uid)
+	return released
 }
 
 // release takes a pod from those that are held now.
