@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,7 +43,9 @@ import (
 func TestItOnlyReads(t *testing.T) {
 	w, ctx := shared, t.Context()
 	must(t, w.cp.Namespace(ctx, "reads"))
-	_, err := controlplane.CreateNode(ctx, w.client, "reads")
+	_, err := controlplane.CreateNode(ctx, w.client, "reads", func(node *corev1.Node) {
+		node.Spec.Taints = []corev1.Taint{{Key: keyA, Effect: corev1.TaintEffectNoSchedule}} // which plan removes
+	})
 	must(t, err)
 	must(t, controlplane.WaitForNodes(ctx, w.client, "reads"))
 	pod, err := w.client.CoreV1().Pods("reads").Create(ctx, builders.Pod("reads", builders.Named("p"), builders.Tolerates(keyA, 300)), metav1.CreateOptions{})

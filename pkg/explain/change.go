@@ -53,14 +53,15 @@ func (p TaintPattern) String() string {
 	return text
 }
 
-func (p TaintPattern) matches(taint *v1.Taint) bool {
+// Matches reports whether the pattern matches a taint.
+func (p TaintPattern) Matches(taint *v1.Taint) bool {
 	return p.Key == taint.Key && (p.Value == nil || *p.Value == taint.Value) && (p.Effect == "" || p.Effect == taint.Effect)
 }
 
 // apply returns the taints of a node after the change. One that is there already is on without a break.
 func (c *Change) apply(taints []v1.Taint) []v1.Taint {
 	after := slices.DeleteFunc(slices.Clone(taints), func(taint v1.Taint) bool {
-		return slices.ContainsFunc(c.Remove, func(p TaintPattern) bool { return p.matches(&taint) })
+		return slices.ContainsFunc(c.Remove, func(p TaintPattern) bool { return p.Matches(&taint) })
 	})
 	for _, add := range c.Add {
 		i := slices.IndexFunc(after, func(t v1.Taint) bool { return t.Key == add.Key && t.Effect == add.Effect })

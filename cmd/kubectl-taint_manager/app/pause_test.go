@@ -82,7 +82,7 @@ func newPauseScene(t *testing.T, policies ...string) *pauseScene {
 		return true, &authenticationv1.SelfSubjectReview{Status: authenticationv1.SelfSubjectReviewStatus{UserInfo: user}}, nil
 	})
 	kube.PrependReactor("list", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) { // the tracker knows no field selectors
-		objects, err := kube.Tracker().List(v1.SchemeGroupVersion.WithResource("pods"), v1.SchemeGroupVersion.WithKind("Pod"), "")
+		objects, err := kube.Tracker().List(v1.SchemeGroupVersion.WithResource("pods"), v1.SchemeGroupVersion.WithKind("Pod"), action.GetNamespace())
 		if err != nil {
 			return true, nil, err
 		}

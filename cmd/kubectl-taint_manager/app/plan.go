@@ -18,12 +18,15 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/taint-manager/taint-manager/cmd/kubectl-taint_manager/text"
 	"github.com/taint-manager/taint-manager/pkg/explain"
@@ -46,6 +49,8 @@ node selector and node affinity alone.
 --policies tries TaintEvictionPolicies before they are applied: each takes the place of one of its name. They are checked as the controller
 checks them; the API server checks more: see kubectl apply --dry-run=server.
 
+A taint to remove that none of the nodes has is an error, as it is for kubectl taint.
+
 The eviction brake and the pace of nodes, which only delay, do not count here.
 
 Exit codes: 0 if no pod would go, 3 if pods would go, 4 if a disruption budget would block some of them,
@@ -66,19 +71,23 @@ type plan struct {
 	taints, remove []string
 	policyFile     string
 	room           bool
+	allNamespaces  bool
 
 	change   explain.Change
 	policies []*unstructured.Unstructured
+	// found tells which of the taints to remove a node has.
+	found []bool
 }
 
-func newPlanCommand(common *Common) *cobra.Command {
-	o := &plan{Common: common}
+func newPlanCommand(common *Common) *cobra.Command { return (&plan{Common: common}).command() }
+
+func (o *plan) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "plan (NODE... | -l SELECTOR) [--taint key=value:NoExecute] [--remove key]",
 		Short:             "Say what would become of the pods on nodes if taints were added or removed",
 		Long:              planLong,
 		Example:           planExample,
-		ValidArgsFunction: common.completeNodes(),
+		ValidArgsFunction: o.completeNodes(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(args); err != nil {
 				return err
@@ -89,13 +98,14 @@ func newPlanCommand(common *Common) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVarP(&o.selector, "selector", "l", "", "Select nodes by their labels, such as pool=spot.")
 	flags.StringArrayVar(&o.taints, "taint", nil, "A taint to add, as key=value:NoExecute. It takes the place of one with the same key and effect. May be repeated.")
-	flags.StringArrayVar(&o.remove, "remove", nil, "A taint to remove, as key, key=value or key:effect. May be repeated.")
+	flags.StringArrayVar(&o.remove, "remove", nil, "A taint to remove, as key, key=value or key:effect. One of the nodes at least must have it. May be repeated.")
 	flags.StringVar(&o.policyFile, "policies", "", "Path of a file with TaintEvictionPolicies to try, or - for standard input.")
+	flags.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "Plan for pods of all namespaces. It is the default, and comes before -n.")
 	flags.BoolVar(&o.room, "room", true, "Look whether replacements find room on other nodes. That reads all pods of the cluster.")
 	completeFlags(cmd, map[string]completer{
 		"selector": cobra.NoFileCompletions,
-		"taint":    completeTaints(common.plannedTaints, true),
-		"remove":   completeTaints(common.removableTaints(&o.selector), false),
+		"taint":    completeTaints(o.plannedTaints, true),
+		"remove":   completeTaints(o.removableTaints(&o.selector), false),
 		"policies": cobra.FixedCompletions([]string{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt),
 	})
 	return cmd
@@ -131,37 +141,11 @@ func (o *plan) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	if o.selector != "" {
-		if o.change.Nodes, err = o.selected(ctx, reader); err != nil {
-			return err
-		}
-	}
-	workloads := explain.NewWorkloads(o.change.Nodes)
-	now, err := reader.Read(ctx, o.scope(workloads))
-	if err != nil {
-		return err
-	}
-	for _, name := range o.change.Nodes {
-		if now.Nodes[name] == nil {
-			return fmt.Errorf("there is no node %q", name)
-		}
-	}
-	if workloads.HasClaims() {
-		claims, unread, err := reader.LocalClaims(ctx)
-		if err != nil {
-			return err
-		}
-		workloads.LocalClaims, now.Unread = claims, append(now.Unread, unread...)
-	}
-	after, err := o.withPolicies(ctx, reader, now)
+	result, err := o.by(ctx, reader)
 	if err != nil {
 		return err
 	}
 	done()
-	if !o.room {
-		workloads.IgnoreRoom()
-	}
-	result := explain.MakePlan(now, after, &o.change, workloads)
 	if err := o.print(result, func(p *text.Printer) { printPlan(p, result) }); err != nil {
 		return err
 	}
@@ -175,9 +159,79 @@ func (o *plan) run(ctx context.Context) error {
 	}
 }
 
+// by makes the plan with the clients of a reader.
+func (o *plan) by(ctx context.Context, reader *snapshot.Reader) (_ *explain.Plan, err error) {
+	if o.selector != "" {
+		if o.change.Nodes, err = o.selected(ctx, reader); err != nil {
+			return nil, err
+		}
+	}
+	workloads := explain.NewWorkloads(o.change.Nodes)
+	now, err := reader.Read(ctx, o.scope(workloads))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range o.change.Nodes {
+		if now.Nodes[name] == nil {
+			return nil, fmt.Errorf("there is no node %q", name)
+		}
+	}
+	if err := o.notFound(); err != nil {
+		return nil, err
+	}
+	if workloads.HasClaims() {
+		claims, unread, err := reader.LocalClaims(ctx)
+		if err != nil {
+			return nil, err
+		}
+		workloads.LocalClaims, now.Unread = claims, append(now.Unread, unread...)
+	}
+	after, err := o.withPolicies(ctx, reader, now)
+	if err != nil {
+		return nil, err
+	}
+	if !o.room {
+		workloads.IgnoreRoom()
+	}
+	return explain.MakePlan(now, after, &o.change, workloads), nil
+}
+
+// find notes which of the taints to remove a node has. A snapshot has only those of them that may evict.
+func (o *plan) find(node *v1.Node) {
+	for i, pattern := range o.change.Remove {
+		o.found[i] = o.found[i] || slices.ContainsFunc(node.Spec.Taints, func(taint v1.Taint) bool { return pattern.Matches(&taint) })
+	}
+}
+
+// notFound returns an error for each taint to remove that no node has, as kubectl taint does.
+func (o *plan) notFound() error {
+	var errs []error
+	for i, pattern := range o.change.Remove {
+		if !o.found[i] {
+			errs = append(errs, fmt.Errorf("taint %q not found on %s", pattern, nodesInWords(o.change.Nodes)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// nodesInWords names a node, or says how many there are.
+func nodesInWords(names []string) string {
+	if len(names) == 1 {
+		return "node " + names[0]
+	}
+	return fmt.Sprintf("any of %d nodes", len(names))
+}
+
 // scope says what is read: to know the room on other nodes, all nodes and all pods.
 func (o *plan) scope(workloads *explain.Workloads) snapshot.Scope {
-	scope := snapshot.Scope{Namespace: *o.ConfigFlags.Namespace, Budgets: true, Whole: workloads.Add}
+	planned := sets.New(o.change.Nodes...)
+	o.found = make([]bool, len(o.change.Remove))
+	scope := snapshot.Scope{Namespace: o.podNamespace(o.allNamespaces), Budgets: true, Whole: func(object runtime.Object) {
+		if node, is := object.(*v1.Node); is && planned.Has(node.Name) {
+			o.find(node)
+		}
+		workloads.Add(object)
+	}}
 	if scope.Namespace != "" {
 		o.room = false // the pods of one namespace do not tell
 	}
@@ -185,11 +239,7 @@ func (o *plan) scope(workloads *explain.Workloads) snapshot.Scope {
 		scope.Nodes, scope.Pods = o.change.Nodes, snapshot.PodsOnNodes
 		return scope
 	}
-	planned := map[string]bool{}
-	for _, name := range o.change.Nodes {
-		planned[name] = true
-	}
-	scope.Pods, scope.Keep = snapshot.BoundPods, func(pod *v1.Pod) bool { return planned[pod.Spec.NodeName] }
+	scope.Pods, scope.Keep = snapshot.BoundPods, func(pod *v1.Pod) bool { return planned.Has(pod.Spec.NodeName) }
 	return scope
 }
 
