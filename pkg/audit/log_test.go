@@ -194,6 +194,50 @@ func TestAWriterThatHangs(t *testing.T) {
 	})
 }
 
+// TestAWriterThatIsSlow writes 50 lines a second: it does not slow down those who record.
+func TestAWriterThatIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, expect := counted(t)
+		slow := 20 * time.Millisecond
+		to := &sink{failed: func([]byte) (int, error) { time.Sleep(slow); return 0, nil }}
+		l := New(to, m)
+		end := running(t, l)
+		began := time.Now()
+		for i := range capacity + 1000 {
+			l.Record(record(i))
+		}
+		if took := time.Since(began); took > patience+slow {
+			t.Errorf("the callers waited for %s", took)
+		}
+		time.Sleep(time.Minute) // 3,000 lines
+		began = time.Now()
+		for i := range capacity {
+			l.Record(record(i))
+		}
+		if took := time.Since(began); took > patience+slow {
+			t.Errorf("the callers waited for %s once there was room again", took)
+		}
+		time.Sleep(time.Hour)
+		expect(-1, -1, 0)
+		end()
+	})
+}
+
+// TestABurstWaitsForADisk has a disk write 50,000 lines a second, and ten times as many lines come as the buffer takes.
+func TestABurstWaitsForADisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, expect := counted(t)
+		to := &sink{failed: func([]byte) (int, error) { time.Sleep(20 * time.Microsecond); return 0, nil }}
+		l := New(to, m)
+		end := running(t, l)
+		for i := range 10 * capacity {
+			l.Record(record(i))
+		}
+		end()
+		expect(10*capacity, 0, 0)
+	})
+}
+
 // TestWritesThatFail are tried again from the byte on that was not written.
 func TestWritesThatFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
