@@ -29,7 +29,8 @@ limitations under the License.
 //     held: the node lifecycle controller paces the not-ready taints itself, and pods must leave a zone that has failed.
 //   - A node counts while it has a cause that is younger than the window. The age of a cause is that of its taint, or the time since a policy
 //     changed, was deleted or expired by which the pods became due, whichever is less. A cause begins when the first pod is due, and ends with
-//     its taint. So a node from which all pods have been evicted counts as before, and not only those that are left to be evicted.
+//     its taint. So a node from which all pods have been evicted counts as before, and not only those that are left to be evicted; and pods that
+//     are due a window after the taint, or the change, do not make a node count.
 //   - Limit: how many nodes may count. It is a number, or a share of all nodes, rounded down; a share is at least one less than a minimum of
 //     nodes, since a share of a small cluster is few.
 //   - Cooldown: how long the brake stays on after no more nodes count than the limit.
@@ -57,7 +58,8 @@ limitations under the License.
 //   - A node may have been emptied, or its first pods evicted. So it counts after a restart if its taint came on before the process began, and
 //     at least a window after the node itself did: not if it came up with the taint. The caller decides that by [Node.Created].
 //   - The cooldown, and that pods were due because of a policy, cannot be seen in the API. [State] has them, and [Brake.Restore] takes them.
-//     A node that was emptied because of a policy, and whose taint is older than the window, is forgotten.
+//     A node that was emptied because of a policy, and whose taint is older than the window, is forgotten. So is that a policy changed by which pods
+//     become due only after the restart.
 //   - A policy may change, or go with all others, while no process runs. So the leader stores the policies, too, and a policy that has changed
 //     meanwhile counts from the start of the next process; see package policy.
 //   - There is nothing to spend of the pace yet, neither after a start nor after another replica led.
