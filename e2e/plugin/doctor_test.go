@@ -234,6 +234,7 @@ func TestDoctor(t *testing.T) {
 		{"a budget that never allows", "Warning", "Budgets", "doctored/never (maxUnavailable is 0)", func(t *testing.T) {
 			w.policy(t, "evicting", map[string]any{"matchingPrecedence": int64(900), "mode": "Evict", "evict": map[string]any{"deleteAfter": "Never"},
 				"taints": []any{map[string]any{"key": "doctored.example.com/evict"}}})
+			w.doctoredPod(t, builders.Pod("doctored", builders.Named("covered"), func(pod *corev1.Pod) { pod.Labels = map[string]string{"app": "never"} }))
 			budgets := w.client.PolicyV1().PodDisruptionBudgets(doctored)
 			_, err := budgets.Create(ctx, &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "never"}, Spec: policyv1.PodDisruptionBudgetSpec{
 				MaxUnavailable: ptr.To(intstr.FromInt32(0)), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "never"}}}}, metav1.CreateOptions{})

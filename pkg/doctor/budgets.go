@@ -18,6 +18,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	policyv1 "k8s.io/api/policy/v1"
@@ -35,14 +36,42 @@ const (
 )
 
 // evicts reports whether a policy has pods evicted, so that budgets count.
-func (c *Cluster) evicts() bool {
+func (c *Cluster) evicts() bool { return len(c.evicting()) > 0 }
+
+// evicting returns the policies of mode Evict, each with a taint that it matches.
+func (c *Cluster) evicting() (all []evictPolicy) {
 	policies := c.Policies.Policies()
 	for i := range policies {
 		if policies[i].Mode == deadline.ModeEvict && !over(&policies[i], c.At) {
-			return true
+			all = append(all, evictPolicy{&policies[i], matchedTaint(policies[i].Taints)})
 		}
 	}
-	return false
+	return all
+}
+
+// evictPolicy is a policy of mode Evict, and a taint that it matches.
+type evictPolicy struct {
+	policy *deadline.Policy
+	taint  deadline.Taint
+}
+
+// matchedTaint returns a taint that one of some patterns matches. No patterns match every NoExecute taint.
+func matchedTaint(patterns []deadline.TaintPattern) deadline.Taint {
+	if len(patterns) == 0 {
+		return deadline.Taint{Key: "any"}
+	}
+	first := patterns[0]
+	taint := deadline.Taint{Key: first.Key, Value: ptr.Deref(first.Value, ""), Effect: first.Effect}
+	if first.Prefix {
+		taint.Key += "any"
+	}
+	return taint
+}
+
+// hindrance is something that holds evictions up. With evicted set, a policy of mode Evict may select a pod that it is about.
+type hindrance struct {
+	name    string
+	evicted bool
 }
 
 // checkBudgets looks for budgets that never allow an eviction, or allow none of pods that are not ready.
@@ -51,39 +80,80 @@ func checkBudgets(c *Cluster) []Finding {
 	if blind := c.blind(check, "disruption budgets", "pods"); blind != nil {
 		return blind
 	}
-	severity, matters := Info, "No policy has mode Evict now, so this holds up kubectl drain and autoscalers, and not taint-manager."
-	if c.evicts() {
-		severity, matters = Warning, "Policies of mode Evict wait for it: until deleteAfterSeconds, or for ever."
-	}
-	var never, unhealthy, several []string
+	evicted, several := c.covered()
+	var never, unhealthy []hindrance
 	for _, budget := range c.Budgets {
 		name := budget.Namespace + "/" + budget.Name
 		if why := neverAllows(budget); why != "" {
-			never = append(never, name+" ("+why+")")
+			never = append(never, hindrance{name + " (" + why + ")", evicted[name]})
 		}
 		if ptr.Deref(budget.Spec.UnhealthyPodEvictionPolicy, policyv1.IfHealthyBudget) != policyv1.AlwaysAllow {
-			unhealthy = append(unhealthy, name)
+			unhealthy = append(unhealthy, hindrance{name, evicted[name]})
 		}
 	}
-	for _, pod := range c.Pods {
-		if len(c.CoveringBudgets(pod)) > 1 {
-			several = append(several, pod.Namespace()+"/"+pod.Name)
-		}
-	}
-	var findings []Finding
-	if len(never) > 0 {
-		findings = append(findings, Finding{severity, check, fmt.Sprintf("%s an eviction. %s", allows(len(never)), matters),
-			"Allow one pod at least, with maxUnavailable: 1, and run one more replica.", never})
-	}
-	if len(several) > 0 {
-		findings = append(findings, Finding{severity, check, fmt.Sprintf("Several budgets cover %s: the eviction API refuses these always. %s", count(len(several), "pod"), matters),
-			"Change the selectors so that one budget covers a pod.", several})
-	}
-	if len(unhealthy) > 0 {
-		findings = append(findings, Finding{severity, check, fmt.Sprintf("%s no unhealthyPodEvictionPolicy: AlwaysAllow: pods that are not ready cannot be evicted while too few are. %s",
-			has(len(unhealthy)), matters), "Set it, unless a pod that is not ready must not lose its data.", unhealthy})
-	}
+	findings := c.hinder(check, never, func(n int) string { return allows(n) + " an eviction." },
+		"Allow one pod at least, with maxUnavailable: 1, and run one more replica.")
+	findings = append(findings, c.hinder(check, several, func(n int) string {
+		return fmt.Sprintf("Several budgets cover %s: the eviction API refuses these always.", count(n, "pod"))
+	}, "Change the selectors so that one budget covers a pod.")...)
+	findings = append(findings, c.hinder(check, unhealthy, func(n int) string {
+		return has(n) + " no unhealthyPodEvictionPolicy: AlwaysAllow: pods that are not ready cannot be evicted while too few are."
+	}, "Set it, unless a pod that is not ready must not lose its data.")...)
 	return orOK(findings, check, fmt.Sprintf("%s can allow an eviction.", count(len(c.Budgets), "disruption budget")))
+}
+
+// covered returns the names of the budgets that cover a pod that a policy of mode Evict selects, and the pods that several budgets cover.
+func (c *Cluster) covered() (evicted map[string]bool, several []hindrance) {
+	evicting := c.evicting()
+	evicted = map[string]bool{}
+	for _, pod := range c.Pods {
+		covering := c.CoveringBudgets(pod)
+		if len(covering) == 0 {
+			continue
+		}
+		known := c.Labels(pod)
+		selected := slices.ContainsFunc(evicting, func(e evictPolicy) bool { return e.policy.Mismatch(e.taint, known) == "" })
+		if len(covering) > 1 {
+			several = append(several, hindrance{pod.Namespace() + "/" + pod.Name, selected})
+		}
+		for _, budget := range covering {
+			evicted[budget.Namespace+"/"+budget.Name] = evicted[budget.Namespace+"/"+budget.Name] || selected
+		}
+	}
+	return evicted, several
+}
+
+// hinder returns findings about what holds evictions up: a warning where policies wait for it, and information where nothing of ours does. seen says
+// what so many of them are.
+func (c *Cluster) hinder(check string, all []hindrance, seen func(n int) string, do string) (findings []Finding) {
+	var waited, others []string
+	for _, one := range all {
+		if one.evicted {
+			waited = append(waited, one.name)
+		} else {
+			others = append(others, one.name)
+		}
+	}
+	if len(waited) > 0 {
+		findings = append(findings, Finding{Warning, check, seen(len(waited)) + " Policies of mode Evict wait for it: until deleteAfterSeconds, or for ever.", do, waited})
+	}
+	if len(others) > 0 {
+		findings = append(findings, Finding{Info, check, seen(len(others)) + " " + c.withoutEvict(), do, others})
+	}
+	return findings
+}
+
+// withoutEvict says what follows for budgets that no policy is known to wait for.
+func (c *Cluster) withoutEvict() string {
+	const others = "so this holds up kubectl drain and autoscalers, and not taint-manager."
+	switch {
+	case c.PoliciesUnread:
+		return "Whether a policy of mode Evict waits for it is not known: policies could not be read."
+	case c.evicts():
+		return "No policy of mode Evict selects the pods now, " + others
+	default:
+		return "No policy has mode Evict now, " + others
+	}
 }
 
 func allows(n int) string {

@@ -54,6 +54,8 @@ type scene struct {
 	policies []*unstructured.Unstructured
 	budgets  []*policyv1.PodDisruptionBudget
 	unread   []snapshot.Unread
+	// policiesUnread says that the policies could not be read.
+	policiesUnread bool
 }
 
 func healthy(t *testing.T) *scene {
@@ -96,7 +98,7 @@ func healthy(t *testing.T) *scene {
 // examine returns what one check finds, as "Severity: what was seen [objects]".
 func (s *scene) examine(check string) (found []string) {
 	s.t.Helper()
-	in := snapshot.Input{At: noon, Policies: s.policies, Budgets: s.budgets, Unread: s.unread, Namespaces: map[string]labels.Set{"shop": {"team": "x"}}}
+	in := snapshot.Input{At: noon, Policies: s.policies, Budgets: s.budgets, Unread: s.unread, PoliciesUnread: s.policiesUnread, Namespaces: map[string]labels.Set{"shop": {"team": "x"}}}
 	for _, node := range s.nodes {
 		in.Nodes = append(in.Nodes, podcache.NewNode(node, noon, 1))
 	}

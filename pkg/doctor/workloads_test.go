@@ -23,6 +23,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 )
@@ -142,6 +143,17 @@ func TestBudgets(t *testing.T) {
 		return []string{"Warning: 1 disruption budget never allows an eviction. Policies of mode Evict wait for it: until deleteAfterSeconds, or for ever. [shop/web (" + why + ")]"}
 	}
 	const fine = "OK: 1 disruption budget can allow an eviction."
+	zero := max(intstr.FromInt32(0))
+	notSelected := func(name string) string {
+		return "Info: 1 disruption budget never allows an eviction. No policy of mode Evict selects the pods now, so this holds up kubectl drain and autoscalers, " +
+			"and not taint-manager. [" + name + " (maxUnavailable is 0)]"
+	}
+	evicts := func(spec string) func(*scene) {
+		return func(s *scene) {
+			zero(s.budgets[0])
+			s.policies = []*unstructured.Unstructured{policy(s.t, "evict", "{matchingPrecedence: 100, mode: Evict, evict: "+spec+"}")}
+		}
+	}
 	examineAll(t, "Budgets", []fault{
 		{"maxUnavailable 0", budget(max(intstr.FromInt32(0))), never("maxUnavailable is 0")},
 		{"maxUnavailable 0%", budget(max(intstr.FromString("0%"))), never("maxUnavailable is 0%")},
@@ -167,6 +179,29 @@ func TestBudgets(t *testing.T) {
 			s.budgets[0].Spec.MaxUnavailable = ptr.To(intstr.FromInt32(0))
 		}, []string{"Info: 1 disruption budget never allows an eviction. No policy has mode Evict now, so this holds up kubectl drain and autoscalers, and not taint-manager. " +
 			"[shop/web (maxUnavailable is 0)]"}},
+		{"policies could not be read", func(s *scene) {
+			s.policies, s.policiesUnread = nil, true
+			s.budgets[0].Spec.MaxUnavailable = ptr.To(intstr.FromInt32(0))
+		}, []string{"Info: 1 disruption budget never allows an eviction. Whether a policy of mode Evict waits for it is not known: policies could not be read. " +
+			"[shop/web (maxUnavailable is 0)]"}},
+		{"of other pods than the policy selects", func(s *scene) {
+			zero(s.budgets[0])
+			other := s.budgets[0].DeepCopy()
+			other.Name, other.Spec.Selector.MatchLabels["app"] = "db", "db"
+			db := pod("db-0", "n1")
+			db.Labels["app"] = "db"
+			s.budgets, s.pods = append(s.budgets, other), append(s.pods, db)
+		}, []string{
+			"Warning: 1 disruption budget never allows an eviction. Policies of mode Evict wait for it: until deleteAfterSeconds, or for ever. [shop/web (maxUnavailable is 0)]",
+			notSelected("shop/db")}},
+		{"of no pod", func(s *scene) {
+			zero(s.budgets[0])
+			s.pods = nil
+		}, []string{notSelected("shop/web")}},
+		{"on other nodes", evicts("{deleteAfter: Never}, nodeSelector: {matchLabels: {pool: b}}"), []string{notSelected("shop/web")}},
+		{"in another namespace", evicts("{deleteAfter: Never}, namespaceSelector: {matchLabels: {team: y}}"), []string{notSelected("shop/web")}},
+		{"all pods", evicts("{deleteAfter: Never}"), never("maxUnavailable is 0")},
+		{"of a taint with an effect and a value", evicts("{deleteAfter: Never}, minTaintAgeSeconds: 5, taints: [{key: a, value: b, effect: NoSchedule}]"), never("maxUnavailable is 0")},
 		{"no AlwaysAllow", budget(func(b *policyv1.PodDisruptionBudget) { b.Spec.UnhealthyPodEvictionPolicy = nil }), []string{
 			"Warning: 1 disruption budget has no unhealthyPodEvictionPolicy: AlwaysAllow: pods that are not ready cannot be evicted while too few are. " +
 				"Policies of mode Evict wait for it: until deleteAfterSeconds, or for ever. [shop/web]"}},

@@ -189,7 +189,7 @@ func (o *pause) refuseAll(s *snapshot.Snapshot) error {
 		example += " (those on nodes now)"
 	}
 	return usagef("a pause of all taints also holds failover from nodes that are not ready, unreachable or out of service: name the taints to hold,"+
-		" as in%s; or hold everything with --include-node-conditions", example)
+		" as in%s; or hold all NoExecute taints with --include-node-conditions", example)
 }
 
 // spec returns the policy that is asked for.

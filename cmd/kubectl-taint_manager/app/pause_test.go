@@ -239,7 +239,7 @@ func TestPauseRefuses(t *testing.T) {
 	s := newPauseScene(t, "metadata: {name: edge}\nspec: {matchingPrecedence: 10, mode: Keep}")
 	_, err := s.pause("--for=1h")
 	refused(t, err, true, "a pause of all taints also holds failover from nodes that are not ready, unreachable or out of service: name the taints "+
-		"to hold, as in --taint a (those on nodes now); or hold everything with --include-node-conditions")
+		"to hold, as in --taint a (those on nodes now); or hold all NoExecute taints with --include-node-conditions")
 	_, err = s.pause("-l", "name=n2")
 	refused(t, err, true, "as in --taint example.com/maintenance;")
 	for _, key := range []string{"not-ready", "unreachable", "out-of-service"} {
