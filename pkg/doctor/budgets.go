@@ -55,7 +55,7 @@ type evictPolicy struct {
 	taint  deadline.Taint
 }
 
-// matchedTaint returns a taint that one of some patterns matches. No patterns match every NoExecute taint.
+// matchedTaint returns a taint that the first of some patterns matches. Without patterns it is any NoExecute taint.
 func matchedTaint(patterns []deadline.TaintPattern) deadline.Taint {
 	if len(patterns) == 0 {
 		return deadline.Taint{Key: "any"}

@@ -198,9 +198,9 @@ func TestBudgets(t *testing.T) {
 			zero(s.budgets[0])
 			s.pods = nil
 		}, []string{notSelected("shop/web")}},
-		{"on other nodes", evicts("{deleteAfter: Never}, nodeSelector: {matchLabels: {pool: b}}"), []string{notSelected("shop/web")}},
-		{"in another namespace", evicts("{deleteAfter: Never}, namespaceSelector: {matchLabels: {team: y}}"), []string{notSelected("shop/web")}},
-		{"all pods", evicts("{deleteAfter: Never}"), never("maxUnavailable is 0")},
+		{"on other nodes", evicts("{deleteAfter: Never}, taints: [{key: a}], nodeSelector: {matchLabels: {pool: b}}"), []string{notSelected("shop/web")}},
+		{"in another namespace", evicts("{deleteAfter: Never}, taints: [{key: a}], namespaceSelector: {matchLabels: {team: z}}"), []string{notSelected("shop/web")}},
+		{"all pods", evicts("{deleteAfter: Never}, taints: [{key: example.com/*}, {key: a}]"), never("maxUnavailable is 0")},
 		{"of a taint with an effect and a value", evicts("{deleteAfter: Never}, minTaintAgeSeconds: 5, taints: [{key: a, value: b, effect: NoSchedule}]"), never("maxUnavailable is 0")},
 		{"no AlwaysAllow", budget(func(b *policyv1.PodDisruptionBudget) { b.Spec.UnhealthyPodEvictionPolicy = nil }), []string{
 			"Warning: 1 disruption budget has no unhealthyPodEvictionPolicy: AlwaysAllow: pods that are not ready cannot be evicted while too few are. " +
