@@ -68,6 +68,13 @@ func tool(t *testing.T, program string) string {
 	return file
 }
 
+// TestPrograms builds the programs. make test-e2e runs it before all others, which may be about times.
+func TestPrograms(t *testing.T) {
+	for _, program := range []string{prometheusProgram, promtoolProgram} {
+		tool(t, program)
+	}
+}
+
 // toolsKey is the same as long as a build would give the same programs.
 func toolsKey(t *testing.T) string {
 	t.Helper()

@@ -62,8 +62,8 @@ type crowd struct {
 	load.Cluster
 	t     *testing.T
 	pages string
-	// storm says that all nodes are unreachable, and pods are going.
-	storm bool
+	// storm says that all nodes are unreachable, and pods are going. policies says that policies are served, of which there are none.
+	storm, policies bool
 
 	lock sync.Mutex
 	// template is the first pod of a workload, with the number first.
@@ -71,16 +71,22 @@ type crowd struct {
 	first    int
 }
 
-// newCrowds returns a calm cluster, and one in a storm. They have the same pods.
-func newCrowds(t *testing.T) (calm, storm *crowd) {
+// newCrowds returns a calm cluster, one in a storm, and that with policies. They have the same pods.
+func newCrowds(t *testing.T) (calm, storm, policed *crowd) {
 	t.Helper()
 	pages, began := t.TempDir(), time.Now().Add(-2*time.Hour).Truncate(time.Second)
 	of := load.Cluster{Nodes: manyNodes, Pods: manyPods, Began: began}
-	return &crowd{Cluster: of, t: t, pages: pages}, &crowd{Cluster: of, t: t, pages: pages, storm: true}
+	return &crowd{Cluster: of, t: t, pages: pages}, &crowd{Cluster: of, t: t, pages: pages, storm: true},
+		&crowd{Cluster: of, t: t, pages: pages, storm: true, policies: true}
 }
 
 func (c *crowd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
+	if c.policies && r.Method == http.MethodGet && r.URL.Path == "/apis/policy.taint-manager.io/v1alpha1/taintevictionpolicies" {
+		w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+		_, _ = io.WriteString(w, `{"apiVersion":"policy.taint-manager.io/v1alpha1","kind":"TaintEvictionPolicyList","metadata":{"resourceVersion":"1"},"items":[]}`)
+		return
+	}
 	if r.Method == http.MethodPost {
 		c.review(w, r)
 		return
