@@ -43,7 +43,7 @@ const (
 	WebhookFailed Reason = "WebhookFailed"
 	// ServerError says that the API server fails by itself.
 	ServerError Reason = "ServerError"
-	// Stale says that what was read of the node and the pod was too old, or changed before the call.
+	// Stale says that what was read of the node and the pod was too old, or changed before the call, or that the caller gave up before it.
 	Stale Reason = "Stale"
 )
 
