@@ -120,9 +120,13 @@ func (l *Log) Run(ctx context.Context, grace time.Duration) {
 	<-ctx.Done()
 	select {
 	case <-written:
-	case <-time.After(grace):
+	case <-time.After(grace * 19 / 20):
 		giveUp()
 		l.dropWaiting()
+		select {
+		case <-written: // it has counted the line that it tried to write
+		case <-time.After(grace / 20): // it hangs
+		}
 	}
 	l.sayDropped(ctx)
 }

@@ -37,7 +37,7 @@ func statusDefects() []defect {
 	const set, grace = "policy.Tally.Set", "evictor.gracePeriodOf"
 	return []defect{
 		{"counts what policies did that have expired", []edit{{set, "decision.AsOf(at)", "decision"}}, "-policies"},
-		{"does not count again when a policy expires", []edit{{"tainteviction.Controller.evaluate", "c.podUpdateQueue.AddAfter(key, next.Sub(now))", "_ = next"}}, "-policies"},
+		{"does not count again when a policy expires", []edit{{"tainteviction.Controller.evaluate", "c.lookAgain(key, next.Sub(now))", "_ = next"}}, "-policies"},
 		{"counts pods that are gone", []edit{{"tainteviction.Controller.forget", "c.tally.Remove(key.uid)", ""}}, "-policies"},
 		{"counts pods as blocked that are not due any more", []edit{{set, "decision.Due(at)", "true"}}, "-policies"},
 		{"counts no blocked pods", []edit{{"policy.Tally.SetBlocked", "", "by = nil\n"}}, "-policies"},
