@@ -166,7 +166,7 @@ func TestUpgradeGivesNoPermission(t *testing.T) {
 	s.Taint(nodes[2], builders.NoExecute("ill"))
 	s.Taint(nodes[3], builders.NoExecute("kept"))
 	if events := s.NodeEvents(nodes[2], "TaintManagerKept", 1, time.Now().Add(5*time.Second)); len(events) != 1 ||
-		events[0].Message != "Kept by policies that may not be read: 1 pod that would be due now, 0 pods that would be due later" {
+		events[0].Message != "Kept by policies that cannot be read: 1 pod that would be due now, 0 pods that would be due later" {
 		t.Errorf("Events on the node: %v", messages(events))
 	}
 	s.Quiet(later, tainted.After.Add(16*time.Second))

@@ -137,7 +137,8 @@ func TestReplicas(t *testing.T) {
 		}, []string{"Info: A dry run is on, by Lease ops/taint-manager-dry-run."}},
 		{"a dry run beside it, by its configuration file", func(s *scene) {
 			deployments(deployment("kube-system", image, 2, 2), deployment("ops", image, 1, 1, "--config=/etc/taint-manager/config.yaml"))(s)
-			s.cluster.Leases.Value = append(s.cluster.Leases.Value, lease("ops", "taint-manager-dry-run", "x", time.Second))
+			s.cluster.Replicas.Value = append(s.cluster.Replicas.Value, replica("ops", "taint-manager-7b6d4-z2z2z"))
+			s.cluster.Leases.Value = append(s.cluster.Leases.Value, lease("ops", "taint-manager-dry-run", "taint-manager-7b6d4-z2z2z_3f1c", time.Second))
 		}, []string{"Info: A dry run is on, by Lease ops/taint-manager-dry-run."}},
 		{"two Leases", func(s *scene) {
 			s.cluster.Leases.Value = append(s.cluster.Leases.Value, lease("ops", "taint-manager", "x", time.Second))

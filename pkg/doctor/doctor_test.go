@@ -165,6 +165,13 @@ func lease(namespace, name, holder string, age time.Duration) coordinationv1.Lea
 	}
 }
 
+// replica is a pod of taint-manager.
+func replica(namespace, name string) v1.Pod {
+	replica := pod(name, "n1")
+	replica.Namespace = namespace
+	return *replica
+}
+
 func deployment(namespace, image string, replicas, available int32, args ...string) appsv1.Deployment {
 	return appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "taint-manager"},

@@ -22,6 +22,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 )
 
@@ -52,21 +53,23 @@ func onlyDryRun(c *Cluster) string {
 	return name
 }
 
-// isDryRun reports whether a Deployment is a dry run: by its flags, or by its Lease, where the configuration file says so. The Lease tells if its
-// namespace has no other Deployment that is a dry run by its flags, and nobody there evicts.
+// isDryRun reports whether a Deployment is a dry run: by its flags, or by its Lease, where the configuration file says so. The Lease tells if one of
+// our pods holds it, nobody in the namespace evicts, and there is no other Deployment that the pod may be of.
 func isDryRun(c *Cluster, d *appsv1.Deployment) bool {
 	if hasDryRunFlag(d) {
 		return true
 	}
-	return c.holds(d.Namespace, DryRunLease(c.Lease)) && !c.holds(d.Namespace, c.Lease) &&
-		!slices.ContainsFunc(c.Deployments.Value, func(other appsv1.Deployment) bool { return other.Namespace == d.Namespace && hasDryRunFlag(&other) })
+	others := func(other appsv1.Deployment) bool { return other.Namespace == d.Namespace && other.Name != d.Name }
+	return c.holds(d.Namespace, DryRunLease(c.Lease), true) && !c.holds(d.Namespace, c.Lease, false) && !slices.ContainsFunc(c.Deployments.Value, others)
 }
 
-// holds reports whether the Lease of a name is held in a namespace.
-func (c *Cluster) holds(namespace, name string) bool {
+// holds reports whether the Lease of a name is held in a namespace; with byPod set, by one of our pods there.
+func (c *Cluster) holds(namespace, name string, byPod bool) bool {
 	return slices.ContainsFunc(c.Leases.Value, func(lease coordinationv1.Lease) bool {
 		held, _ := c.held(&lease)
-		return held && lease.Namespace == namespace && lease.Name == name
+		return held && lease.Namespace == namespace && lease.Name == name && (!byPod || slices.ContainsFunc(c.Replicas.Value, func(pod v1.Pod) bool {
+			return pod.Namespace == namespace && isHolder(&pod, ptr.Deref(lease.Spec.HolderIdentity, ""))
+		}))
 	})
 }
 

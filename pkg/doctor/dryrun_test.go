@@ -28,11 +28,12 @@ import (
 // TestOnlyADryRun has nothing but a dry run, or one beside a taint-manager that is to evict, and does not.
 func TestOnlyADryRun(t *testing.T) {
 	const image = "taint-manager:v1.4.0"
-	dry := lease("kube-system", "taint-manager-dry-run", "x", time.Second)
+	dry := lease("kube-system", "taint-manager-dry-run", "taint-manager-7b6d4-z2z2z_3f1c", time.Second)
 	dryRun := deployment("kube-system", image, 2, 2, "--v=2", "--dry-run")
 	is := func(leases []coordinationv1.Lease, deployments ...appsv1.Deployment) func(*scene) {
 		return func(s *scene) {
 			s.cluster.Leases.Value, s.cluster.LeaseLater, s.cluster.Deployments.Value = leases, nil, deployments
+			s.cluster.Replicas.Value = []v1.Pod{replica("kube-system", "taint-manager-7b6d4-z2z2z")}
 			s.cluster.ControllerManagers.Value = []v1.Pod{manager("kube-controller-manager")}
 		}
 	}
@@ -43,13 +44,16 @@ func TestOnlyADryRun(t *testing.T) {
 		only(s)
 		s.cluster.Deployments.Err = errNo
 	}
+	named := func(name string, d appsv1.Deployment) appsv1.Deployment { d.Name = name; return d }
 	const noLease = "Error: There is no Lease kube-system/taint-manager: no replica has led, and nobody evicts."
 	examineAll(t, "Leader", []fault{
 		{"only a dry run", only, []string{"Info: Nobody evicts, because only a dry run is on, by Lease kube-system/taint-manager-dry-run."}},
 		{"one beside", beside, []string{noLease}},
 		{"by the configuration file", is([]coordinationv1.Lease{dry}, inFile), []string{"Info: Nobody evicts, because only a dry run is on, by Lease kube-system/taint-manager-dry-run."}},
 		{"one of another namespace", is([]coordinationv1.Lease{lease("ops", "taint-manager-dry-run", "x", time.Second)}, inFile), []string{noLease}},
-		{"one by its flags, beside", is([]coordinationv1.Lease{dry}, inFile, dryRun), []string{noLease}},
+		{"one by its flags, beside", is([]coordinationv1.Lease{dry}, inFile, named("preview", dryRun)), []string{noLease}},
+		{"one without flags, beside", is([]coordinationv1.Lease{dry}, inFile, named("other", inFile)), []string{noLease}},
+		{"a process that is no pod", is([]coordinationv1.Lease{lease("kube-system", "taint-manager-dry-run", "laptop_3f1c", time.Second)}, inFile), []string{noLease}},
 		{"Deployments are not visible", unseen, []string{"Error: The holder of the Lease, x, has not renewed it for 1h0m0s: no replica leads."}},
 		{"it is over", is([]coordinationv1.Lease{lease("kube-system", "taint-manager-dry-run", "x", time.Minute)}, dryRun), []string{noLease}},
 	})

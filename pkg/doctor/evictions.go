@@ -51,7 +51,7 @@ func EvictionOf(api *eventsv1.Event) (Eviction, bool) {
 		e.Node = shared(words[1])
 		e.Since, _ = time.Parse(time.RFC3339, words[3])
 		if seconds, err := strconv.Atoi(words[2]); err == nil && !e.Since.IsZero() {
-			e.Since = e.Since.Add(-time.Duration(seconds) * time.Second)
+			e.Since = e.Since.Add(-time.Duration(max(0, seconds)) * time.Second)
 		}
 	}
 	return e, true

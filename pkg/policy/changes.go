@@ -84,8 +84,8 @@ func (c *Changes) follow(at time.Time) (now []deadline.Policy, before []former) 
 	defer c.lock.Unlock()
 	current := c.rules.current()
 	synced := c.rules.policies == nil || c.rules.policies.HasSynced()
-	if !synced && len(current) == 0 {
-		return nil, nil // the first policies are no change, but for the one that keeps all pods until they can be read
+	if !synced && !c.known {
+		return nil, nil // the first policies are no change
 	}
 	switch {
 	case !c.known:

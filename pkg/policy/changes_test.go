@@ -130,6 +130,22 @@ func TestBecause(t *testing.T) {
 			s.want(7, 7)
 			s.want(8, 7)
 		}},
+		{"the first policies cannot be read at first", func(s *changesScene) {
+			s.source.read.Store(false)
+			s.apply(0, deadline.Policy{Mode: deadline.ModeKeep})
+			s.source.read.Store(true)
+			s.apply(10)
+			s.want(20, -1)
+		}},
+		{"policies that come cannot be read for a while", func(s *changesScene) {
+			s.apply(0)
+			s.source.read.Store(false)
+			s.apply(5, deadline.Policy{Mode: deadline.ModeKeep})
+			s.want(6, -1)
+			s.source.read.Store(true)
+			s.apply(10)
+			s.want(20, 10)
+		}},
 		{"the estimate of the API server's clock moves", func(s *changesScene) {
 			moved := func(p *deadline.Policy) { p.Expires, p.Since = second(70), second(7) }
 			s.apply(0, named("p", deadline.ModeKeep, expiring(100)))

@@ -174,7 +174,7 @@ func (s *Source) served(ctx context.Context) (bool, error) {
 }
 
 // follow lists and watches the policies, until they are not served any more, or may not be read, which does not tell whether they are
-// served, or ctx is done.
+// served, or ctx is done. Until they have been read, a failure has all pods be kept.
 func (s *Source) follow(ctx context.Context) {
 	api := s.config.Policies.Resource(resource())
 	reflector := cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{

@@ -129,29 +129,25 @@ func (t *Tally) Set(uid types.UID, node string, decision deadline.Decision, at t
 	}
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	before := t.pods[uid].roles
-	if i := slices.IndexFunc(before, func(r policyRole) bool { return r.role == Blocked }); i >= 0 && decision.Policy != nil && decision.Due(at) {
-		switch { // until an attempt tells
-		case decision.Mode == deadline.ModeEvict:
-			add(decision.Policy, Blocked, decision.Policy.Mode)
-		case before[i].policy != decision.Policy.Name:
-			now = append(now, before[i]) // the brake lets it go by another policy alone
-		}
+	blocked := slices.ContainsFunc(t.pods[uid].roles, func(r policyRole) bool { return r.role == Blocked })
+	if blocked && decision.Policy != nil && decision.Mode == deadline.ModeEvict && decision.Due(at) {
+		add(decision.Policy, Blocked, decision.Policy.Mode) // until an attempt tells
 	}
 	return t.set(uid, tallied{node, now})
 }
 
-// SetBlocked counts that the eviction of a pod by a policy is blocked, or that none is if the policy is nil. It does nothing for a pod that is not
-// scheduled by a policy. That may be another one: while the brake is on, a pod may go for some taints alone.
+// SetBlocked counts that the eviction of a pod by a policy is blocked, or that none is if the policy is nil, or is not the one by which the pod is
+// scheduled: while the brake is on, a pod may go for some taints alone, by another policy, and what holds it is the brake.
 func (t *Tally) SetBlocked(uid types.UID, by *deadline.Policy) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	pod := t.pods[uid]
-	if !slices.ContainsFunc(pod.roles, func(r policyRole) bool { return r.role == Scheduled }) {
+	i := slices.IndexFunc(pod.roles, func(r policyRole) bool { return r.role == Scheduled })
+	if i < 0 {
 		return
 	}
 	now := slices.DeleteFunc(slices.Clone(pod.roles), func(r policyRole) bool { return r.role == Blocked })
-	if by != nil {
+	if by != nil && by.Name == pod.roles[i].policy {
 		now = append(now, policyRole{by.Name, Blocked, by.Mode})
 	}
 	t.set(uid, tallied{pod.node, now})

@@ -147,7 +147,7 @@ func (c *Controller) reconsiderHeld(pod *podcache.Pod, decision deadline.Decisio
 		return false
 	}
 	if !decision.Due(c.config.Clock.Now()) {
-		c.held.handOut(pod.UID) // its deadline has moved
+		c.releaseNode(c.held.handOut(pod.UID)) // its deadline has moved
 		c.taintEvictionQueue.Wake(pod.UID)
 		return false
 	}
@@ -159,9 +159,12 @@ func (c *Controller) reconsiderHeld(pod *podcache.Pod, decision deadline.Decisio
 }
 
 // forgetHeld drops a pod that has gone, or need not go.
-func (c *Controller) forgetHeld(uid types.UID) {
-	if node := c.held.forget(uid); node != "" {
-		c.nodeUpdateQueue.Add(node) // so that it does not wait for its turn, with nothing to evict
+func (c *Controller) forgetHeld(uid types.UID) { c.releaseNode(c.held.forget(uid)) }
+
+// releaseNode has a node that holds no pods any more, if there is one, not wait for its turn.
+func (c *Controller) releaseNode(name string) {
+	if name != "" {
+		c.nodeUpdateQueue.Add(name)
 	}
 }
 

@@ -75,37 +75,36 @@ func (h *holds) note(uid types.UID, node string) {
 	}
 }
 
-// handOut notes that a pod is not held any more, and may be again.
-func (h *holds) handOut(uid types.UID) {
+// handOut notes that a pod is not held any more, and may be again. It returns the node if the pod was the last one there that is held.
+func (h *holds) handOut(uid types.UID) (released string) {
 	h.lock.Lock()
 	defer h.lock.Unlock()
-	h.release(uid)
+	return h.release(uid)
 }
 
 // forget drops a pod that has gone, or need not go. It returns the node if the pod was the last one there that is held.
 func (h *holds) forget(uid types.UID) (released string) {
 	h.lock.Lock()
 	defer h.lock.Unlock()
-	if p := h.pods[uid]; p != nil && !p.until.IsZero() && len(h.waiting[p.node]) == 1 {
-		released = p.node
-	}
-	h.release(uid)
+	released = h.release(uid)
 	delete(h.pods, uid)
 	return released
 }
 
-// release takes a pod from those that are held now.
-func (h *holds) release(uid types.UID) {
+// release takes a pod from those that are held now. It returns the node if that was the last one there.
+func (h *holds) release(uid types.UID) (released string) {
 	p := h.pods[uid]
 	if p == nil || p.until.IsZero() {
-		return
+		return ""
 	}
 	p.until = time.Time{}
 	h.waiting[p.node].Delete(uid)
 	if len(h.waiting[p.node]) == 0 {
 		delete(h.waiting, p.node)
+		released = p.node
 	}
 	h.show(p.by, -1)
+	return released
 }
 
 // show counts pods more that something holds, or fewer.

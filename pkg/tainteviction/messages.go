@@ -172,13 +172,13 @@ func (c *Controller) reportNode(ctx context.Context, name string, s summary) {
 	}
 }
 
-// holder returns what holds a pod back: a policy, a dry run, or the policy without a name that stands for those that may not be read.
+// holder returns what holds a pod back: a policy, a dry run, or the policy without a name that stands for those that cannot be read.
 func holder(policy *deadline.Policy) string {
 	switch {
 	case policy == nil:
 		return "a dry run"
 	case policy.Name == "":
-		return "policies that may not be read"
+		return "policies that cannot be read"
 	default:
 		return "policy " + policy.Name
 	}

@@ -17,7 +17,6 @@ limitations under the License.
 package simulation
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -178,26 +177,10 @@ func (r *replica) rolesOf(pod *v1.Pod, now time.Time) (certain, possible map[pol
 				for what := range found {
 					possible[what] = true
 				}
-				for what := range r.pastRestraint(pod, q, at) {
-					possible[what] = true
-				}
 			}
 		}
 	}
 	return certain, possible
-}
-
-// pastRestraint are the policies whose evictions budgets may hold although the brake or the pace holds the pod: they have it go for taints that are
-// ignored.
-func (r *replica) pastRestraint(pod *v1.Pod, q situation, at time.Time) map[policyRole]bool {
-	if plan := r.sim.plan.policies; !plan.brake && !plan.paced {
-		return nil
-	}
-	q = q.of(isIgnored)
-	found := q.roles(at)
-	r.block(found, pod, q, at)
-	maps.DeleteFunc(found, func(what policyRole, _ bool) bool { return what.role != blockedRole })
-	return found
 }
 
 // roles are what policies do with a pod at a moment: by which it goes, then or next, and which hold it back. Where several have it go at the same

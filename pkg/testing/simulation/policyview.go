@@ -60,9 +60,6 @@ func (r ruling) doubts() []bool {
 	return []bool{false}
 }
 
-// holds says whether one rule stands for policies that cannot be read.
-func (r ruling) holds() bool { return len(r.rules) == 1 && r.rules[0].uid == "" }
-
 // rulingsAt are the rulings that a replica may have decided by at a moment: the one in force, and those that came at that same moment.
 func (v *view) rulingsAt(t time.Time) (rulings []ruling) {
 	for i, r := range v.rulings {

@@ -52,7 +52,7 @@ type view struct {
 	// rulings are what policies were in force, each from a moment on; none before that is known.
 	rulings []ruling
 	// read says that all policies were read that the API server serves, and held that one rule that keeps all pods stands for them, because they
-	// came to be served and may not be read.
+	// came to be served and cannot be read.
 	read, held bool
 	// shown is the latest version of each policy and budget, by the name of its resource, and that.
 	shown map[string]map[types.NamespacedName]arrival
