@@ -192,7 +192,10 @@ test-e2e: ## Run the built binary against a real control plane (the first time b
 	go -C e2e/terminal test -race -count=1 ./...
 	go test -timeout 40m -count=1 ./e2e/monitoring -run '^TestPrograms$$'
 	go test -race -run '^$$' ./e2e/... >/dev/null
-	go test -race -timeout 60m -count=1 -v ./e2e/...
+	@echo "Two packages at a time: ./e2e, and those below it one after another"
+	@go test -race -timeout 60m -count=1 -p 1 $$(go list ./e2e/... | grep -v '/e2e$$') & below=$$!; trap "kill $$below" INT TERM; \
+	go test -race -timeout 60m -count=1 -v ./e2e; result=$$?; \
+	wait $$below && exit $$result
 
 .PHONY: test-monitoring
 test-monitoring: ## Fire each alert by the fault it is for, with a real Prometheus (5 minutes; part of test-e2e; the first time builds that, in minutes).
