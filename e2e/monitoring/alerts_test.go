@@ -195,19 +195,21 @@ func (r *faults) denyLease() (end func()) {
 	return r.DenyLease()
 }
 
-// fillDevice has another replica lead whose audit log is on a device that is full.
+// fillDevice has another replica lead whose audit log is on a device that is full. One leads all the time, and Prometheus reads that one.
 func (r *faults) fillDevice() (end func()) {
 	log := r.AuditFile()
 	full := r.Start(harness.Options{Name: "full", LeaderElect: true, Args: log.Args()})
 	r.Must(os.Remove(log.Path)) // a standby writes nothing
 	r.Must(os.Symlink("/dev/full", log.Path))
-	r.stopReplicas()
+	r.prometheus.reads(append(slices.Clone(r.replicas), full)...)
+	start := r.stopReplicas()
+	r.leads()
 	r.prometheus.reads(full)
 	return func() {
-		for _, replica := range r.replicas {
-			r.Must(replica.Start(r.Context()))
-		}
+		start()
+		r.prometheus.reads(append(slices.Clone(r.replicas), full)...)
 		r.Must(full.Stop())
+		r.leads()
 		r.prometheus.reads(r.replicas...)
 	}
 }

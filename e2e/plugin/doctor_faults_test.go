@@ -68,10 +68,11 @@ func (w *world) dropField(t *testing.T) {
 // loop writes the Events of pods that are evicted from a node again and again.
 func (w *world) loop(t *testing.T) {
 	t.Helper()
-	for _, pod := range []string{"agent-x2c4d", "agent-b8n5m", "agent-9w7v6"} {
+	for i, pod := range []string{"agent-x2c4d", "agent-b8n5m", "agent-9w7v6"} {
+		evicted := time.Now().Add(-time.Duration(i) * time.Minute)
 		_, err := w.client.EventsV1().Events(doctored).Create(t.Context(), &eventsv1.Event{
-			ObjectMeta: metav1.ObjectMeta{Name: pod}, EventTime: metav1.NowMicro(), ReportingController: "taint-manager", ReportingInstance: "x", Type: "Normal",
-			Reason: "TaintManagerEviction", Action: "Evict", Note: "Evicted from node doctored for taint a:NoExecute, not tolerated; due at x, 1ms late",
+			ObjectMeta: metav1.ObjectMeta{Name: pod}, EventTime: metav1.NewMicroTime(evicted), ReportingController: "taint-manager", ReportingInstance: "x", Type: "Normal",
+			Reason: "TaintManagerEviction", Action: "Evict", Note: "Evicted from node doctored for taint a:NoExecute, not tolerated; due at " + evicted.UTC().Format(time.RFC3339) + ", 1ms late",
 			Regarding: corev1.ObjectReference{Kind: "Pod", Namespace: doctored, Name: pod, UID: types.UID(pod)},
 		}, metav1.CreateOptions{})
 		must(t, err)
