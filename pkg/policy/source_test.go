@@ -157,7 +157,7 @@ func TestTimesFollowTheServerClock(t *testing.T) {
 		clock.Observe(noon, noon, noon.Add(5*time.Minute))
 		f.crd.served.Store(true)
 		until := object(t, "until", `{matchingPrecedence: 1, mode: Keep, expireTime: "2026-03-01T13:00:00Z"}`)
-		until.SetManagedFields([]metav1.ManagedFieldsEntry{{Operation: "Apply", Time: ptr.To(metav1.NewTime(noon)), FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}}})
+		until.SetManagedFields([]metav1.ManagedFieldsEntry{{Operation: "Apply", Time: ptr.To(metav1.NewTime(noon)), FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)}})
 		f.create(until)
 		f.run()
 		want := func(what string, earlier time.Duration) {
