@@ -68,9 +68,8 @@ func (f *Fixed) Err(name string) error { return f.set.policies[name].err }
 // IsPause reports whether a policy is a pause at a time, whatever it selects: a valid one of mode Keep and precedence 0. Such a policy is meant for
 // a while.
 func (f *Fixed) IsPause(name string, at time.Time) bool {
-	policy, exists := f.set.policies[name]
-	p := &policy.applies
-	return exists && policy.err == nil && p.Mode == deadline.ModeKeep && p.precedence == 0 && !expired(p, at)
+	policy := f.set.policies[name]
+	return policy.isPause() && !expired(&policy.applies, at)
 }
 
 // NamedNoSchedule returns the keys of the NoSchedule taints that policies have evict.

@@ -57,11 +57,16 @@ func (s *Source) HoldsSince() (preview, pause time.Time) {
 		case !policy.accepted, !p.Expires.IsZero():
 		case p.Mode == deadline.ModePreview:
 			earliest(&preview, p.Since)
-		case p.Mode == deadline.ModeKeep && p.precedence == 0:
+		case policy.isPause():
 			earliest(&pause, p.Since)
 		}
 	}
 	return preview, pause
+}
+
+// isPause reports whether a policy is a pause, whatever it selects.
+func (s state) isPause() bool {
+	return s.accepted && s.applies.Mode == deadline.ModeKeep && s.applies.precedence == 0
 }
 
 func pauses(p *compiled) bool {
@@ -104,7 +109,7 @@ func (s *Source) logPauses(ctx context.Context) {
 	}
 	now, states, on, next := time.Now(), s.set.states(), map[string]loggedPause{}, time.Time{}
 	for name, policy := range states {
-		if p := &policy.applies; policy.accepted && p.Mode == deadline.ModeKeep && p.precedence == 0 && !expired(p, now) {
+		if p := &policy.applies; policy.isPause() && !expired(p, now) {
 			on[name] = loggedPause{policy.uid, policy.generation, policy.createdBy}
 			if !p.Expires.IsZero() && (next.IsZero() || p.Expires.Before(next)) {
 				next = p.Expires

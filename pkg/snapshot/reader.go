@@ -87,9 +87,6 @@ func NewReader(config *rest.Config) (*Reader, error) {
 
 // Now returns the API server's time as far as its answers tell it, and otherwise the local time.
 func (r *Reader) Now() time.Time {
-	if r.Server == nil {
-		return r.Clock.Now().UTC()
-	}
 	return r.Server.At(r.Clock.Now()).UTC()
 }
 

@@ -66,11 +66,11 @@ func (c *Controller) beginTurn(
 		return nil, false
 	}
 	logger.V(4).Info("Pod waits for its disruption budget", "budget", refusal.Budget, "since", refusal.Since)
+	by := step.Policy
 	if refusal.Uncounted {
-		c.tally.SetBlocked(pod.UID, nil)
-	} else {
-		c.tally.SetBlocked(pod.UID, step.Policy)
+		by = nil
 	}
+	c.tally.SetBlocked(pod.UID, by)
 	c.trail.delay(pod.UID, v1alpha1.DelayBudget)
 	after := blockedAfter - now.Sub(refusal.Since)
 	switch {
@@ -149,15 +149,17 @@ func (c *Controller) waitAsAsked(logger klog.Logger, pod *podcache.Pod, item evi
 		since = turn.Since
 	}
 	after := untilChange(result.Decision, now, pause(item.Rechecks, result))
-	c.tally.SetBlocked(pod.UID, nil)
+	by := result.Step.Policy
+	if result.Outcome != evictor.Blocked && result.Outcome != evictor.BudgetInvalid {
+		by = nil
+	}
+	c.tally.SetBlocked(pod.UID, by)
 	logger.V(2).Info("Pod has to wait before it can be evicted", "outcome", result.Outcome, "budget", result.Budget, "message", result.Message,
 		"retryAfter", after)
 	switch result.Outcome {
 	case evictor.Blocked:
-		c.tally.SetBlocked(pod.UID, result.Step.Policy)
 		c.reportBlocked(pod, result.Decision, result.Step, result.Budget, result.Message)
 	case evictor.BudgetInvalid:
-		c.tally.SetBlocked(pod.UID, result.Step.Policy)
 		c.reportInvalid(logger, pod, result)
 	}
 	if c.toBeDeleted(pod) { // not by the live node and pod: the caches are behind, or know more
